@@ -1,0 +1,1 @@
+"""Where and when it runs: the megabar command, the embedded database, workers."""

@@ -1,0 +1,1 @@
+"""What matter is made of: compositions, known phases and their sources, volumes, symmetry."""

@@ -1,0 +1,1 @@
+"""What is run: studies, calculations, DFT codes through ASE, the result store."""
