@@ -20,6 +20,7 @@ class Phase:
     source: citation of the structure, or the file it was read from.
     doi: identifier of the citation, empty where there is none.
     note: what a user should know of it (approximate cell, disorder left out, …).
+    insulating: True where it has a band gap at all pressures that it is known for (coarser k-points serve).
     bulk_modulus_GPa: rough bulk modulus at ``pressure_GPa`` to guess the volumes with; None: guessed.
     """
 
@@ -30,6 +31,7 @@ class Phase:
     source: str
     doi: str = ""
     note: str = ""
+    insulating: bool = False
     bulk_modulus_GPa: float | None = None
 
     @property

@@ -1,0 +1,141 @@
+"""Where things are: data folder, database, DFT codes. One file, overridden by the environment.
+
+The file is the first of: the one that ``MEGABAR_CONFIG`` names; ``megabar.yaml`` in the working folder or
+the nearest folder above it; ``~/.config/megabar/config.yaml``. None is needed.
+
+The environment overrides it: ``MEGABAR_DATA``, ``MEGABAR_DATABASE_URI``, ``MEGABAR_DATABASE_NAME``,
+``MEGABAR_WORKERS``, and for each code ``MEGABAR_<CODE>_COMMAND``, ``MEGABAR_<CODE>_LAUNCH``,
+``MEGABAR_<CODE>_PSEUDOPOTENTIALS``.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from megabar.structures.errors import InputError
+from megabar.workflows.yaml_input import read_yaml, validated
+
+CODE_VARIABLES = ("COMMAND", "LAUNCH", "PSEUDOPOTENTIALS")
+FILE_NAME = "megabar.yaml"
+DATA_FOLDER_NAME = ".megabar"
+
+
+def _words(value: Any) -> Any:
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class CodeConfig(BaseModel):
+    """How one DFT code is started: its command, its parallel launch, its pseudopotential folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: Words = ()
+    launch: Words = ()
+    pseudopotentials: Path | None = None
+
+
+class DatabaseConfig(BaseModel):
+    """Which MongoDB is used; without a URI, megabar's own (started on demand in the data folder)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    uri: str | None = None
+    name: str = "megabar"
+
+
+class Config(BaseModel):
+    """All of the configuration; every field has a working default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path = Path(DATA_FOLDER_NAME)
+    database: DatabaseConfig = DatabaseConfig()
+    workers: int | None = Field(default=None, ge=1)
+    codes: dict[str, CodeConfig] = Field(default_factory=dict)
+
+    def code(self, name: str) -> CodeConfig:
+        """Return the configuration of a code, empty where nothing is configured."""
+        return self.codes.get(name, CodeConfig())
+
+
+def load_config(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+    """Return the configuration seen from a folder (the working one), its data folder made absolute.
+
+    Raises InputError where the file has unknown keys or impossible values.
+    """
+    folder = (folder or Path.cwd()).absolute()
+    environment = os.environ if environment is None else environment
+    path = _find_file(folder, environment)
+    raw = read_yaml(path) if path else None
+    config = validated(Config, raw, path) if raw and path else Config()
+    base = path.parent if path and path.name == FILE_NAME else _project_folder(folder)
+    return _overridden(config, environment, base)
+
+
+def _find_file(folder: Path, environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("MEGABAR_CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise InputError(f"MEGABAR_CONFIG names {named}, which is not a file")
+        return Path(named).absolute()
+    for place in (folder, *folder.parents):
+        if (place / FILE_NAME).is_file():
+            return place / FILE_NAME
+    home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "megabar" / "config.yaml"
+    return home if home.is_file() else None
+
+
+def _project_folder(folder: Path) -> Path:
+    """Return the nearest folder upwards that has a data folder already, else the folder itself."""
+    for place in (folder, *folder.parents):
+        if (place / DATA_FOLDER_NAME).is_dir():
+            return place
+    return folder
+
+
+def _overridden(config: Config, environment: Mapping[str, str], base: Path) -> Config:
+    database = config.database.model_copy(
+        update={
+            key: environment[name]
+            for key, name in (("uri", "MEGABAR_DATABASE_URI"), ("name", "MEGABAR_DATABASE_NAME"))
+            if environment.get(name)
+        }
+    )
+    codes = dict(config.codes)
+    for name, value in environment.items():
+        parts = name.split("_")
+        if (
+            len(parts) == 3
+            and parts[0] == "MEGABAR"
+            and parts[2] in ("COMMAND", "LAUNCH", "PSEUDOPOTENTIALS")
+            and value
+        ):
+            code, key = parts[1].lower(), parts[2].lower()
+            converted = Path(value) if key == "pseudopotentials" else _words(value)
+            codes[code] = codes.get(code, CodeConfig()).model_copy(update={key: converted})
+    workers = config.workers
+    if environment.get("MEGABAR_WORKERS"):
+        try:
+            workers = int(environment["MEGABAR_WORKERS"])
+        except ValueError:
+            raise InputError(f"MEGABAR_WORKERS is {environment['MEGABAR_WORKERS']!r}, not a whole number") from None
+        if workers < 1:
+            raise InputError(f"MEGABAR_WORKERS is {workers}; at least 1 worker is needed")
+    data = Path(environment.get("MEGABAR_DATA") or config.data)
+    return config.model_copy(
+        update={
+            "data": data if data.is_absolute() else base / data,
+            "database": database,
+            "codes": codes,
+            "workers": workers,
+        }
+    )

@@ -1,0 +1,113 @@
+"""YAML files of the user, read so that every mistake can be told with its line and key."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from megabar.structures.errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> CommentedMap:
+    """Return the mapping in a YAML file, line numbers kept.
+
+    Raises InputError where the file cannot be read, is not YAML, or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    try:
+        content = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}, line {line}: not valid YAML ({error.problem})") from None
+    except YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({error})") from None
+    if content is None:
+        content = CommentedMap()
+    if not isinstance(content, CommentedMap):
+        raise InputError(f"{path}, line 1: a list of `key: value` lines is expected")
+    return content
+
+
+def validated(model: type[Model], content: CommentedMap, path: Path) -> Model:
+    """Return the content as the model, or raise InputError naming file, line, key, what was found and what is right."""
+    try:
+        return model.model_validate(plain(content))
+    except ValidationError as error:
+        first = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
+        location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
+        raise InputError(f"{path}, line {line_of(content, location)}: {_sentence(model, first, location)}") from None
+
+
+def plain(content: Any) -> Any:
+    """Return the content as plain dictionaries, lists, strings and numbers."""
+    if isinstance(content, CommentedMap):
+        return {str(key): plain(value) for key, value in content.items()}
+    if isinstance(content, CommentedSeq):
+        return [plain(value) for value in content]
+    if isinstance(content, bool) or content is None:
+        return content
+    for kind in (int, float, str):
+        if isinstance(content, kind):
+            return kind(content)
+    return content
+
+
+def line_of(content: Any, location: tuple[Any, ...]) -> int:
+    """Return the line (from 1) of the deepest part of a location that the file has."""
+    line = 1
+    for part in location:
+        try:
+            if isinstance(content, CommentedMap):
+                line = content.lc.key(part)[0] + 1
+            elif isinstance(content, CommentedSeq):
+                line = content.lc.item(part)[0] + 1
+            content = content[part]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            break
+    return line
+
+
+def nearest(name: str, known: list[str], count: int = 3) -> str:
+    """Return ``; did you mean …?`` with the known names closest to a name, or nothing where none is close."""
+    lowered = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.5)
+    return f"; did you mean {', '.join(lowered[each] for each in close)}?" if close else ""
+
+
+def _sentence(model: type[BaseModel], error: Any, location: tuple[Any, ...]) -> str:
+    key = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        known = _keys(model, location[:-1])
+        return f"unknown key `{key}`{nearest(str(location[-1]), known)} (known: {', '.join(known)})"
+    if error["type"] == "missing":
+        return f"the key `{key}` is missing"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    found = error.get("input")
+    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
+    return f"`{key}`: {message[0].lower() + message[1:]}{shown}" if key else message
+
+
+def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the keys that a model knows at a location inside it."""
+    current: Any = model
+    for part in location:
+        field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
+        if field is None:
+            continue
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+        current = models[0] if models else current
+    return [field.alias or name for name, field in current.model_fields.items()]
