@@ -1,0 +1,84 @@
+"""ASE's effective-medium theory as a toy code: milliseconds a calculation, for tutorials and tests of the machinery."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+
+from megabar.structures.errors import InputError
+from megabar.workflows.codes.interface import AtomicData, Installation, Request
+from megabar.workflows.config import Config
+
+
+class Emt:
+    """Adapter to `ase.calculators.emt.EMT` (Jacobsen, Stoltze & Nørskov, Surf. Sci. 366, 394 (1996),
+    doi:10.1016/0039-6028(96)00816-3).
+
+    Its H, C, N and O have invented parameters and its metals were fitted at ambient pressure, hence ``toy``.
+    """
+
+    name = "emt"
+    toy = True
+    in_process = True
+    functionals = ("EMT",)
+
+    def installation(self, config: Config) -> Installation:
+        """Return ASE and its version."""
+        from ase import __version__
+
+        return Installation(code=self.name, version=f"ASE {__version__}")
+
+    def atomic_data(
+        self,
+        elements: Sequence[str],
+        functional: str,
+        protocol: str,
+        closest_A: Mapping[tuple[str, str], float],
+        config: Config,
+    ) -> tuple[AtomicData, ...]:
+        """Return the parameters of each element; raises InputError for elements that EMT does not know."""
+        from ase.calculators.emt import parameters
+
+        missing = [element for element in elements if element not in parameters]
+        if missing:
+            raise InputError(f"the toy code emt does not know {', '.join(missing)}; it knows {', '.join(parameters)}")
+        return tuple(
+            AtomicData(
+                element=element,
+                path="",
+                sha256=hashlib.sha256(repr(parameters[element]).encode()).hexdigest(),
+                radius_A=0.0,
+                cutoff_eV=0.0,
+                origin="parameters in ASE",
+            )
+            for element in elements
+        )
+
+    def settings(self, request: Request) -> dict[str, Any]:
+        """Return the settings that every code has: one k-point and no smearing, since EMT has no electrons."""
+        return {"functional": "EMT", "kpoints": [1, 1, 1], "smearing": {"kind": "none", "width_eV": 0.0}}
+
+    def calculator(
+        self,
+        settings: Mapping[str, Any],
+        data: Sequence[AtomicData],
+        atoms: Atoms,
+        folder: Path,
+        config: Config,
+    ) -> BaseCalculator:
+        """Return ASE's calculator; nothing is kept in the folder."""
+        from ase.calculators.emt import EMT as AseEmt
+
+        return AseEmt()
+
+    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
+        """Return nothing: EMT has nothing else to say."""
+        return {}
+
+
+EMT = Emt()
