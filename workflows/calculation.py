@@ -1,0 +1,171 @@
+"""A calculation: one call of a DFT code on one structure with one set of settings, and its key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from megabar.workflows.codes.interface import AtomicData
+
+KEY_FORMAT = 1
+DECIMALS = 8
+
+
+def canonical(value: Any) -> Any:
+    """Return a value in the one form that is hashed: sorted keys, plain numbers, floats to ten significant digits."""
+    if isinstance(value, Mapping):
+        return {str(key): canonical(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list | tuple):
+        return [canonical(each) for each in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return canonical(value.tolist())
+    if isinstance(value, float):
+        return float(f"{value:.10g}") + 0.0
+    return value
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(canonical(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A periodic structure as plain data: cell (Å, three rows), fractional positions, element symbols."""
+
+    symbols: tuple[str, ...]
+    cell: tuple[tuple[float, ...], ...]
+    positions: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> Structure:
+        """Return the structure of an ASE Atoms object, numbers to 1e-8."""
+        fractions = np.round(atoms.get_scaled_positions(wrap=False), DECIMALS)
+        return cls(
+            tuple(atoms.get_chemical_symbols()),
+            tuple(tuple(map(float, row)) for row in np.round(atoms.cell.array, DECIMALS)),
+            tuple(tuple(map(float, row)) for row in fractions),
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Structure:
+        """Return the structure stored as a dictionary."""
+        return cls(
+            tuple(data["symbols"]),
+            tuple(tuple(map(float, row)) for row in data["cell"]),
+            tuple(tuple(map(float, row)) for row in data["positions"]),
+        )
+
+    def atoms(self) -> Atoms:
+        """Return the structure as ASE Atoms, periodic in all directions."""
+        return Atoms(self.symbols, cell=self.cell, scaled_positions=self.positions, pbc=True)
+
+    @property
+    def volume_per_atom(self) -> float:
+        """Volume (Å³/atom)."""
+        return float(abs(np.linalg.det(np.array(self.cell))) / len(self.symbols))
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """What is relaxed at fixed volume, and how far.
+
+    force_eV_A: largest force left (eV/Å); stress_GPa: largest deviation from hydrostatic stress left (GPa).
+    shape: whether the cell's shape is free; max_steps: ionic steps after which the relaxation has failed.
+    """
+
+    force_eV_A: float
+    stress_GPa: float
+    shape: bool
+    max_steps: int = 100
+
+
+@dataclass(frozen=True)
+class Calculation:
+    """All that determines the answer of one call of a DFT code.
+
+    code, version: the code and its version; settings: concrete and complete (see ``Code.settings``).
+    structure: the cell to compute; for a relaxation, the phase's reference cell scaled to the volume wanted.
+    relaxation: None for a single point.
+    start: key of the calculation from whose relaxed structure (scaled to this volume) a relaxation starts,
+    None where it starts from ``structure``. As that key is hashed in, equal keys have equal histories.
+    data: atomic data of the elements; their content enters the key, their place does not.
+    """
+
+    code: str
+    version: str
+    settings: Mapping[str, Any]
+    structure: Structure
+    data: tuple[AtomicData, ...]
+    relaxation: Relaxation | None = None
+    start: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash (40 hex digits) of all that determines the answer."""
+        return digest(
+            {
+                "format": KEY_FORMAT,
+                "code": self.code,
+                "version": self.version,
+                "settings": self.settings,
+                "structure": asdict(self.structure),
+                "data": {each.element: each.sha256 for each in self.data},
+                "relaxation": asdict(self.relaxation) if self.relaxation else None,
+                "start": self.start,
+            }
+        )[:40]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calculation as JSON-able data."""
+        return {
+            "code": self.code,
+            "version": self.version,
+            "settings": dict(self.settings),
+            "structure": asdict(self.structure),
+            "data": [asdict(each) for each in self.data],
+            "relaxation": asdict(self.relaxation) if self.relaxation else None,
+            "start": self.start,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calculation:
+        """Return the calculation stored by ``to_dict``."""
+        return cls(
+            code=data["code"],
+            version=data["version"],
+            settings=data["settings"],
+            structure=Structure.from_dict(data["structure"]),
+            data=tuple(AtomicData(**each) for each in data["data"]),
+            relaxation=Relaxation(**data["relaxation"]) if data["relaxation"] else None,
+            start=data["start"],
+        )
+
+
+def method_fingerprint(calculation: Calculation) -> dict[str, Any]:
+    """Return what two calculations must share for their energies to be comparable.
+
+    Everything of the method but the k-point grid, which differs from cell to cell, and the data of elements,
+    which are compared element by element.
+    """
+    settings = {name: value for name, value in calculation.settings.items() if name != "kpoints"}
+    return {"code": calculation.code, "version": calculation.version, "settings": canonical(settings)}
+
+
+def started_from(calculation: Calculation, relaxed: Structure) -> Atoms:
+    """Return a relaxed neighbour's cell, scaled to the volume of a calculation (atoms in the same order)."""
+    atoms = relaxed.atoms()
+    factor = (calculation.structure.volume_per_atom / relaxed.volume_per_atom) ** (1 / 3)
+    atoms.set_cell(atoms.cell.array * factor, scale_atoms=True)
+    return atoms
+
+
+def with_start(calculation: Calculation, start: str | None) -> Calculation:
+    """Return the calculation starting from another one's relaxed structure."""
+    return replace(calculation, start=start)

@@ -1,0 +1,203 @@
+"""Runs one calculation in its folder, through ASE; killed at any moment, it goes on from its last ionic step.
+
+The folder holds ``input.json`` (the calculation and the structure to start from), ``state.json`` (the last ionic
+step, while it runs) and at the end ``result.json``, written before anything else hears of the result.
+"""
+
+from __future__ import annotations
+
+import io
+import platform
+import resource
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.calculator import BaseCalculator
+
+from megabar.structures.contacts import overlaps
+from megabar.structures.symmetry import same_symmetry, space_group
+from megabar.workflows.calculation import Calculation, Relaxation, Structure
+from megabar.workflows.codes.interface import CalculationFailed, Code
+from megabar.workflows.codes.registry import code as find_code
+from megabar.workflows.config import Config
+from megabar.workflows.files import read_json, write_atomically, write_json
+
+INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
+
+
+def prepare(folder: Path, calculation: Calculation, start: Atoms) -> None:
+    """Write the input of a calculation into its folder; what an interrupted run left there is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"calculation": calculation.to_dict(), "start": asdict(Structure.of(start))}
+    if read_json(folder / INPUT) != content:
+        (folder / STATE).unlink(missing_ok=True)
+        write_json(folder / INPUT, content)
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Return the result that a folder holds, None where its calculation has not ended."""
+    result = read_json(folder / RESULT)
+    return result if isinstance(result, dict) and "state" in result else None
+
+
+def execute(folder: Path, config: Config) -> dict[str, Any]:
+    """Run the calculation of a folder to its end and return its result, which is on disk then.
+
+    A failure of the code is a result too (``state`` is ``failed``, with ``cause`` and ``detail``).
+    """
+    done = finished(folder)
+    if done is not None:
+        return done
+    content = read_json(folder / INPUT)
+    calculation = Calculation.from_dict(content["calculation"])
+    start = Structure.from_dict(content["start"]).atoms()
+    began, cpu = time.time(), _cpu_seconds()
+    try:
+        result = _run(find_code(calculation.code), calculation, start, folder, config)
+    except CalculationFailed as failure:
+        result = {"state": "failed", "cause": failure.cause, "detail": failure.detail}
+    result["provenance"] = {
+        "host": platform.node(),
+        "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "wall_s": round(time.time() - began, 3),
+        "cpu_s": round(_cpu_seconds() - cpu, 3),
+        "peak_memory_MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "python": platform.python_version(),
+        "packages": _versions(),
+    }
+    write_json(folder / RESULT, result)
+    (folder / STATE).unlink(missing_ok=True)
+    return result
+
+
+def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, config: Config) -> dict[str, Any]:
+    atoms, history = _resumed(folder, start)
+    calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
+    atoms.calc = calculator
+    if calculation.relaxation is None:
+        _record(atoms, history)
+    else:
+        _relax(atoms, calculation.relaxation, folder, history)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: np.array([step[name] for step in history]) for name in history[-1]})
+    write_atomically(folder / HISTORY, buffer.getvalue())
+    return _result(code, calculator, calculation, atoms, folder, history)
+
+
+def _record(atoms: Atoms, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Append the energies, forces and stress of the present step to the history and return them."""
+    step = {
+        "energy_eV": float(atoms.get_potential_energy(force_consistent=True)),
+        "forces_eV_A": atoms.get_forces(apply_constraint=False).tolist(),
+        "cell_A": atoms.cell.array.tolist(),
+        "positions": atoms.get_scaled_positions(wrap=False).tolist(),
+    }
+    if "stress" in atoms.calc.implemented_properties:
+        step["stress_GPa"] = (atoms.get_stress(apply_constraint=False) / units.GPa).tolist()
+    history.append(step)
+    return step
+
+
+def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[str, Any]]) -> None:
+    """Relax internal coordinates, and the shape of the cell where asked, at fixed volume with the symmetry kept.
+
+    ASE's filters mix forces and stress in one number, so both limits are checked here, each in its unit.
+    """
+    from ase.constraints import FixSymmetry
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import BFGS
+
+    atoms.set_constraint(FixSymmetry(atoms))
+    target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
+    optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False)
+    for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):
+        step = _record(atoms, history)
+        write_json(folder / STATE, {"steps": history})
+        if _relaxed(step, atoms, limits):
+            return
+        if count >= limits.max_steps:
+            break
+    worst = _largest_force(step, atoms)
+    raise CalculationFailed(
+        "relaxation-not-converged",
+        f"after {len(history)} ionic steps the largest force is {worst:.3f} eV/Å "
+        f"and the stress deviates by {_stress_deviation(step):.2f} GPa",
+    )
+
+
+def _relaxed(step: dict[str, Any], atoms: Atoms, limits: Relaxation) -> bool:
+    forces_ok = _largest_force(step, atoms) <= limits.force_eV_A
+    return forces_ok and (not limits.shape or _stress_deviation(step) <= limits.stress_GPa)
+
+
+def _largest_force(step: dict[str, Any], atoms: Atoms) -> float:
+    forces = np.array(step["forces_eV_A"])
+    for constraint in atoms.constraints:
+        constraint.adjust_forces(atoms, forces)
+    return float(np.sqrt((forces**2).sum(axis=1).max()))
+
+
+def _stress_deviation(step: dict[str, Any]) -> float:
+    """Return the largest component of the stress that is not hydrostatic (GPa)."""
+    stress = np.array(step["stress_GPa"])
+    stress[:3] -= stress[:3].mean()
+    return float(np.abs(stress).max())
+
+
+def _resumed(folder: Path, start: Atoms) -> tuple[Atoms, list[dict[str, Any]]]:
+    """Return the atoms to go on with and the steps already done: those of an interrupted run where it left any."""
+    state = read_json(folder / STATE)
+    if not state or not state.get("steps"):
+        return start, []
+    last = state["steps"][-1]
+    atoms = Atoms(start.get_chemical_symbols(), cell=last["cell_A"], scaled_positions=last["positions"], pbc=True)
+    return atoms, state["steps"][:-1]
+
+
+def _result(
+    code: Code,
+    calculator: BaseCalculator,
+    calculation: Calculation,
+    atoms: Atoms,
+    folder: Path,
+    history: list[dict[str, Any]],
+) -> dict[str, Any]:
+    last, before = history[-1], calculation.structure.atoms()
+    after = Structure.of(atoms)
+    warnings = [
+        f"{first}-{second}: neighbours at {overlap.distance_A:.2f} Å, closer than the {overlap.allowed_A:.2f} Å "
+        "that the core or PAW spheres want"
+        for overlap in overlaps(atoms, {each.element: each.radius_A for each in calculation.data})
+        for first, second in [overlap.pair]
+    ]
+    change = same_symmetry(before, atoms)
+    return {
+        "state": "done",
+        "energy_eV_per_atom": last["energy_eV"] / len(atoms),
+        "pressure_GPa": -float(np.mean(last["stress_GPa"][:3])) if "stress_GPa" in last else None,
+        "volume_A3_per_atom": after.volume_per_atom,
+        "structure": asdict(after),
+        "ionic_steps": len(history),
+        "largest_force_eV_A": _largest_force(last, atoms) if calculation.relaxation else None,
+        "stress_deviation_GPa": _stress_deviation(last) if "stress_GPa" in last else None,
+        "space_group": space_group(atoms).symbol,
+        "symmetry_change": change,
+        "warnings": warnings,
+        "observables": code.observables(calculator, folder),
+    }
+
+
+def _cpu_seconds() -> float:
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("megabar", "ase", "numpy", "spglib")}

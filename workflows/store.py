@@ -1,0 +1,211 @@
+"""The result store: one document a calculation, one a study, arrays beside them in GridFS."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from gridfs import GridFS
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from pymongo import ASCENDING, MongoClient, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from megabar.workflows.calculation import Calculation
+
+LEASE_SECONDS = 60
+
+
+class CalculationRecord(BaseModel):
+    """What is known of one calculation that has ended; its ``_id`` in the database is its key.
+
+    state: ``done`` or ``failed`` (then ``cause`` and ``detail`` say why).
+    energy_eV_per_atom: energy consistent with the forces (with smearing: the Mermin free energy).
+    pressure_GPa: from the stress; None where the code gives none.
+    structure: the final one; stress_deviation_GPa: largest deviation from hydrostatic stress.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    calculation: dict[str, Any]
+    state: str
+    cause: str | None = None
+    detail: str | None = None
+    energy_eV_per_atom: float | None = None
+    pressure_GPa: float | None = None
+    volume_A3_per_atom: float | None = None
+    structure: dict[str, Any] | None = None
+    ionic_steps: int | None = None
+    largest_force_eV_A: float | None = None
+    stress_deviation_GPa: float | None = None
+    space_group: str | None = None
+    symmetry_change: str | None = None
+    warnings: list[str] = []
+    observables: dict[str, Any] = {}
+    mendings: list[str] = []
+    provenance: dict[str, Any] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the calculation finished and converged."""
+        return self.state == "done"
+
+
+class StudyRecord(BaseModel):
+    """A study as it was asked for and as it was resolved; its ``_id`` in the database is its identifier.
+
+    definition: the study file's content; resolved: phases, methods and ladders as planned on submission.
+    wanted: keys of all calculations that the study has asked for, in the order asked.
+    complete: whether nothing more is wanted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    identifier: str
+    name: str
+    kind: str
+    definition: dict[str, Any]
+    resolved: dict[str, Any]
+    wanted: list[str] = []
+    rungs: list[dict[str, Any]] = []
+    complete: bool = False
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class ResultStore:
+    """Calculations and studies in one MongoDB database."""
+
+    client: MongoClient[dict[str, Any]]
+    name: str
+
+    @classmethod
+    def connect(cls, uri: str, name: str) -> ResultStore:
+        """Return the store at a MongoDB URI, its indexes made."""
+        store = cls(MongoClient(uri, tz_aware=True), name)
+        store._database.calculations.create_index([("calculation.code", ASCENDING), ("state", ASCENDING)])
+        store._database.studies.create_index([("wanted", ASCENDING)])
+        store._database.studies.create_index([("name", ASCENDING)])
+        return store
+
+    @property
+    def _database(self) -> Any:
+        return self.client[self.name]
+
+    def save(self, record: CalculationRecord, history: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Store a calculation's end, once: a second one with the same key leaves the first as it is."""
+        if history and not GridFS(self._database).exists({"filename": record.key}):
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **dict(history))
+            GridFS(self._database).put(buffer.getvalue(), filename=record.key)
+        document = {"_id": record.key, **record.model_dump(exclude={"key"})}
+        try:
+            self._database.calculations.insert_one(document)
+        except DuplicateKeyError:
+            if record.done:
+                self._database.calculations.replace_one({"_id": record.key, "state": "failed"}, document)
+
+    def get(self, key: str) -> CalculationRecord | None:
+        """Return the calculation with a key, None where it has not ended."""
+        document = self._database.calculations.find_one({"_id": key})
+        return _record(document) if document else None
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
+        """Return the calculations, of those with these keys, that have ended."""
+        found = self._database.calculations.find({"_id": {"$in": list(keys)}})
+        return {document["_id"]: _record(document) for document in found}
+
+    def ended(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the state (``done``, ``failed``) of those of these calculations that have ended."""
+        found = self._database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})
+        return {document["_id"]: document["state"] for document in found}
+
+    def history(self, key: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a calculation: energy, cell, positions, forces and stress at every ionic step."""
+        file = GridFS(self._database).find_one({"filename": key})
+        if file is None:
+            return {}
+        with np.load(io.BytesIO(file.read())) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def costs(self, code: str) -> list[dict[str, Any]]:
+        """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
+        fields = {"calculation.structure.symbols": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
+        query = {"calculation.code": code, "state": "done"}
+        return list(self._database.calculations.find(query, fields).sort("_id", -1).limit(2000))
+
+    def put_study(self, study: StudyRecord) -> None:
+        """Store a study, or renew what it was resolved to; what it has asked for before is kept."""
+        content = study.model_dump(exclude={"identifier", "wanted", "rungs", "created", "complete"})
+        self._database.studies.update_one(
+            {"_id": study.identifier},
+            {
+                "$set": {**content, "complete": False},
+                "$setOnInsert": {"wanted": [], "rungs": [], "created": datetime.now(UTC).isoformat(timespec="seconds")},
+            },
+            upsert=True,
+        )
+
+    def get_study(self, identifier: str) -> StudyRecord | None:
+        """Return a study by its identifier."""
+        document = self._database.studies.find_one({"_id": identifier})
+        return _study(document) if document else None
+
+    def find_studies(self, name: str | None = None) -> list[StudyRecord]:
+        """Return the studies with a name or identifier (all where none is given), newest first."""
+        query = {} if name is None else {"$or": [{"_id": name}, {"name": name}]}
+        return [_study(document) for document in self._database.studies.find(query).sort("created", -1)]
+
+    def studies_wanting(self, key: str) -> list[str]:
+        """Return the identifiers of the unfinished studies that asked for a calculation."""
+        return [each["_id"] for each in self._database.studies.find({"wanted": key, "complete": False}, {"_id": 1})]
+
+    def add_wanted(self, identifier: str, rungs: Sequence[dict[str, Any]]) -> None:
+        """Add rungs (each with its ``key``) to what a study has asked for."""
+        self._database.studies.update_one(
+            {"_id": identifier},
+            {"$push": {"rungs": {"$each": list(rungs)}}, "$addToSet": {"wanted": {"$each": [r["key"] for r in rungs]}}},
+        )
+
+    def reset_wanted(self, identifier: str) -> None:
+        """Forget what a study has asked for (its results stay): for a study that is resolved anew."""
+        self._database.studies.update_one({"_id": identifier}, {"$set": {"wanted": [], "rungs": [], "complete": False}})
+
+    def mark_complete(self, identifier: str) -> None:
+        """Say that a study wants nothing more."""
+        self._database.studies.update_one({"_id": identifier}, {"$set": {"complete": True}})
+
+    def take_lease(self, identifier: str, owner: str) -> bool:
+        """Take the right to plan for a study for a minute; False where somebody else has it."""
+        now = datetime.now(UTC)
+        free = {"$or": [{"lease": None}, {"lease.until": {"$lt": now}}, {"lease.owner": owner}]}
+        lease = {"owner": owner, "until": now + timedelta(seconds=LEASE_SECONDS)}
+        found = self._database.studies.find_one_and_update(
+            {"_id": identifier, **free}, {"$set": {"lease": lease}}, return_document=ReturnDocument.AFTER
+        )
+        return found is not None
+
+    def release_lease(self, identifier: str, owner: str) -> None:
+        """Give the right to plan back."""
+        self._database.studies.update_one({"_id": identifier, "lease.owner": owner}, {"$set": {"lease": None}})
+
+
+def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mapping[str, Any]) -> CalculationRecord:
+    """Return the record of a calculation and what its execution said; ``extra`` joins the provenance."""
+    content = dict(result)
+    provenance = {**content.pop("provenance", {}), **extra}
+    return CalculationRecord(key=calculation.key, calculation=calculation.to_dict(), provenance=provenance, **content)
+
+
+def _record(document: dict[str, Any]) -> CalculationRecord:
+    return CalculationRecord(key=document.pop("_id"), **document)
+
+
+def _study(document: dict[str, Any]) -> StudyRecord:
+    document.pop("lease", None)
+    return StudyRecord(identifier=document.pop("_id"), **document)

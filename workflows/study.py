@@ -1,0 +1,216 @@
+"""The study file: what the user asks, validated before anything else happens."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from megabar.structures.composition import parse_system
+from megabar.structures.errors import InputError
+from megabar.structures.files import read_phase
+from megabar.structures.library import find_phase, library, phases_of
+from megabar.structures.phase import Phase
+from megabar.workflows.calculation import digest
+from megabar.workflows.codes.registry import ADAPTERS
+from megabar.workflows.protocols import protocol_names
+from megabar.workflows.yaml_input import nearest, read_yaml, validated
+
+LOWEST_GPA, HIGHEST_GPA, MOST_PRESSURES = -20.0, 5000.0, 2001
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Pressures(_Model):
+    """Pressures from a first to a last one in equal steps (GPa)."""
+
+    first: float = Field(alias="from")
+    last: float = Field(alias="to")
+    step: float = Field(default=25.0, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Pressures:
+        _check_pressures((self.first, self.last))
+        if self.first >= self.last:
+            raise ValueError(f"`from` ({self.first:g} GPa) must be below `to` ({self.last:g} GPa)")
+        if (self.last - self.first) / self.step > MOST_PRESSURES:
+            raise ValueError(f"a step of {self.step:g} GPa makes more than {MOST_PRESSURES} pressures")
+        return self
+
+    def values(self) -> tuple[float, ...]:
+        """Return all pressures (GPa), the last one included."""
+        count = math.floor((self.last - self.first) / self.step + 1e-9)
+        values = [self.first + index * self.step for index in range(count + 1)]
+        return tuple(values if math.isclose(values[-1], self.last) else [*values, self.last])
+
+
+class PhaseFile(_Model):
+    """A phase from a structure file: where it is, and optionally its name and the pressure of its cell (GPa)."""
+
+    file: str
+    name: str | None = None
+    pressure: float | None = None
+
+
+class MethodChoice(_Model):
+    """Which code computes, how accurately and with which functional; cutoff and k-points may be set by hand."""
+
+    code: str
+    protocol: str = "fast"
+    functional: str = "PBE"
+    cutoff_eV: float | None = Field(default=None, gt=0)
+    kpoint_density: float | None = Field(default=None, gt=0, le=50)
+
+    @field_validator("code")
+    @classmethod
+    def _known_code(cls, value: str) -> str:
+        if value not in ADAPTERS:
+            raise ValueError(f"unknown code{nearest(value, list(ADAPTERS))} (known: {', '.join(ADAPTERS)})")
+        return value
+
+    @field_validator("protocol")
+    @classmethod
+    def _known_protocol(cls, value: str) -> str:
+        names = protocol_names()
+        if value not in names:
+            raise ValueError(f"unknown protocol{nearest(value, list(names))} (known: {', '.join(names)})")
+        return value
+
+
+class Verification(_Model):
+    """Which other code judges the compound's transition: single points on the same structures, differences only."""
+
+    code: Literal["elk"]
+    protocol: str = "moderate"
+
+
+def _pressures(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return [value]
+    return value
+
+
+class StabilityStudy(_Model):
+    """Which phases of a system are stable between two pressures.
+
+    accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a volume is added where the hull depends on it.
+    symmetry_check: also relax slightly rattled cells, to see whether a lower symmetry is preferred.
+    """
+
+    kind: Literal["stability"]
+    system: str
+    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(_pressures)]
+    phases: Literal["library"] | tuple[str | PhaseFile, ...] = "library"
+    method: MethodChoice
+    verify: Verification | None = None
+    accuracy_meV: float = Field(default=1.0, gt=0)
+    symmetry_check: bool = False
+
+    @field_validator("system")
+    @classmethod
+    def _known_elements(cls, value: str) -> str:
+        try:
+            parse_system(value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("pressures")
+    @classmethod
+    def _possible(cls, value: Pressures | tuple[float, ...]) -> Pressures | tuple[float, ...]:
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("at least one pressure is needed")
+            _check_pressures(value)
+            return tuple(sorted(set(value)))
+        return value
+
+    @property
+    def pressure_values(self) -> tuple[float, ...]:
+        """The pressures asked for (GPa), ascending."""
+        return self.pressures.values() if isinstance(self.pressures, Pressures) else self.pressures
+
+
+def _check_pressures(values: tuple[float, ...]) -> None:
+    for value in values:
+        if not LOWEST_GPA <= value <= HIGHEST_GPA:
+            raise ValueError(f"{value:g} GPa is not possible here: between {LOWEST_GPA:g} and {HIGHEST_GPA:g} GPa")
+
+
+class StudyFile(_Model):
+    """A study with the file that it came from and the phases it names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    path: Path
+    study: StabilityStudy
+    phases: tuple[Phase, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @property
+    def identifier(self) -> str:
+        """Name and a hash of what is asked, so that an edited file is another study."""
+        cells = [(phase.name, phase.atoms.cell.array, phase.atoms.get_scaled_positions()) for phase in self.phases]
+        return f"{self.name}-{digest([self.study.model_dump(mode='json'), cells])[:8]}"
+
+
+def load_study(path: Path) -> StudyFile:
+    """Return the study in a YAML file with its phases.
+
+    Raises InputError naming the file, the line and the key of a mistake.
+    """
+    content = read_yaml(path)
+    kind = content.get("kind")
+    if kind != "stability":
+        found = "is missing" if kind is None else f"is {kind!r}"
+        raise InputError(
+            f"{path}, line {1 if kind is None else content.lc.key('kind')[0] + 1}: "
+            f"the key `kind` {found}; this version knows the kind `stability`"
+        )
+    study = validated(StabilityStudy, content, path)
+    line = content.lc.key("phases")[0] + 1 if "phases" in content else 1
+    try:
+        phases = _phases(study, path.parent)
+        _check_phases(study, phases)
+    except InputError as error:
+        raise InputError(f"{path}, line {line}: {error}") from None
+    return StudyFile(path=path, study=study, phases=phases)
+
+
+def _phases(study: StabilityStudy, folder: Path) -> tuple[Phase, ...]:
+    elements = parse_system(study.system)
+    if study.phases == "library":
+        return tuple(phases_of(elements))
+    return tuple(_phase(entry, folder) for entry in study.phases)
+
+
+def _phase(entry: str | PhaseFile, folder: Path) -> Phase:
+    if isinstance(entry, PhaseFile):
+        return read_phase(folder / entry.file, entry.name, entry.pressure)
+    path = folder / entry
+    if entry not in library() and (path.is_file() or path.suffix or "/" in entry):
+        return read_phase(path)
+    return find_phase(entry)
+
+
+def _check_phases(study: StabilityStudy, phases: tuple[Phase, ...]) -> None:
+    elements = parse_system(study.system)
+    names = [phase.name for phase in phases]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two phases have the name {twice[0]!r}; give one of them another `name`")
+    for phase in phases:
+        foreign = [element for element in phase.counts if element not in elements]
+        if foreign:
+            raise InputError(f"the phase {phase.name!r} has {', '.join(foreign)}, not in the system {study.system}")
+    for element in elements:
+        if not any(list(phase.counts) == [element] for phase in phases):
+            raise InputError(f"no phase of pure {element} is given; formation enthalpies need one")
