@@ -1,0 +1,178 @@
+"""A stability study made concrete: method, phases, settings and first volumes, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+from megabar.structures.composition import parse_system
+from megabar.structures.contacts import shortest_distances
+from megabar.structures.errors import InputError
+from megabar.structures.phase import Phase
+from megabar.structures.scaling import guess_volume, scaled_to
+from megabar.structures.symmetry import degrees_of_freedom
+from megabar.workflows.calculation import Calculation, Relaxation, Structure, digest
+from megabar.workflows.codes.interface import Code, Request
+from megabar.workflows.codes.registry import code as find_code
+from megabar.workflows.config import Config
+from megabar.workflows.ladder import Ladder, Method, Rung, first_indices
+from megabar.workflows.protocols import kpoint_grid, protocol
+from megabar.workflows.study import StabilityStudy, StudyFile
+
+MARGIN = 0.25
+LEAST_MARGIN_GPA = 15.0
+PRESSURE_CLASSES_GPA = (25.0, 50.0, 100.0, 200.0, 350.0, 600.0, 1000.0, 2000.0, 5000.0)
+"""Atomic data and k-point grids are chosen for the end of a class, so that similar studies share calculations."""
+
+
+@dataclass(frozen=True)
+class StabilityPlan:
+    """What a stability study computes and how.
+
+    pressures_GPa: the pressures asked for, ascending; accuracy_eV: uncertainty of an enthalpy (eV/atom) above which
+    volumes are added where the hull depends on it. judge: the method of the verifying code, and its settings by phase.
+    """
+
+    system: str
+    pressures_GPa: tuple[float, ...]
+    accuracy_eV: float
+    method: Method
+    ladders: tuple[Ladder, ...]
+    toy: bool
+    judge: Method | None = None
+    judge_settings: Mapping[str, Mapping[str, Any]] | None = None
+
+    def ladder(self, phase: str) -> Ladder:
+        """Return the ladder of a phase."""
+        return next(ladder for ladder in self.ladders if ladder.phase == phase)
+
+    def calculation(self, rung: Mapping[str, Any]) -> Calculation:
+        """Return the calculation of a stored rung."""
+        one = Rung.from_dict(rung)
+        return self.ladder(one.phase).calculation(self.method, one.index, one.start)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> StabilityPlan:
+        """Return the plan stored by ``to_dict``."""
+        return cls(
+            **{
+                **content,
+                "pressures_GPa": tuple(content["pressures_GPa"]),
+                "method": Method.from_dict(content["method"]),
+                "ladders": tuple(Ladder.from_dict(each) for each in content["ladders"]),
+                "judge": Method.from_dict(content["judge"]) if content["judge"] else None,
+            }
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the whole plan: another code version or other data make another one."""
+        return digest(self.to_dict())
+
+
+def resolve(file: StudyFile, config: Config) -> StabilityPlan:
+    """Return the plan of a study on this machine; makes and caches atomic data where the code needs them.
+
+    Raises InputError and SetupError for whatever would stop the study: a missing code, functional or data set,
+    an element that the code does not know.
+    """
+    study = file.study
+    code = find_code(study.method.code)
+    if study.method.functional not in code.functionals and not code.toy:
+        known = ", ".join(code.functionals)
+        raise InputError(f"{code.name} is not set up for the functional {study.method.functional!r} (known: {known})")
+    installation = code.installation(config)
+    top = _class_end(study.pressure_values[-1])
+    method = Method(
+        code=code.name,
+        version=installation.version,
+        protocol=study.method.protocol,
+        functional=study.method.functional,
+        data=code.atomic_data(
+            parse_system(study.system), study.method.functional, study.method.protocol, closest(file.phases, top), config
+        ),
+    )
+    return StabilityPlan(
+        system=study.system,
+        pressures_GPa=study.pressure_values,
+        accuracy_eV=study.accuracy_meV / 1000,
+        method=method,
+        ladders=tuple(_ladder(phase, study, code, method) for phase in file.phases),
+        toy=code.toy,
+    )
+
+
+def closest(phases: tuple[Phase, ...], pressure_GPa: float) -> dict[tuple[str, str], float]:
+    """Return the shortest distance (Å) of each pair of elements in any of the phases, squeezed to a pressure.
+
+    Phases known only below the pressure are squeezed to the end of their range, not beyond it.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for phase in phases:
+        reached = min(pressure_GPa, max(_window(phase, (0.0, pressure_GPa))[1], phase.pressure_GPa))
+        squeezed = scaled_to(phase.atoms, guess_volume(phase, reached))
+        for pair, distance in shortest_distances(squeezed).items():
+            found[pair] = min(distance, found.get(pair, distance))
+    elements = sorted({element for phase in phases for element in phase.counts})
+    return {pair: found[pair] for pair in combinations_with_replacement(elements, 2) if pair in found}
+
+
+def _class_end(pressure_GPa: float) -> float:
+    return next((end for end in PRESSURE_CLASSES_GPA if pressure_GPa <= end), PRESSURE_CLASSES_GPA[-1])
+
+
+def _window(phase: Phase, asked_GPa: tuple[float, float]) -> tuple[float, float]:
+    """Return the pressures (GPa) where a phase is computed at first: those it is known for, with a margin."""
+    low, high = phase.known_GPa
+    margin_low, margin_high = (max(LEAST_MARGIN_GPA, MARGIN * abs(end)) for end in (low, high))
+    window = (max(asked_GPa[0], low - margin_low), min(asked_GPa[1], high + margin_high))
+    if window[0] >= window[1]:  # known only outside of what is asked: computed at the nearer end
+        end = asked_GPa[0] if high < asked_GPa[0] else asked_GPa[1]
+        return (end, end)
+    return window
+
+
+def _ladder(phase: Phase, study: StabilityStudy, code: Code, method: Method) -> Ladder:
+    pressures = study.pressure_values
+    window = _window(phase, (pressures[0], pressures[-1]))
+    limits = protocol(code.name, study.method.protocol)
+    freedom = degrees_of_freedom(phase.atoms)
+    top = min(_class_end(window[1]), PRESSURE_CLASSES_GPA[-1])
+    smallest = scaled_to(phase.atoms, guess_volume(phase, top))
+    settings = code.settings(
+        Request(
+            smallest=smallest,
+            protocol=study.method.protocol,
+            functional=study.method.functional,
+            insulating=phase.insulating,
+            data=method.data,
+        )
+    )
+    if study.method.cutoff_eV is not None:
+        settings["cutoff_eV"] = study.method.cutoff_eV
+    if study.method.kpoint_density is not None:
+        settings["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density)
+    return Ladder(
+        phase=phase.name,
+        formula=phase.formula,
+        source=phase.source,
+        doi=phase.doi,
+        note=phase.note,
+        structure=Structure.of(phase.atoms),
+        pressure_GPa=phase.pressure_GPa,
+        known_GPa=phase.known_GPa,
+        window_GPa=window,
+        settings=settings,
+        relaxation=Relaxation(
+            force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=freedom.shape > 0
+        )
+        if freedom.internal or freedom.shape
+        else None,
+        first=first_indices(phase, window),
+    )

@@ -1,0 +1,79 @@
+"""What a task finds around it: store, LaunchPad, configuration, and how calculations are run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from megabar.structures.errors import SetupError
+from megabar.workflows.config import Config
+from megabar.workflows.store import ResultStore
+
+if TYPE_CHECKING:
+    from fireworks import LaunchPad
+
+LAUNCHPAD_SUFFIX = "_fireworks"
+SERVER_SELECTION_MS = 120_000
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything that a task needs; made once a process.
+
+    run: runs the calculation prepared in a folder to its end and returns the result.
+    owner: who this is, for leases and records.
+    """
+
+    store: ResultStore
+    launchpad: LaunchPad
+    config: Config
+    run: Callable[[Path, str], dict[str, Any]]
+    owner: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}")
+
+    def folder(self, key: str) -> Path:
+        """Return the folder in which a calculation runs."""
+        return self.config.data / "calculations" / key[:2] / key
+
+
+_current: Runtime | None = None
+
+
+def use(runtime: Runtime) -> None:
+    """Make a runtime the one that tasks of this process find."""
+    global _current
+    _current = runtime
+
+
+def current() -> Runtime:
+    """Return the runtime of this process; raises SetupError where none was made."""
+    if _current is None:
+        raise SetupError("megabar's tasks run in megabar's workers: start them with `megabar worker`, not with rlaunch")
+    return _current
+
+
+def launchpad(uri: str, name: str) -> LaunchPad:
+    """Return the LaunchPad beside the store's database, made ready on first use."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    from fireworks import LaunchPad, fw_config
+    from fireworks.core import launchpad as module
+
+    fw_config.PRINT_FW_JSON = False
+    module.SORT_FWS = "FIFO"
+    pad = LaunchPad(
+        host=uri,
+        name=name + LAUNCHPAD_SUFFIX,
+        uri_mode=True,
+        strm_lvl="CRITICAL",
+        user_indices=["spec.key"],
+        mongoclient_kwargs={"serverSelectionTimeoutMS": SERVER_SELECTION_MS},
+    )
+    if pad.fw_id_assigner.find_one() is None:
+        pad.fw_id_assigner.update_one(
+            {"_id": -1}, {"$setOnInsert": {"next_fw_id": 1, "next_launch_id": 1}}, upsert=True
+        )
+        pad.tuneup()
+    return pad

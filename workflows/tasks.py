@@ -1,0 +1,82 @@
+"""The FireTask that runs a calculation. Stored workflows name it by its module, so it stays here."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fireworks import FiretaskBase, FWAction, explicit_serialize
+
+from megabar import __version__
+from megabar.workflows.calculation import Calculation, Structure, started_from
+from megabar.workflows.driver import advance_all
+from megabar.workflows.execution import HISTORY, finished, prepare
+from megabar.workflows.runtime import Runtime, current
+from megabar.workflows.store import record_of
+
+
+@explicit_serialize
+class CalculationTask(FiretaskBase):  # type: ignore[misc]
+    """Runs the calculation in ``fw_spec["calculation"]`` unless its result is there, and stores the result."""
+
+    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
+        """Run, store, and let the studies that wait for it go on."""
+        runtime = current()
+        calculation = Calculation.from_dict(fw_spec["calculation"])
+        state = run_and_store(calculation, runtime)
+        advance_all(calculation.key, runtime)
+        return FWAction(stored_data={"key": calculation.key, "state": state})
+
+
+def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
+    """Return the state that a calculation ended in, having run it where no result was there.
+
+    A result that lies in the calculation's folder but is not in the database yet is taken in from there.
+    """
+    key = calculation.key
+    known = runtime.store.get(key)
+    if known is not None:
+        return known.state
+    folder = runtime.folder(key)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        known = runtime.store.get(key)
+        if known is not None:
+            return known.state
+        result = finished(folder)
+        if result is None:
+            prepare(folder, calculation, _start(calculation, runtime))
+            result = runtime.run(folder, calculation.code)
+        extra = {"megabar": __version__, "worker": runtime.owner, "folder": str(folder)}
+        runtime.store.save(record_of(calculation, result, extra), _history(folder))
+    return str(result["state"])
+
+
+def _start(calculation: Calculation, runtime: Runtime) -> Any:
+    if calculation.start is None:
+        return calculation.structure.atoms()
+    parent = runtime.store.get(calculation.start)
+    if parent is None or parent.structure is None:
+        raise RuntimeError(f"the calculation {calculation.start} to start from has no result")
+    return started_from(calculation, Structure.from_dict(parent.structure))
+
+
+def _history(folder: Path) -> dict[str, Any] | None:
+    path = folder / HISTORY
+    if not path.is_file():
+        return None
+    with np.load(io.BytesIO(path.read_bytes())) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: of two workers that reach for one calculation the second waits and finds the result."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
