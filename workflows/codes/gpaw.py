@@ -1,0 +1,116 @@
+"""Adapter to GPAW (Mortensen et al., J. Chem. Phys. 160, 092503 (2024), doi:10.1063/5.0182685), plane waves only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+
+from megabar.structures.errors import InputError
+from megabar.workflows.codes.dispersion import dispersion_version
+from megabar.workflows.codes.interface import AtomicData, Installation, Request
+from megabar.workflows.config import Config
+from megabar.workflows.paw.choice import choose, file_of
+from megabar.workflows.paw.generate import content_sha256, gpaw_version
+from megabar.workflows.protocols import protocol as named_protocol
+
+CUTOFF_STEP_eV = 10.0
+
+
+class Gpaw:
+    """GPAW, inside the Python process that calls it or, with ``launch`` configured, one process per geometry."""
+
+    name = "gpaw"
+    toy = False
+    in_process = True
+    functionals = ("PBE", "PBE+D3", "PBE+D4", "PBEsol", "RPBE", "LDA")
+
+    def installation(self, config: Config) -> Installation:
+        """Return GPAW's version; raises SetupError that says how to get it where it is missing."""
+        return Installation(code=self.name, version=gpaw_version())
+
+    def atomic_data(
+        self,
+        elements: Sequence[str],
+        functional: str,
+        protocol: str,
+        closest_A: Mapping[tuple[str, str], float],
+        config: Config,
+    ) -> tuple[AtomicData, ...]:
+        """Return the PAW set of each element: GPAW's own, or one of smaller radius made under ``config.data``."""
+        self._check(functional)
+        dispersion_version(functional)
+        gpaw_version()
+        xc = _xc_of_sets(functional)
+        found = []
+        for element, candidate in choose(elements, xc, protocol, closest_A).items():
+            path = file_of(candidate, xc, config.data / "paw")
+            recipe = candidate.recipe
+            origin = f"generated: gpaw {' '.join(recipe.command)}" if recipe else f"gpaw-data: {path.name}"
+            found.append(
+                AtomicData(element, str(path), content_sha256(path), candidate.radius_A, candidate.cutoff_eV, origin)
+            )
+        return tuple(found)
+
+    def settings(self, request: Request) -> dict[str, Any]:
+        """Return cutoff, k-points, smearing and SCF thresholds of a phase."""
+        self._check(request.functional)
+        chosen = named_protocol(self.name, request.protocol)
+        own = chosen.code_settings
+        needed_eV = max((each.cutoff_eV for each in request.data), default=0.0) * own["cutoff_factor"]
+        cutoff_eV = CUTOFF_STEP_eV * math.ceil(max(needed_eV, own["cutoff_eV"]) / CUTOFF_STEP_eV - 1e-9)
+        return {
+            "functional": request.functional,
+            "dispersion": dispersion_version(request.functional),
+            "cutoff_eV": cutoff_eV,
+            "kpoints": chosen.kpoints(request.smallest, request.insulating),
+            "smearing": chosen.smearing,
+            "scf": {
+                "energy_eV_per_electron": own["scf_energy_eV_per_electron"],
+                "density_per_electron": own["scf_density_per_electron"],
+                "eigenstates_eV2_per_electron": own["scf_eigenstates_eV2_per_electron"],
+                "steps": own["scf_steps"],
+            },
+        }
+
+    def calculator(
+        self,
+        settings: Mapping[str, Any],
+        data: Sequence[AtomicData],
+        atoms: Atoms,
+        folder: Path,
+        config: Config,
+    ) -> BaseCalculator:
+        """Return a calculator that logs to ``gpaw.txt`` in the folder.
+
+        Nothing is read from the folder: a geometry starts from the wavefunctions of the one before, in memory.
+        """
+        launch = config.code(self.name).launch
+        if launch:
+            from megabar.workflows.codes.gpaw_process import GpawProcess
+
+            return GpawProcess(dict(settings), tuple(data), folder, launch)
+        from megabar.workflows.codes.gpaw_calculator import GpawCalculator
+
+        return GpawCalculator(dict(settings), tuple(data), folder)
+
+    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
+        """Return ``scf_steps`` (of the last geometry), ``fermi_eV``, ``band_gap_eV`` (on the k-points used),
+        ``bands``, ``plane_waves`` and ``started_afresh`` (how often reused wavefunctions did not converge)."""
+        return dict(getattr(calculator, "said", {}))
+
+    def _check(self, functional: str) -> None:
+        if functional not in self.functionals:
+            raise InputError(f"gpaw has no functional {functional!r} here (known: {', '.join(self.functionals)})")
+
+
+def _xc_of_sets(functional: str) -> str:
+    """Return the functional of the PAW sets: GPAW takes PBE sets for PBEsol, and RPBE's are not generated here."""
+    return "LDA" if functional == "LDA" else "PBE"
+
+
+GPAW = Gpaw()
