@@ -1,0 +1,204 @@
+"""The `megabar` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from megabar import __version__
+from megabar.structures.errors import InputError
+
+app = typer.Typer(
+    name="megabar",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="First-principles workflows for matter under pressure.",
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study file")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
+
+
+def main() -> None:
+    """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        sys.exit(_say(f"megabar: {error}", 2))
+    except KeyboardInterrupt:
+        sys.exit(_say("megabar: stopped; the same command goes on from here", 130))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        sys.exit(_say(f"megabar: {error.filename or ''}: {error.strerror or error}".replace(": :", ":"), 2))
+    except Exception as error:
+        sys.exit(_say(f"megabar: a failure of ours: {type(error).__name__}: {error}; details in {_save_details()}", 1))
+
+
+def _say(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+def _save_details() -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="megabar-", suffix=".log", delete=False) as file:
+        file.write(traceback.format_exc())
+    return file.name
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """Ask which phases are stable under pressure, and let DFT codes answer."""
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed, what is missing and how to get it."""
+    from megabar.launchers.doctor import diagnose
+    from megabar.launchers.terminal import findings_table, show
+    from megabar.workflows.config import load_config
+
+    findings = diagnose(load_config())
+    if as_json:
+        from dataclasses import asdict
+
+        _print_json([asdict(finding) for finding in findings])
+    else:
+        show(findings_table(findings))
+
+
+@app.command()
+def phases(
+    system: Annotated[str | None, typer.Argument(help="elements, e.g. Na-He; all where none is given")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the known phases of a system, with where they come from."""
+    from megabar.launchers.terminal import phases_table, show
+    from megabar.structures.composition import parse_system
+    from megabar.structures.library import library, phases_of
+
+    found = list(library().values()) if system is None else phases_of(parse_system(system))
+    if as_json:
+        _print_json(
+            [
+                {
+                    "name": phase.name,
+                    "formula": phase.formula,
+                    "atoms": len(phase.atoms),
+                    "known_GPa": list(phase.known_GPa),
+                    "cell_pressure_GPa": phase.pressure_GPa,
+                    "source": phase.source,
+                    "doi": phase.doi,
+                    "note": phase.note,
+                }
+                for phase in found
+            ]
+        )
+    else:
+        show(phases_table(found))
+
+
+@app.command()
+def plan(study: StudyPath, as_json: AsJson = False) -> None:
+    """Say what a study would compute and what that would cost; runs nothing."""
+    from megabar.launchers.commands import plan_study
+    from megabar.launchers.terminal import plan_table, show
+
+    summary = plan_study(study)
+    if as_json:
+        _print_json(summary)
+    else:
+        show(plan_table(summary))
+
+
+@app.command()
+def run(
+    study: StudyPath,
+    as_json: AsJson = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="worker processes (default: one a core)")] = None,
+    report: Annotated[Path | None, typer.Option(help="folder of the report (default: STUDY-report)")] = None,
+) -> None:
+    """Run a study here to its end; stopped at any moment, the same command goes on."""
+    from megabar.launchers.commands import run_study
+    from megabar.launchers.terminal import answer_text
+
+    outcome = run_study(study, workers, report)
+    if as_json:
+        _print_json(outcome.json())
+    else:
+        print(answer_text(outcome))
+
+
+@app.command()
+def hull(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE.csv|STUDY", help="enthalpies in a CSV file, or a stored study")
+    ],
+    at: Annotated[float | None, typer.Option(help="also the distance above the hull at this pressure (GPa)")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which phases are stable at which pressures, and by which reactions they appear and go."""
+    from megabar.launchers.commands import hull_of
+    from megabar.launchers.terminal import hull_text
+
+    answer = hull_of(source, at)
+    if as_json:
+        _print_json(answer)
+    else:
+        print(hull_text(answer))
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Argument(help="a study file, or the name of a stored study")],
+    folder: Annotated[Path | None, typer.Option("--to", help="folder to write to (default: STUDY-report)")] = None,
+) -> None:
+    """Write the report of a study: figures (PNG, SVG), tables (CSV, JSON) and one self-contained HTML page."""
+    from megabar.launchers.commands import report_on
+
+    print(report_on(study, folder))
+
+
+@app.command()
+def status(
+    study: Annotated[str | None, typer.Argument(help="a study file or name; all studies where none is given")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how far the studies in the database are."""
+    from megabar.launchers.commands import status_of
+    from megabar.launchers.terminal import show, status_table
+
+    rows = status_of(study)
+    if as_json:
+        _print_json(rows)
+    else:
+        show(status_table(rows))
+
+
+if __name__ == "__main__":
+    main()

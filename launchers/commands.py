@@ -1,0 +1,216 @@
+"""What the commands do, apart from printing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from megabar.launchers.embedded_mongo import database_session, running
+from megabar.structures.errors import InputError, SetupError
+from megabar.workflows.config import Config, load_config
+from megabar.workflows.cost import StudyEstimate, estimate
+from megabar.workflows.plan import StabilityPlan, resolve
+from megabar.workflows.runtime import Runtime, launchpad
+from megabar.workflows.stability import StabilityAnswer, answer
+from megabar.workflows.store import ResultStore, StudyRecord
+from megabar.workflows.study import load_study
+
+LEAST_FREE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of a study came to: its answer, where the report is, and how long it took (s)."""
+
+    identifier: str
+    answer: StabilityAnswer
+    report: Path
+    wall_s: float
+    computed: int
+    reused: int
+
+    def json(self) -> dict[str, Any]:
+        """Return the outcome as one JSON document."""
+        return {
+            "study": self.identifier,
+            **self.answer.json(),
+            "calculations_run": self.computed,
+            "calculations_reused": self.reused,
+            "wall_s": round(self.wall_s, 1),
+            "report": str(self.report),
+        }
+
+
+@contextmanager
+def open_runtime(config: Config) -> Iterator[Runtime]:
+    """Have store and LaunchPad while the block runs; this process runs no calculation itself."""
+
+    def refuse(folder: Path, code: str) -> dict[str, Any]:
+        raise RuntimeError("this process runs no calculations")
+
+    with database_session(config) as address:
+        yield Runtime(
+            store=ResultStore.connect(address.uri, address.name),
+            launchpad=launchpad(address.uri, address.name),
+            config=config,
+            run=refuse,
+        )
+
+
+def check_data_folder(config: Config) -> None:
+    """Raise SetupError where the data folder cannot be written or the disk is nearly full."""
+    try:
+        config.data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=config.data):
+            free = shutil.disk_usage(config.data).free
+    except OSError as error:
+        raise SetupError(
+            f"the data folder {config.data} cannot be written ({error.strerror}); "
+            "set MEGABAR_DATA or `data` in megabar.yaml to one that can"
+        ) from None
+    if free < LEAST_FREE_BYTES:
+        raise SetupError(
+            f"the disk of the data folder {config.data} has {free / 1e6:.0f} MB left; "
+            f"at least {LEAST_FREE_BYTES / 1e6:.0f} MB are needed"
+        )
+
+
+def plan_study(path: Path) -> StudyEstimate:
+    """Return what a study would compute and its estimated cost; results that are there count as free."""
+    file = load_study(path)
+    config = load_config()
+    check_data_folder(config)
+    plan = resolve(file, config)
+    if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
+        return estimate(file.name, plan, None)
+    with database_session(config) as address:
+        return estimate(file.name, plan, ResultStore.connect(address.uri, address.name))
+
+
+def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
+    """Run a study to its end, showing how it goes on standard error, and write its report."""
+    import time
+
+    from megabar.launchers.local import register, run_to_end
+    from megabar.launchers.progress import Progress
+    from megabar.workflows.report import write_report
+
+    began = time.monotonic()
+    file = load_study(path)
+    config = load_config()
+    if workers is not None:
+        config = config.model_copy(update={"workers": workers})
+    check_data_folder(config)
+    folder = report or Path(f"{file.name}-report")
+    _check_report_folder(folder)
+    plan = resolve(file, config)
+    with open_runtime(config) as runtime:
+        identifier = register(file, plan, runtime)
+        before = runtime.store.get_study(identifier)
+        with Progress(file.name, plan, runtime.store) as progress:
+            for study in run_to_end(identifier, plan, runtime):
+                progress.update(study)
+        result = stored_answer(study, runtime.store)
+        write_report(folder, study, result, runtime.store)
+        return Outcome(
+            identifier=identifier,
+            answer=result,
+            report=folder / "index.html",
+            wall_s=time.monotonic() - began,
+            computed=progress.computed,
+            reused=len(set(study.wanted)) - progress.computed if before else 0,
+        )
+
+
+def _check_report_folder(folder: Path) -> None:
+    parent = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not parent.is_dir():
+        raise InputError(f"{folder} cannot be the report's folder: {parent} is a file")
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise SetupError(f"the report cannot be written to {folder} ({error.strerror}); choose with --report") from None
+
+
+def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
+    """Return the answer of a stored study from the results that are there."""
+    plan = StabilityPlan.from_dict(study.resolved)
+    return answer(plan, study.rungs, store.get_many(study.wanted))
+
+
+def find_study(name: str, store: ResultStore) -> StudyRecord:
+    """Return the stored study of a study file, a name or an identifier, the newest where there are several."""
+    from megabar.workflows.yaml_input import nearest
+
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        identifier = load_study(path).identifier
+        found = store.get_study(identifier)
+        if found is None:
+            raise InputError(f"{name}: this study is not in the database; start it with `megabar run {name}`")
+        return found
+    studies = store.find_studies(name)
+    if not studies:
+        known = sorted({study.name for study in store.find_studies()})
+        listed = f" (known: {', '.join(known)})" if known else " (there are none yet)"
+        raise InputError(f"there is no study {name!r} in the database{nearest(name, known)}{listed}")
+    return studies[0]
+
+
+@contextmanager
+def _existing_store(config: Config) -> Iterator[ResultStore]:
+    if config.database.uri is None and not (config.data / "mongodb").exists():
+        raise InputError(f"there are no results in {config.data} yet; start with `megabar run STUDY.yaml`")
+    with database_session(config) as address:
+        yield ResultStore.connect(address.uri, address.name)
+
+
+def hull_of(source: str, at: float | None) -> dict[str, Any]:
+    """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies or of a stored study."""
+    from megabar.analysis.stability import stability, stability_json
+
+    path = Path(source)
+    if path.suffix.lower() == ".csv" or (path.is_file() and path.suffix not in (".yaml", ".yml")):
+        from megabar.analysis.tables import read_curves
+
+        return stability_json(stability(read_curves(path)), at)
+    with _existing_store(load_config()) as store:
+        return stored_answer(find_study(source, store), store).json(at)
+
+
+def report_on(name: str, folder: Path | None) -> Path:
+    """Write the report of a stored study and return its page."""
+    from megabar.workflows.report import write_report
+
+    with _existing_store(load_config()) as store:
+        study = find_study(name, store)
+        target = folder or Path(f"{study.name}-report")
+        _check_report_folder(target)
+        write_report(target, study, stored_answer(study, store), store)
+    return target / "index.html"
+
+
+def status_of(name: str | None) -> list[dict[str, Any]]:
+    """Return how far studies are: calculations asked for, done, failed."""
+    with _existing_store(load_config()) as store:
+        studies = store.find_studies() if name is None else [find_study(name, store)]
+        rows = []
+        for study in studies:
+            states = list(store.ended(study.wanted).values())
+            rows.append(
+                {
+                    "study": study.identifier,
+                    "created": study.created,
+                    "complete": study.complete,
+                    "calculations": len(set(study.wanted)),
+                    "done": states.count("done"),
+                    "failed": states.count("failed"),
+                }
+            )
+        return rows

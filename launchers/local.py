@@ -1,0 +1,149 @@
+"""Runs a study here to its end: submits it, keeps local workers going, and sees to what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from megabar.launchers.worker import is_alive
+from megabar.structures.errors import SetupError
+from megabar.workflows.config import Config
+from megabar.workflows.driver import advance, recover_lost
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.runtime import Runtime
+from megabar.workflows.store import StudyRecord
+from megabar.workflows.study import StudyFile
+
+POLL_SECONDS = 0.25
+CARE_SECONDS = 2.0
+MOST_RESTARTS = 20
+WORKER = "from megabar.launchers.worker import main; main()"
+
+
+def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime) -> str:
+    """Store a study as it is asked for and planned, and return its identifier.
+
+    A study that is there already goes on; where its plan has changed (another version of the code, other data)
+    it starts anew, and results computed the old way are left alone.
+    """
+    identifier = file.identifier
+    known = runtime.store.get_study(identifier)
+    if known is not None and StabilityPlan.from_dict(known.resolved).fingerprint != plan.fingerprint:
+        runtime.store.reset_wanted(identifier)
+        known = None
+    if known is None:
+        runtime.store.put_study(
+            StudyRecord(
+                identifier=identifier,
+                name=file.name,
+                kind=file.study.kind,
+                definition=file.study.model_dump(mode="json", by_alias=True),
+                resolved=plan.to_dict(),
+            )
+        )
+    return identifier
+
+
+@dataclass
+class WorkerPool:
+    """Local worker processes; those that die are replaced."""
+
+    config: Config
+    code: str
+    count: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    restarts: int = 0
+
+    def fill(self) -> None:
+        """Start workers until there are as many as wanted.
+
+        Raises SetupError where they die again and again, with the end of their log.
+        """
+        dead = [each for each in self.processes if each.poll() is not None]
+        self.processes = [each for each in self.processes if each.poll() is None]
+        self.restarts += len(dead)
+        if self.restarts > MOST_RESTARTS:
+            raise SetupError(f"the workers die again and again; their log is {self.log}:\n{self._end_of_log()}")
+        while len(self.processes) < self.count:
+            self.processes.append(self._start())
+
+    @property
+    def log(self) -> Path:
+        """File that the workers write what they say to."""
+        return self.config.data / "workers" / "workers.log"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-c", WORKER, "--code", self.code],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        assert process.stdin is not None
+        process.stdin.write(self.config.model_dump_json().encode())
+        process.stdin.close()
+        return process
+
+    def stop(self) -> None:
+        """Stop all workers; the calculations that run are stopped with them and go on next time."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _end_of_log(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
+
+
+@contextmanager
+def worker_pool(config: Config, code: str) -> Iterator[WorkerPool]:
+    """Have local workers while the block runs."""
+    pool = WorkerPool(config, code, config.workers or os.cpu_count() or 1)
+    try:
+        pool.fill()
+        yield pool
+    finally:
+        pool.stop()
+
+
+def run_to_end(identifier: str, plan: StabilityPlan, runtime: Runtime) -> Iterator[StudyRecord]:
+    """Run a study until nothing more is wanted, yielding how it stands several times a second."""
+
+    def care() -> bool:
+        recover_lost(runtime, lambda name: is_alive(runtime.config, name))
+        return advance(identifier, runtime)
+
+    complete = care()
+    if not complete:
+        with worker_pool(runtime.config, plan.method.code) as pool:
+            cared = time.monotonic()
+            while not complete:
+                time.sleep(POLL_SECONDS)
+                study = runtime.store.get_study(identifier)
+                if study is None:
+                    raise SetupError(f"the study {identifier} was removed from the database while it ran")
+                complete = study.complete
+                if not complete and time.monotonic() - cared > CARE_SECONDS:
+                    pool.fill()
+                    complete = care()
+                    cared = time.monotonic()
+                yield study
+    study = runtime.store.get_study(identifier)
+    assert study is not None
+    yield study

@@ -1,0 +1,116 @@
+"""What the commands print: tables and short texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from megabar.launchers.commands import Outcome
+from megabar.launchers.doctor import Finding
+from megabar.structures.phase import Phase
+from megabar.workflows.cost import StudyEstimate
+
+
+def show(table: Table) -> None:
+    """Print a table on standard output."""
+    Console(soft_wrap=False).print(table)
+
+
+def _table(title: str, *columns: str, numbers: Sequence[int] = ()) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place in numbers else "left")
+    return table
+
+
+def _range(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:g}–{ends[1]:g}"
+
+
+def phases_table(phases: Iterable[Phase]) -> Table:
+    """Return the table of `megabar phases`."""
+    table = _table("", "phase", "formula", "atoms", "known, GPa", "source", numbers=(2,))
+    for phase in phases:
+        source = phase.source + (f", doi:{phase.doi}" if phase.doi else "")
+        table.add_row(phase.name, phase.formula, str(len(phase.atoms)), _range(phase.known_GPa), source)
+    return table
+
+
+def plan_table(estimate: StudyEstimate) -> Table:
+    """Return the table of `megabar plan`."""
+    title = (
+        f"{estimate.name}: {estimate.calculations} calculations to run, up to about {estimate.extra_calculations} more "
+        f"where the hull depends on them; about {estimate.core_minutes:.1f} core-minutes\n"
+        f"{estimate.code} {estimate.version}, {estimate.functional}, protocol {estimate.protocol}"
+    )
+    columns = ("phase", "formula", "atoms", "first at, GPa", "k-points", "relaxed", "volumes", "stored", "core-min")
+    table = _table(title, *columns, numbers=(2, 6, 7, 8))
+    for phase in estimate.phases:
+        table.add_row(
+            phase.phase,
+            phase.formula,
+            str(phase.atoms),
+            f"{phase.window_GPa[0]:.0f}–{phase.window_GPa[1]:.0f}",
+            "×".join(map(str, phase.kpoints)),
+            "yes" if phase.relaxed else "no",
+            str(phase.volumes),
+            str(phase.stored),
+            f"{phase.core_minutes:.1f}",
+        )
+    return table
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """Return the table of `megabar doctor`."""
+    table = _table("", "", "part", "version", "detail")
+    for finding in findings:
+        mark = {"ok": "ok", "missing": "MISSING"}.get(finding.status, finding.status)
+        detail = finding.detail + (f" – {finding.how_to_get}" if finding.how_to_get else "")
+        table.add_row(mark, finding.part, finding.version or "", detail)
+    return table
+
+
+def status_table(rows: Iterable[dict[str, Any]]) -> Table:
+    """Return the table of `megabar status`."""
+    table = _table("", "study", "begun", "calculations", "done", "failed", "state", numbers=(2, 3, 4))
+    for row in rows:
+        state = "complete" if row["complete"] else "unfinished"
+        counts = (str(row[name]) for name in ("calculations", "done", "failed"))
+        table.add_row(row["study"], row["created"][:16].replace("T", " "), *counts, state)
+    return table
+
+
+def _bound(value: float, error: float | None, is_open: bool) -> str:
+    text = f"{value:.1f}" + (f" ± {error:.1f}" if error is not None else "")
+    return f"({text})" if is_open else text
+
+
+def hull_text(answer: dict[str, Any]) -> str:
+    """Return the text of `megabar hull`: stable phases, transitions, distances above the hull."""
+    lines = ["Stable phases (GPa; in brackets: the end of what is known):"]
+    width = max((len(each["phase"]) for each in answer["stable"]), default=0)
+    for each in answer["stable"]:
+        low = _bound(each["from_GPa"], each.get("from_error_GPa"), each.get("from_open", False))
+        high = _bound(each["to_GPa"], each.get("to_error_GPa"), each.get("to_open", False))
+        lines.append(f"  {each['phase']:<{width}}  {low} – {high}")
+    if answer["transitions"]:
+        lines += ["", "With increasing pressure:"]
+        for each in answer["transitions"]:
+            pressure = _bound(each["pressure_GPa"], each.get("error_GPa"), False)
+            lines.append(f"  {pressure:>14} GPa  {each['reaction']}")
+    if "above_hull_eV_per_atom" in answer:
+        lines += ["", f"Above the hull at {answer['at_GPa']:g} GPa (meV/atom):"]
+        for phase, value in sorted(answer["above_hull_eV_per_atom"].items(), key=lambda item: item[1]):
+            lines.append(f"  {phase:<{width}}  {1000 * value:.1f}")
+    lines += [f"Note: {note}" for note in answer.get("notes", [])]
+    return "\n".join(lines)
+
+
+def answer_text(outcome: Outcome) -> str:
+    """Return the text that ends `megabar run`."""
+    head = hull_text(outcome.json())
+    counts = f"{outcome.computed} calculations run, {outcome.reused} taken from the database, {outcome.wall_s:.0f} s"
+    return f"{head}\n\n{counts}\nReport: {outcome.report}"

@@ -1,0 +1,144 @@
+"""What a study will cost, estimated before it runs: from calculations already stored, else from a cost model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import median
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.ladder import Ladder, chain_parent
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.store import ResultStore
+
+SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e-6, "elk": 4e-4, "emt": 1e-9}
+"""Core-seconds of one ionic step per unit of ``size``, measured on one core; stored calculations overrule it."""
+LEAST_SECONDS = {"gpaw": 1.0, "espresso": 1.5, "abinit": 2.0, "vasp": 2.0, "elk": 20.0, "emt": 0.02}
+STEPS_OF_RELAXATION = 5
+REFINEMENT_SHARE = 0.3
+"""Volumes that a study adds where they matter, as a share of its first ones (measured: 10–40%)."""
+
+
+@dataclass(frozen=True)
+class PhaseEstimate:
+    """One phase of a study: its first volumes, how many of them are stored already, and the cost of the rest."""
+
+    phase: str
+    formula: str
+    atoms: int
+    window_GPa: tuple[float, float]
+    kpoints: tuple[int, ...]
+    relaxed: bool
+    volumes: int
+    stored: int
+    core_minutes: float
+
+
+@dataclass(frozen=True)
+class StudyEstimate:
+    """What a study would compute: its phases, and the volumes that it may add where the hull depends on them."""
+
+    name: str
+    code: str
+    version: str
+    protocol: str
+    functional: str
+    phases: tuple[PhaseEstimate, ...]
+    extra_calculations: int
+    core_minutes: float
+
+    @property
+    def calculations(self) -> int:
+        """First calculations that have no result yet."""
+        return sum(phase.volumes - phase.stored for phase in self.phases)
+
+
+def size(calculation: Mapping[str, Any]) -> float:
+    """Return a measure of one self-consistent run's work: k-points × plane waves × bands (arbitrary unit)."""
+    structure = Structure.from_dict(calculation["structure"])
+    settings = calculation["settings"]
+    atoms = structure.atoms()
+    cutoff = float(settings.get("cutoff_eV") or 300.0)
+    plane_waves = atoms.get_volume() * cutoff**1.5 / 100.0
+    bands = float(np.sum(np.minimum(atoms.numbers, 10)))
+    return irreducible_kpoints(atoms, settings["kpoints"]) * plane_waves * bands
+
+
+def irreducible_kpoints(atoms: Atoms, grid: Sequence[int]) -> int:
+    """Return how many k-points of a Γ-centred grid symmetry leaves to compute."""
+    import spglib
+
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    mapping, _ = spglib.get_ir_reciprocal_mesh(list(grid), cell, is_shift=[0, 0, 0])
+    return len(np.unique(mapping))
+
+
+def seconds(calculation: Calculation, measured: float | None) -> float:
+    """Return the estimated core-seconds of a calculation; measured: seconds per unit and step from stored ones."""
+    rate = measured if measured is not None else SECONDS_PER_UNIT.get(calculation.code, 1e-5)
+    steps = STEPS_OF_RELAXATION if calculation.relaxation else 1
+    return max(LEAST_SECONDS.get(calculation.code, 1.0), rate * size(calculation.to_dict()) * steps)
+
+
+def measured_rate(store: ResultStore | None, code: str) -> float | None:
+    """Return the median core-seconds per unit of size and ionic step of a code's stored calculations, None if few."""
+    if store is None:
+        return None
+    rates = [
+        document["provenance"]["cpu_s"] / (size(document["calculation"]) * (document["ionic_steps"] or 1))
+        for document in store.costs(code)[:200]
+        if document["provenance"].get("cpu_s")
+    ]
+    return median(rates) if len(rates) >= 5 else None
+
+
+def first_calculations(plan: StabilityPlan, ladder: Ladder) -> list[Calculation]:
+    """Return a ladder's first calculations in the order in which each can start from the one before."""
+    done: dict[Fraction, str] = {}
+    calculations = []
+    for index in sorted(map(Fraction, ladder.first), key=abs):
+        parent = chain_parent(index, done)
+        calculation = ladder.calculation(plan.method, index, done[parent] if parent is not None else None)
+        done[index] = calculation.key
+        calculations.append(calculation)
+    return calculations
+
+
+def estimate(name: str, plan: StabilityPlan, store: ResultStore | None) -> StudyEstimate:
+    """Return what a study would compute and cost; calculations in the store cost nothing."""
+    rate = measured_rate(store, plan.method.code)
+    phases, total = [], 0.0
+    for ladder in plan.ladders:
+        calculations = first_calculations(plan, ladder)
+        stored = store.ended([each.key for each in calculations]) if store else {}
+        cost = sum(seconds(each, rate) for each in calculations if each.key not in stored)
+        total += cost + REFINEMENT_SHARE * cost
+        phases.append(
+            PhaseEstimate(
+                phase=ladder.phase,
+                formula=ladder.formula,
+                atoms=len(ladder.structure.symbols),
+                window_GPa=ladder.window_GPa,
+                kpoints=tuple(ladder.settings["kpoints"]),
+                relaxed=ladder.relaxation is not None,
+                volumes=len(calculations),
+                stored=len(stored),
+                core_minutes=cost / 60,
+            )
+        )
+    return StudyEstimate(
+        name=name,
+        code=plan.method.code,
+        version=plan.method.version,
+        protocol=plan.method.protocol,
+        functional=plan.method.functional,
+        phases=tuple(phases),
+        extra_calculations=math.ceil(REFINEMENT_SHARE * sum(each.volumes for each in phases)),
+        core_minutes=total / 60,
+    )
