@@ -1,0 +1,311 @@
+"""The database that starts itself: a real mongod in the data folder, shared by all commands and workers of a user.
+
+Whoever needs the database takes a lease (a shared lock on a file) and, where nobody supervises the folder, starts
+the supervisor, which owns mongod (``megabar.launchers.mongod_supervisor``). All coordination is by kernel locks
+that die with their holder, so a kill -9 of anything at any moment leaves nothing stale. Acknowledged writes survive
+it too: mongod is a replica set of one member (retryable writes) and its clients ask for ``w=majority, journal=true``.
+
+With a URI configured, that MongoDB is used instead and nothing is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote_plus, urlsplit
+
+from megabar.launchers.mongod_binary import find_mongod
+from megabar.launchers.mongod_folder import USER, MongodFolder, State, answers, open_lock, try_lock
+from megabar.structures.errors import SetupError
+from megabar.workflows.config import Config
+
+LINGER_S = 15.0
+REACH_TIMEOUT_S = 4.0
+START_TIMEOUT_S = 330.0
+LEAST_FREE_BYTES = 200_000_000
+WATCH_S = 1.0
+# An outage shorter than the selection timeout is survived without an error (a restart takes about a second).
+OPTIONS = {"w": "majority", "journal": "true", "retryWrites": "true", "serverSelectionTimeoutMS": "120000"}
+
+
+@dataclass(frozen=True)
+class DatabaseAddress:
+    """Where the database is.
+
+    uri: MongoDB connection string with credentials: not for messages, so it is not in the repr.
+    embedded: True for the one of the data folder.
+    """
+
+    uri: str = field(repr=False)
+    name: str
+    embedded: bool
+
+
+def database(config: Config, linger_s: float = LINGER_S) -> DatabaseAddress:
+    """Return the address of the database, started where it is ours and not running.
+
+    It stops some seconds after its last user is gone: to keep it, use ``database_session``.
+    linger_s: how long (s) a supervisor started now waits for the next user.
+    Raises SetupError where the database cannot be had or reached.
+    """
+    if config.database.uri:
+        return _external(config)
+    folder = _own_folder(config)
+    with _lease(folder):
+        return _embedded(folder, config, linger_s)
+
+
+@contextlib.contextmanager
+def database_session(config: Config, linger_s: float = LINGER_S) -> Iterator[DatabaseAddress]:
+    """Give the address of the database and keep it running, also through crashes, until the block ends.
+
+    Raises SetupError as ``database`` does.
+    """
+    if config.database.uri:
+        yield _external(config)
+        return
+    folder = _own_folder(config)
+    done = threading.Event()
+    with _lease(folder):
+        address = _embedded(folder, config, linger_s)
+        watcher = threading.Thread(target=_watch, args=(folder, linger_s, done), daemon=True, name="database")
+        watcher.start()
+        try:
+            yield address
+        finally:
+            done.set()
+            watcher.join()
+
+
+def running(config: Config) -> State | None:
+    """Return the state of the embedded database where it runs and accepts writes, else None; starts nothing."""
+    state = MongodFolder(_root(config)).state()
+    return state if state.status == "ready" and state.socket and answers(state.socket) else None
+
+
+def stop_database(config: Config, timeout_s: float = 60.0) -> bool:
+    """Stop the embedded database at once; return False where somebody uses it (then it stays)."""
+    folder = MongodFolder(_root(config))
+    if not folder.supervisor_lock.exists():
+        return True
+    lease = try_lock(folder.lease)
+    if lease is None:
+        return False
+    try:
+        deadline = time.monotonic() + timeout_s
+        signalled = False
+        while (lock := try_lock(folder.supervisor_lock)) is None and time.monotonic() < deadline:
+            state = folder.state()
+            if not signalled and state.host == os.uname().nodename and state.status != "stopped":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(state.supervisor_pid, signal.SIGTERM)
+                signalled = True
+            time.sleep(0.02)
+        if lock is None:
+            return False
+        os.close(lock)
+        return True
+    finally:
+        os.close(lease)
+
+
+def _root(config: Config) -> Path:
+    return Path(os.path.realpath(config.data)) / "mongodb"
+
+
+def _own_folder(config: Config) -> MongodFolder:
+    """Return the database's folder, made where it is missing; SetupError where it cannot be written."""
+    folder = MongodFolder(_root(config))
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.root.stat().st_mode & 0o077:
+            folder.root.chmod(0o700)
+        descriptor = open_lock(folder.lease)
+        try:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise SetupError(_not_writable(config.data, error)) from None
+    return folder
+
+
+def _not_writable(data: Path, error: OSError) -> str:
+    return (
+        f"the data folder {data} cannot be written ({(error.strerror or str(error)).lower()}); "
+        "choose another with MEGABAR_DATA or `data:` in megabar.yaml"
+    )
+
+
+@contextlib.contextmanager
+def _lease(folder: MongodFolder) -> Iterator[None]:
+    """Hold the lease; waits while the supervisor is stopping the database."""
+    descriptor = open_lock(folder.lease)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with contextlib.suppress(OSError):
+            os.utime(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _embedded(folder: MongodFolder, config: Config, linger_s: float) -> DatabaseAddress:
+    state = _ensure_running(folder, linger_s)
+    password = folder.password.read_text(encoding="ascii")
+    options = {"authSource": "admin", "directConnection": "true", **OPTIONS}
+    query = "&".join(f"{key}={value}" for key, value in options.items())
+    name = config.database.name
+    uri = f"mongodb://{USER}:{quote_plus(password)}@{quote_plus(state.socket)}/{name}?{query}"
+    return DatabaseAddress(uri, name, embedded=True)
+
+
+def _ensure_running(folder: MongodFolder, linger_s: float) -> State:
+    """Return the state of the running database; start it where nobody does. The caller holds the lease."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    started = False
+    while True:
+        state = folder.state()
+        ready = state.status == "ready" and answers(state.socket)
+        lock = try_lock(folder.supervisor_lock)
+        if lock is None and ready:
+            return state
+        if lock is not None:
+            try:
+                if started:
+                    raise SetupError(_did_not_start(folder))
+                _start_supervisor(folder, lock, linger_s)
+                started = True
+            finally:
+                os.close(lock)
+        elif state.host and state.host != os.uname().nodename:
+            raise SetupError(
+                f"the database in {folder.root} runs on {state.host}, and an embedded database serves one machine "
+                "only; give both a MongoDB with MEGABAR_DATABASE_URI"
+            )
+        elif time.monotonic() > deadline:
+            raise SetupError(f"the embedded database has not answered for {START_TIMEOUT_S:.0f} s; see {folder.log}")
+        time.sleep(0.01)
+
+
+def _did_not_start(folder: MongodFolder) -> str:
+    said = folder.state().message or "its supervisor ended without a word"
+    if "No space left" in said or _free_bytes(folder) < LEAST_FREE_BYTES // 10:
+        return f"the embedded database cannot start in {folder.root} because the disk is full; free some space"
+    return f"the embedded database in {folder.root} did not start ({said}); its log is {folder.log}"
+
+
+def _free_bytes(folder: MongodFolder) -> int:
+    return shutil.disk_usage(folder.root).free
+
+
+def _start_supervisor(folder: MongodFolder, lock: int, linger_s: float) -> None:
+    """Start the supervisor, which inherits the lock; returns when it is on its own feet."""
+    free = _free_bytes(folder)
+    if free < LEAST_FREE_BYTES:
+        raise SetupError(
+            f"only {free / 1e6:.0f} MB are free where the data folder {folder.root.parent} lies, and the database "
+            f"needs {LEAST_FREE_BYTES / 1e6:.0f} MB; free some or choose another folder with MEGABAR_DATA"
+        )
+    binary = find_mongod(folder.state().binary if folder.prepared.exists() else "", folder.root / "lib")
+    command = [sys.executable, "-P", "-m", "megabar.launchers.mongod_supervisor", str(folder.root), str(lock)]
+    command += [str(linger_s), binary.path, binary.version, *binary.environment.values()]
+    try:
+        with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            subprocess.run(
+                command,
+                cwd="/",
+                check=True,
+                pass_fds=(lock,),
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+    except OSError as error:
+        raise SetupError(_not_writable(folder.root.parent, error)) from None
+    except subprocess.CalledProcessError:
+        raise SetupError(f"the supervisor of the embedded database did not start; see {folder.log}") from None
+
+
+def _watch(folder: MongodFolder, linger_s: float, done: threading.Event) -> None:
+    """Start another supervisor where the one we had was killed; waits longer after each failure."""
+    pause = WATCH_S
+    while not done.wait(pause):
+        pause = WATCH_S
+        try:
+            lock = try_lock(folder.supervisor_lock)
+            if lock is not None:
+                try:
+                    _start_supervisor(folder, lock, linger_s)
+                finally:
+                    os.close(lock)
+                pause = 10 * WATCH_S
+        except (OSError, SetupError):  # the user's next operation tells; a full disk may have room again later
+            pause = 30 * WATCH_S
+
+
+def _external(config: Config) -> DatabaseAddress:
+    """Return the address of the configured database once it has answered; messages never show the password."""
+    from pymongo import MongoClient
+    from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
+
+    uri, name = config.database.uri or "", config.database.name
+    place = _place(uri)
+    try:
+        client: MongoClient[dict[str, object]] = MongoClient(
+            uri, serverSelectionTimeoutMS=int(1000 * REACH_TIMEOUT_S), connectTimeoutMS=int(1000 * REACH_TIMEOUT_S)
+        )
+    except (InvalidURI, ConfigurationError, ValueError, TypeError) as error:
+        kind = "is no MongoDB address" if isinstance(error, InvalidURI) else "cannot be used"
+        raise SetupError(
+            f"the database URI (host {place}) {kind}; it should look like mongodb://user:password@host:27017/"
+        ) from None
+    try:
+        client[name].command("listCollections", nameOnly=True, authorizedCollections=True)
+    except OperationFailure as error:
+        if error.code in (18, 13, 8000):
+            reason = "refused the user or the password of the database URI"
+        else:
+            reason = f"does not accept commands ({error.details.get('codeName', error.code) if error.details else '?'})"
+        raise SetupError(f"the database at {place} {reason}") from None
+    except ConnectionFailure:
+        raise SetupError(
+            f"the database at {place} does not answer within {REACH_TIMEOUT_S:.0f} s; check database.uri "
+            "(MEGABAR_DATABASE_URI), or leave it out to use megabar's own database"
+        ) from None
+    except PyMongoError as error:
+        raise SetupError(f"the database at {place} cannot be used ({type(error).__name__})") from None
+    finally:
+        client.close()
+    return DatabaseAddress(_with_options(uri), name, embedded=False)
+
+
+def _place(uri: str) -> str:
+    """Return the hosts of a URI, without user and password."""
+    rest = uri.split("://", 1)[-1]
+    return rest.rsplit("@", 1)[-1].split("/", 1)[0].split("?", 1)[0] or "?"
+
+
+def _with_options(uri: str) -> str:
+    """Return a URI with our defaults for the options that it leaves open."""
+    query = urlsplit(uri).query
+    given = {part.split("=", 1)[0].lower() for part in query.split("&") if part}
+    ours = "&".join(f"{key}={value}" for key, value in OPTIONS.items() if key.lower() not in given)
+    if not ours:
+        return uri
+    if query:
+        return f"{uri}&{ours}"
+    rest = uri.split("://", 1)[-1].rsplit("@", 1)[-1]
+    return f"{uri.rstrip('?')}{'' if '/' in rest else '/'}?{ours}"

@@ -1,0 +1,188 @@
+"""The folder of the embedded database: its files, its locks, and the cheapest question one can ask a server.
+
+Standard library only: the supervisor of the database lives as long as the database and should cost nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import stat
+import struct
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SOCKET_NAME = "mongod.sock"
+USER = "megabar"
+
+
+@dataclass(frozen=True)
+class State:
+    """What the supervisor last said about the database.
+
+    status: ``starting``, ``ready``, ``failed`` or ``stopped``.
+    root: the database's folder; a state that came along with a copied or moved folder says nothing.
+    message: one sentence, where it failed.
+    binary: the mongod in use; kept for the next start, since data files bind to their server's version.
+    """
+
+    status: str = "stopped"
+    root: str = ""
+    host: str = ""
+    supervisor_pid: int = 0
+    socket: str = ""
+    binary: str = ""
+    version: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class MongodFolder:
+    """Paths in the folder of one embedded database (``<data>/mongodb``, mode 0700)."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Folder of the data files."""
+        return self.root / "data"
+
+    @property
+    def key(self) -> Path:
+        """Key file of the replica set, mode 0600."""
+        return self.root / "key"
+
+    @property
+    def password(self) -> Path:
+        """Password of the user ``megabar``, mode 0600."""
+        return self.root / "password"
+
+    @property
+    def prepared(self) -> Path:
+        """Marker: replica set and user are there."""
+        return self.data / "megabar-prepared"
+
+    @property
+    def lease(self) -> Path:
+        """Every command and worker holds a shared lock on this file as long as it needs the database."""
+        return self.root / "lease.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """The one supervisor holds an exclusive lock on this file."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def log(self) -> Path:
+        """What mongod writes."""
+        return self.root / "mongod.log"
+
+    @property
+    def state_file(self) -> Path:
+        """State, as JSON."""
+        return self.root / "state.json"
+
+    def state(self) -> State:
+        """Return what the supervisor last said, an empty state where it said nothing of this folder."""
+        try:
+            state = State(**json.loads(self.state_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return State()
+        return state if state.root == str(self.root) else State(binary=state.binary, version=state.version)
+
+    def write_state(self, state: State) -> None:
+        """Replace the state at once, so that nobody reads half of it."""
+        write_private(self.state_file, json.dumps(asdict(state)))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def open_lock(path: Path) -> int:
+    """Return a descriptor of a lock file, made where it is missing."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def try_lock(path: Path) -> int | None:
+    """Return a descriptor that holds the exclusive lock, or None where somebody holds it.
+
+    The kernel frees locks with the process that held them, however it died: there are no stale ones. Raises OSError
+    where the file system has no locks.
+    """
+    descriptor = open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor
+
+
+def socket_folder(folder: MongodFolder) -> Path:
+    """Return a folder of the owner's alone in which a Unix socket can be bound.
+
+    The database's own folder where its path is short enough (107 characters on Linux) and its file system has
+    sockets, otherwise a folder in the system's temporary one, named after the path. Raises OSError.
+    """
+    probe = folder.root / f"{SOCKET_NAME}.probe"
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+        probe.unlink(missing_ok=True)
+        listener.bind(os.fspath(probe))
+        probe.unlink()
+        return folder.root
+    name = hashlib.sha256(os.fsencode(folder.root)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"megabar-{os.getuid()}-{name}"
+    with contextlib.suppress(FileExistsError):
+        short.mkdir(mode=0o700)
+    found = short.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{short} does not belong to this user alone")
+    return short
+
+
+def _hello() -> bytes:
+    """Return the wire message ``{hello: 1, $db: "admin"}`` (OP_MSG of the MongoDB wire protocol)."""
+    body = b"\x10hello\x00\x01\x00\x00\x00" + b"\x02$db\x00\x06\x00\x00\x00admin\x00"
+    document = struct.pack("<i", len(body) + 5) + body + b"\x00"
+    return struct.pack("<iiiiIb", 21 + len(document), 1, 0, 2013, 0, 0) + document
+
+
+def answers(path: str | Path, timeout_s: float = 2.0) -> bool | None:
+    """Return None where no server listens on a socket, else whether it accepts writes.
+
+    Asks without a driver: a driver's import takes longer than all the rest of finding a running database.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(timeout_s)
+            client.connect(os.fspath(path))
+            client.sendall(_hello())
+            reply = client.recv(4)
+            length = struct.unpack("<i", reply)[0]
+            while len(reply) < length:
+                chunk = client.recv(length - len(reply))
+                if not chunk:
+                    return None
+                reply += chunk
+    except (OSError, struct.error):
+        return None
+    return b"\x08isWritablePrimary\x00\x01" in reply

@@ -1,0 +1,57 @@
+"""First set-up of the embedded database: the replica set of one member and its user.
+
+Run in a process of its own by the supervisor, which so needs no driver in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from megabar.launchers.mongod_folder import SOCKET_NAME, USER, MongodFolder, answers
+
+REPLICA_SET = "megabar"
+ALREADY_INITIALIZED, USER_EXISTS = 23, 51003
+
+
+def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
+    """Make the replica set and the user where they are missing; safe to run again after a kill.
+
+    The member is named by a path relative to the server's working folder, so that the data folder can be moved.
+    """
+    import pymongo
+    from pymongo.errors import OperationFailure
+
+    deadline = time.monotonic() + timeout_s
+    while answers(socket) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError("mongod does not answer")
+        time.sleep(0.01)
+    key = quote_plus(folder.key.read_text(encoding="ascii"))
+    uri = f"mongodb://__system:{key}@{quote_plus(socket)}/?authSource=local&directConnection=true"
+    client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(uri, serverSelectionTimeoutMS=10_000)
+    try:
+        client.admin.command(
+            "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"./{SOCKET_NAME}"}]}
+        )
+    except OperationFailure as error:
+        if error.code != ALREADY_INITIALIZED:
+            raise
+    while not answers(socket):
+        if time.monotonic() > deadline:
+            raise TimeoutError("mongod does not become primary")
+        time.sleep(0.01)
+    password = folder.password.read_text(encoding="ascii")
+    try:
+        client.admin.command("createUser", USER, pwd=password, roles=["root"])
+    except OperationFailure as error:
+        if error.code != USER_EXISTS:
+            raise
+        client.admin.command("updateUser", USER, pwd=password)
+    client.close()
+
+
+if __name__ == "__main__":
+    prepare(MongodFolder(Path(sys.argv[1])), sys.argv[2])
