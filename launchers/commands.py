@@ -173,13 +173,13 @@ def _existing_store(config: Config) -> Iterator[ResultStore]:
 
 def hull_of(source: str, at: float | None) -> dict[str, Any]:
     """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies or of a stored study."""
-    from megabar.analysis.stability import stability, stability_json
+    from megabar.analysis.stability import analyse, stability_json
 
     path = Path(source)
     if path.suffix.lower() == ".csv" or (path.is_file() and path.suffix not in (".yaml", ".yml")):
         from megabar.analysis.tables import read_curves
 
-        return stability_json(stability(read_curves(path)), at)
+        return stability_json(analyse(read_curves(path)), at)
     with _existing_store(load_config()) as store:
         return stored_answer(find_study(source, store), store).json(at)
 

@@ -67,7 +67,7 @@ def size(calculation: Mapping[str, Any]) -> float:
     cutoff = float(settings.get("cutoff_eV") or 300.0)
     plane_waves = atoms.get_volume() * cutoff**1.5 / 100.0
     bands = float(np.sum(np.minimum(atoms.numbers, 10)))
-    return irreducible_kpoints(atoms, settings["kpoints"]) * plane_waves * bands
+    return float(irreducible_kpoints(atoms, settings["kpoints"]) * plane_waves * bands)
 
 
 def irreducible_kpoints(atoms: Atoms, grid: Sequence[int]) -> int:

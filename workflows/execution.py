@@ -6,7 +6,6 @@ step, while it runs) and at the end ``result.json``, written before anything els
 
 from __future__ import annotations
 
-import io
 import platform
 import resource
 import time
@@ -25,7 +24,7 @@ from megabar.workflows.calculation import Calculation, Relaxation, Structure
 from megabar.workflows.codes.interface import CalculationFailed, Code
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
-from megabar.workflows.files import read_json, write_atomically, write_json
+from megabar.workflows.files import packed, read_json, write_atomically, write_json
 
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
 
@@ -53,7 +52,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     done = finished(folder)
     if done is not None:
         return done
-    content = read_json(folder / INPUT)
+    content: dict[str, Any] = read_json(folder / INPUT) or {}
     calculation = Calculation.from_dict(content["calculation"])
     start = Structure.from_dict(content["start"]).atoms()
     began, cpu = time.time(), _cpu_seconds()
@@ -83,9 +82,8 @@ def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, confi
         _record(atoms, history)
     else:
         _relax(atoms, calculation.relaxation, folder, history)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.array([step[name] for step in history]) for name in history[-1]})
-    write_atomically(folder / HISTORY, buffer.getvalue())
+    arrays = {name: np.array([step[name] for step in history]) for name in history[-1]}
+    write_atomically(folder / HISTORY, packed(arrays))
     return _result(code, calculator, calculation, atoms, folder, history)
 
 

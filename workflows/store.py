@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 from gridfs import GridFS
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +14,7 @@ from pymongo import ASCENDING, MongoClient, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from megabar.workflows.calculation import Calculation
+from megabar.workflows.files import packed, unpacked
 
 LEASE_SECONDS = 60
 
@@ -100,9 +99,7 @@ class ResultStore:
     def save(self, record: CalculationRecord, history: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Store a calculation's end, once: a second one with the same key leaves the first as it is."""
         if history and not GridFS(self._database).exists({"filename": record.key}):
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **dict(history))
-            GridFS(self._database).put(buffer.getvalue(), filename=record.key)
+            GridFS(self._database).put(packed(history), filename=record.key)
         document = {"_id": record.key, **record.model_dump(exclude={"key"})}
         try:
             self._database.calculations.insert_one(document)
@@ -128,10 +125,7 @@ class ResultStore:
     def history(self, key: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of a calculation: energy, cell, positions, forces and stress at every ionic step."""
         file = GridFS(self._database).find_one({"filename": key})
-        if file is None:
-            return {}
-        with np.load(io.BytesIO(file.read())) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return {} if file is None else unpacked(file.read())
 
     def costs(self, code: str) -> list[dict[str, Any]]:
         """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""

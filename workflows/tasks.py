@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fireworks import FiretaskBase, FWAction, explicit_serialize
 
 from megabar import __version__
 from megabar.workflows.calculation import Calculation, Structure, started_from
 from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, finished, prepare
+from megabar.workflows.files import unpacked
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.store import record_of
 
@@ -68,10 +67,7 @@ def _start(calculation: Calculation, runtime: Runtime) -> Any:
 
 def _history(folder: Path) -> dict[str, Any] | None:
     path = folder / HISTORY
-    if not path.is_file():
-        return None
-    with np.load(io.BytesIO(path.read_bytes())) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return unpacked(path.read_bytes()) if path.is_file() else None
 
 
 @contextmanager
