@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from megabar.analysis.curve import Clipped, clipped
 from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve, outliers
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.refinement import coverage, ends_to_extend, volumes_to_add
@@ -233,7 +234,7 @@ def answer(
     states = phase_states(plan, rungs, records)
     curves = tuple(curve for state in states if (curve := state.curve()) is not None)
     elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
-    pure = {curve.formula for curve in curves}
+    pure = {curve.formula for curve in _asked_for(plan, curves)}
     failures = tuple(
         Failure(
             phase=state.ladder.phase,
@@ -250,10 +251,17 @@ def answer(
         plan=plan,
         states=tuple(states),
         curves=curves,
-        stability=analyse(curves) if elements <= pure else None,
+        stability=analyse(_asked_for(plan, curves)) if elements <= pure else None,
         failures=failures,
         warnings=tuple(_warnings(plan, states)),
     )
+
+
+def _asked_for(plan: StabilityPlan, curves: Sequence[EnthalpyCurve]) -> list[Clipped]:
+    """Return the curves between the pressures of the study."""
+    low, high = plan.pressures_GPa[0], plan.pressures_GPa[-1]
+    views = (clipped(curve, low, high) for curve in curves)
+    return [view for view in views if view is not None]
 
 
 def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
