@@ -226,8 +226,6 @@ def _polish(
     )
     linear, residual = solve(found.x)
     k0 = float(linear[0] / GPa)
-    if not k0 > 0.0:
-        raise InputError("no equation of state fits: the energies or pressures do not rise on compression")
     result = EosFit(
         kind=kind,
         e0=float("nan") if e is None else float(linear[1]),
@@ -241,6 +239,8 @@ def _polish(
         from_A3=float(v.min()),
         to_A3=float(v.max()),
     )
+    if not (k0 > 0.0 and result.pressure(v.min()) > result.pressure(v.max())):
+        raise InputError("no equation of state fits: the pressure does not rise on compression in these data")
     return replace(result, covariance=_covariance(result, v, e, p, sigma_e, sigma_p, residual))
 
 
