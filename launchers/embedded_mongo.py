@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import quote_plus, urlsplit
 
 from megabar.launchers.mongod_binary import find_mongod
-from megabar.launchers.mongod_folder import USER, MongodFolder, State, answers, open_lock, try_lock
+from megabar.launchers.mongod_folder import REPLICA_SET, USER, MongodFolder, State, answers, open_lock, try_lock
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 
@@ -36,6 +36,8 @@ LEAST_FREE_BYTES = 200_000_000
 WATCH_S = 1.0
 # An outage shorter than the selection timeout is survived without an error (a restart takes about a second).
 OPTIONS = {"w": "majority", "journal": "true", "retryWrites": "true", "serverSelectionTimeoutMS": "120000"}
+
+_NO_ADDRESS = "the database URI (host {}) {}; it should look like mongodb://user:password@host:27017/"
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _lease(folder: MongodFolder) -> Iterator[None]:
 def _embedded(folder: MongodFolder, config: Config, linger_s: float) -> DatabaseAddress:
     state = _ensure_running(folder, linger_s)
     password = folder.password.read_text(encoding="ascii")
-    options = {"authSource": "admin", "directConnection": "true", **OPTIONS}
+    options = {"authSource": "admin", "replicaSet": REPLICA_SET, **OPTIONS}
     query = "&".join(f"{key}={value}" for key, value in options.items())
     name = config.database.name
     uri = f"mongodb://{USER}:{quote_plus(password)}@{quote_plus(state.socket)}/{name}?{query}"
@@ -263,15 +265,15 @@ def _external(config: Config) -> DatabaseAddress:
 
     uri, name = config.database.uri or "", config.database.name
     place = _place(uri)
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise SetupError(_NO_ADDRESS.format(place, "is no MongoDB address"))
     try:
         client: MongoClient[dict[str, object]] = MongoClient(
             uri, serverSelectionTimeoutMS=int(1000 * REACH_TIMEOUT_S), connectTimeoutMS=int(1000 * REACH_TIMEOUT_S)
         )
     except (InvalidURI, ConfigurationError, ValueError, TypeError) as error:
         kind = "is no MongoDB address" if isinstance(error, InvalidURI) else "cannot be used"
-        raise SetupError(
-            f"the database URI (host {place}) {kind}; it should look like mongodb://user:password@host:27017/"
-        ) from None
+        raise SetupError(_NO_ADDRESS.format(place, kind)) from None
     try:
         client[name].command("listCollections", nameOnly=True, authorizedCollections=True)
     except OperationFailure as error:

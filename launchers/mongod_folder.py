@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import socket
 import stat
 import struct
@@ -19,6 +20,9 @@ from pathlib import Path
 
 SOCKET_NAME = "mongod.sock"
 USER = "megabar"
+REPLICA_SET = "megabar"
+# The socket's path is the replica set's host name, which servers and drivers split at colons, commas and the like.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+=@-]+")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class MongodFolder:
 
     @property
     def prepared(self) -> Path:
-        """Marker: replica set and user are there."""
+        """Marker: replica set and user are there, for the socket that it names."""
         return self.data / "megabar-prepared"
 
     @property
@@ -140,15 +144,16 @@ def try_lock(path: Path) -> int | None:
 def socket_folder(folder: MongodFolder) -> Path:
     """Return a folder of the owner's alone in which a Unix socket can be bound.
 
-    The database's own folder where its path is short enough (107 characters on Linux) and its file system has
-    sockets, otherwise a folder in the system's temporary one, named after the path. Raises OSError.
+    The database's own folder where its path is plain and short enough (107 characters on Linux) and its file system
+    has sockets, otherwise a folder in the system's temporary one, named after the path. Raises OSError.
     """
     probe = folder.root / f"{SOCKET_NAME}.probe"
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
-        probe.unlink(missing_ok=True)
-        listener.bind(os.fspath(probe))
-        probe.unlink()
-        return folder.root
+    if PLAIN_PATH.fullmatch(str(probe)):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+            probe.unlink(missing_ok=True)
+            listener.bind(os.fspath(probe))
+            probe.unlink()
+            return folder.root
     name = hashlib.sha256(os.fsencode(folder.root)).hexdigest()[:16]
     short = Path(tempfile.gettempdir()) / f"megabar-{os.getuid()}-{name}"
     with contextlib.suppress(FileExistsError):

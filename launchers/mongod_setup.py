@@ -8,18 +8,18 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus
 
-from megabar.launchers.mongod_folder import SOCKET_NAME, USER, MongodFolder, answers
+from megabar.launchers.mongod_folder import REPLICA_SET, USER, MongodFolder, answers
 
-REPLICA_SET = "megabar"
 ALREADY_INITIALIZED, USER_EXISTS = 23, 51003
 
 
 def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
     """Make the replica set and the user where they are missing; safe to run again after a kill.
 
-    The member is named by a path relative to the server's working folder, so that the data folder can be moved.
+    The member's name is the path of its socket, so a folder that was moved is configured anew.
     """
     import pymongo
     from pymongo.errors import OperationFailure
@@ -32,13 +32,16 @@ def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
     key = quote_plus(folder.key.read_text(encoding="ascii"))
     uri = f"mongodb://__system:{key}@{quote_plus(socket)}/?authSource=local&directConnection=true"
     client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(uri, serverSelectionTimeoutMS=10_000)
+    members = [{"_id": 0, "host": socket}]
     try:
-        client.admin.command(
-            "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"./{SOCKET_NAME}"}]}
-        )
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
     except OperationFailure as error:
         if error.code != ALREADY_INITIALIZED:
             raise
+        present: Any = client.admin.command("replSetGetConfig")["config"]
+        if present["members"][0]["host"] != socket:
+            changed = {**present, "version": present["version"] + 1, "members": members}
+            client.admin.command("replSetReconfig", changed, force=True)
     while not answers(socket):
         if time.monotonic() > deadline:
             raise TimeoutError("mongod does not become primary")

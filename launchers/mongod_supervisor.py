@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Protocol
 
 from megabar.launchers.mongod_folder import (
+    REPLICA_SET,
     SOCKET_NAME,
     MongodFolder,
     State,
@@ -174,7 +175,7 @@ def _adopt(folder: MongodFolder) -> Server | None:
         orphan = Orphan(lock_file, int(lock_file.read_text().strip()))
     except (OSError, ValueError):
         raise StartFailed(f"{lock_file} is held by a server that cannot be told") from None
-    if folder.prepared.exists() and answers(folder.state().socket):
+    if answers(folder.state().socket):
         return orphan
     _stop(orphan)
     return None
@@ -191,14 +192,14 @@ def _start(supervisor: Supervisor) -> Server:
         log.write(f"{START_LINE}\n".encode())
         log.flush()
         server = subprocess.Popen(
-            _command(supervisor.state.binary, folder),
-            cwd=socket.parent,
+            _command(supervisor.state.binary, folder, socket),
+            cwd="/",
             env={**os.environ, **supervisor.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-        setup = None if folder.prepared.exists() else _start_setup(folder, socket, log.fileno())
+        setup = None if _is_prepared(folder, socket) else _start_setup(folder, socket, log.fileno())
     deadline = time.monotonic() + START_TIMEOUT_S
     try:
         while (setup is not None and setup.poll() is None) or not answers(socket):
@@ -209,7 +210,7 @@ def _start(supervisor: Supervisor) -> Server:
         if setup is not None:
             if setup.returncode:
                 raise StartFailed(_complaint(folder))
-            write_private(folder.prepared, "")
+            write_private(folder.prepared, str(socket))
     except BaseException:
         if setup is not None:
             _stop(setup)
@@ -226,22 +227,29 @@ def _make_secrets(folder: MongodFolder) -> None:
     write_private(folder.password, secrets.token_urlsafe(24))
 
 
+def _is_prepared(folder: MongodFolder, socket: Path) -> bool:
+    try:
+        return folder.prepared.read_text(encoding="utf-8") == str(socket)
+    except OSError:
+        return False
+
+
 def _start_setup(folder: MongodFolder, socket: Path, log: int) -> subprocess.Popen[bytes]:
     """Start the first set-up beside mongod, so that its imports and mongod's start overlap."""
     command = [sys.executable, "-P", "-m", "megabar.launchers.mongod_setup", str(folder.root), str(socket)]
     return subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
-def _command(binary: str, folder: MongodFolder) -> list[str]:
-    """Return mongod's command line. It listens on nothing but the socket in its working folder.
+def _command(binary: str, folder: MongodFolder, socket: Path) -> list[str]:
+    """Return mongod's command line. It listens on nothing but the socket.
 
     Secrets are in files. The journal is not preallocated: a new database takes 17 MB of disk instead of 300.
     """
     return [
         binary,
         *("--dbpath", str(folder.data)),
-        *("--bind_ip", f"./{SOCKET_NAME}", "--nounixsocket", "--filePermissions", "0600"),
-        *("--replSet", "megabar", "--keyFile", str(folder.key)),
+        *("--bind_ip", str(socket), "--nounixsocket", "--filePermissions", "0600"),
+        *("--replSet", REPLICA_SET, "--keyFile", str(folder.key)),
         *("--wiredTigerCacheSizeGB", str(CACHE_GB), "--oplogSize", str(OPLOG_MB)),
         *("--wiredTigerEngineConfigString", "log=(file_max=16MB,prealloc=false)"),
         *("--setParameter", "enableLocalhostAuthBypass=false"),

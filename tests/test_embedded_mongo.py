@@ -161,14 +161,18 @@ def test_killed_server_is_back_with_every_acknowledged_write(config):
         "    for n in range(100000):\n"
         "        client[address.name].things.insert_one({'n': n}); print(n, flush=True)\n"
     )
-    writer = in_process(code, config)
+    errors = config.data.parent / "errors"
+    with errors.open("wb") as stream:
+        writer = in_process(code, config, stderr=stream)
     acknowledged = [int(writer.stdout.readline()) for _ in range(50)]
     for _ in range(2):
         (server,) = servers(config)
         server.kill()
-        acknowledged += [int(writer.stdout.readline()) for _ in range(300)]  # the writer lives on
+        lines = [writer.stdout.readline() for _ in range(300)]  # the writer lives on
+        assert "" not in lines, errors.read_text()
+        acknowledged += [int(line) for line in lines]
     writer.kill()
-    acknowledged += [int(line) for line in writer.communicate()[0].split("\n") if line.strip().isdigit()][:-1]
+    writer.communicate()
     assert set(acknowledged) <= set(documents(database(config)))
 
 
