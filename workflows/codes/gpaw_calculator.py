@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
+from megabar.workflows.codes.gpaw_symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.paw.generate import read_set
 
@@ -43,6 +44,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         self._setups = {each.element: setup_data(each) for each in data}
         self._dispersion = dispersion_calculator(settings["functional"])
         self._dft: Any = None
+        self._symmetry: dict[str, Any] = {}
         self._steps = 0
         self._started_afresh = 0
 
@@ -69,8 +71,12 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
     def _converge(self) -> None:
         from gpaw import KohnShamConvergenceError
 
-        reused = self._dft is not None
-        self._dft = self._dft or self._fresh()
+        symmetry = symmetry_parameter(self.atoms)
+        # GPAW keeps the operations of its first geometry: others need another start.
+        reused = self._dft is not None and symmetry == self._symmetry
+        self._symmetry = symmetry
+        if not reused:
+            self._dft = self._fresh()
         try:
             self._run_scf()
         except (KohnShamConvergenceError, np.linalg.LinAlgError):
@@ -91,7 +97,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
 
         self.folder.mkdir(parents=True, exist_ok=True)
         log = (self.folder / LOG).open("a", encoding="utf-8")
-        return GPAW(**self._parameters, setups=self._setups, txt=log)
+        return GPAW(**self._parameters, symmetry=self._symmetry, setups=self._setups, txt=log)
 
     def _collect(self, properties: Sequence[str]) -> dict[str, Any]:
         # The free energy is the one whose derivatives GPAW's forces and stress are.
@@ -117,7 +123,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
 
 
 def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return GPAW's parameters, all but the PAW sets, of concrete settings."""
+    """Return GPAW's parameters of concrete settings, all but the PAW sets and the symmetry operations."""
     scf = settings["scf"]
     smearing = settings["smearing"]
     return {
@@ -131,8 +137,6 @@ def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
             "eigenstates": scf["eigenstates_eV2_per_electron"],
         },
         "maxiter": scf["steps"],
-        # Operations with fractional translations save 25-40 % on hP4 and cI16.
-        "symmetry": {"symmorphic": False},
     }
 
 
