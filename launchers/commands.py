@@ -12,11 +12,11 @@ from typing import Any
 
 from megabar.launchers.embedded_mongo import database_session, running
 from megabar.structures.errors import InputError, SetupError
+from megabar.workflows.answer import StabilityAnswer, answer
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import StudyEstimate, estimate
 from megabar.workflows.plan import StabilityPlan, resolve
 from megabar.workflows.runtime import Runtime, launchpad
-from megabar.workflows.stability import StabilityAnswer, answer
 from megabar.workflows.store import ResultStore, StudyRecord
 from megabar.workflows.study import load_study
 
@@ -173,7 +173,8 @@ def _existing_store(config: Config) -> Iterator[ResultStore]:
 
 def hull_of(source: str, at: float | None) -> dict[str, Any]:
     """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies or of a stored study."""
-    from megabar.analysis.stability import analyse, stability_json
+    from megabar.analysis.stability import analyse
+    from megabar.analysis.stability_output import stability_json
 
     path = Path(source)
     if path.suffix.lower() == ".csv" or (path.is_file() and path.suffix not in (".yaml", ".yml")):

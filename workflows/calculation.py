@@ -78,12 +78,14 @@ class Relaxation:
 
     force_eV_A: largest force left (eV/Å); stress_GPa: largest deviation from hydrostatic stress left (GPa).
     shape: whether the cell's shape is free; max_steps: ionic steps after which the relaxation has failed.
+    rattle_A: random displacements (Å) that the start is given, after which no symmetry is kept; 0: symmetry is kept.
     """
 
     force_eV_A: float
     stress_GPa: float
     shape: bool
     max_steps: int = 100
+    rattle_A: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,8 @@ def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[st
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
-    atoms.set_constraint(FixSymmetry(atoms))
+    if not limits.rattle_A:
+        atoms.set_constraint(FixSymmetry(atoms))
     target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
     optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False)
     for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):

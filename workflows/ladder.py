@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +20,8 @@ from megabar.workflows.codes.interface import AtomicData
 
 STEP = 0.2
 """Distance of neighbouring rungs in ln V."""
+RATTLE_A = 0.03
+"""Random displacements (Å) of the symmetry-broken check."""
 FINEST = 1024
 """Rungs lie at multiples of 1/FINEST, so that their place is exact in every document."""
 
@@ -47,7 +49,8 @@ class Ladder:
     structure: the cell as known, at about ``pressure_GPa``; window_GPa: where the phase is computed at first;
     it is extended from there where it turns out to be on the hull at the window's end.
     relaxation: None where symmetry leaves nothing to relax at fixed volume.
-    first: indices of the first rungs.
+    first: indices of the first rungs. judge_settings: those of the verifying code, None where there is none;
+    symmetry_check: limits of the relaxation from a rattled cell, None where it is not asked for.
     """
 
     phase: str
@@ -62,6 +65,8 @@ class Ladder:
     settings: Mapping[str, Any]
     relaxation: Relaxation | None
     first: tuple[int, ...]
+    judge_settings: Mapping[str, Any] | None = None
+    symmetry_check: Relaxation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the ladder as JSON-able data."""
@@ -72,7 +77,8 @@ class Ladder:
         """Return the ladder stored by ``to_dict``."""
         fields = dict(content)
         fields["structure"] = Structure.from_dict(content["structure"])
-        fields["relaxation"] = Relaxation(**content["relaxation"]) if content["relaxation"] else None
+        for name in ("relaxation", "symmetry_check"):
+            fields[name] = Relaxation(**content[name]) if content[name] else None
         for name in ("known_GPa", "window_GPa", "first"):
             fields[name] = tuple(content[name])
         return cls(**fields)
@@ -98,13 +104,26 @@ class Ladder:
             start=start if self.relaxation else None,
         )
 
+    def judged(self, method: Method, index: Fraction | int, start: str) -> Calculation:
+        """Return the verifying code's single point on the relaxed structure of the calculation ``start``."""
+        own = self.calculation(method, index, None)
+        return replace(own, settings=self.judge_settings or {}, relaxation=None, start=start)
+
+    def rattled(self, method: Method, index: Fraction | int, start: str) -> Calculation:
+        """Return a relaxation without symmetry from the slightly rattled result of the calculation ``start``."""
+        own = self.calculation(method, index, None)
+        limits = self.relaxation or self.symmetry_check
+        return replace(own, relaxation=replace(limits, shape=True, rattle_A=RATTLE_A) if limits else None, start=start)
+
 
 @dataclass(frozen=True)
 class Rung:
     """One volume of a phase that a study has asked for.
 
-    purpose: why: ``ladder``, ``coverage``, ``extension``, ``refinement``, ``crossing``.
-    judge: whether the verifying code computes it, on the structure of the calculation ``start``.
+    purpose: why: ``ladder``, ``coverage``, ``extension``, ``refinement``, ``crossing``,
+    ``verification``, ``symmetry check``.
+    kind: ``main``; ``judge``: the verifying code's single point on the structure of the calculation ``start``;
+    ``rattled``: a relaxation without symmetry from it.
     """
 
     phase: str
@@ -112,7 +131,7 @@ class Rung:
     key: str
     start: str | None
     purpose: str
-    judge: bool = False
+    kind: str = "main"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rung as JSON-able data."""
@@ -125,11 +144,12 @@ class Rung:
 
 
 def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[int, ...]:
-    """Return the whole indices whose guessed volumes cover a window of pressures (GPa), at least two."""
-    low, high = (
-        math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP for pressure in window_GPa
-    )
-    first, last = math.floor(low + 0.1), math.ceil(high - 0.1)
+    """Return the whole indices whose guessed volumes about cover a window of pressures (GPa), at least two.
+
+    Rounded, not rounded up: guesses are off by some percent, and what is missing is added when that is seen.
+    """
+    low, high = (math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP for pressure in window_GPa)
+    first, last = round(low), round(high)
     return tuple(range(first, max(last, first + 1) + 1))
 
 

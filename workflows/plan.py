@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
+from ase import Atoms
+
 from megabar.structures.composition import parse_system
 from megabar.structures.contacts import shortest_distances
 from megabar.structures.errors import InputError
@@ -32,7 +34,7 @@ class StabilityPlan:
     """What a stability study computes and how.
 
     pressures_GPa: the pressures asked for, ascending; accuracy_eV: uncertainty of an enthalpy (eV/atom) above which
-    volumes are added where the hull depends on it. judge: the method of the verifying code, and its settings by phase.
+    volumes are added where the hull depends on it. judge: the method of the verifying code, if any.
     """
 
     system: str
@@ -42,7 +44,6 @@ class StabilityPlan:
     ladders: tuple[Ladder, ...]
     toy: bool
     judge: Method | None = None
-    judge_settings: Mapping[str, Mapping[str, Any]] | None = None
 
     def ladder(self, phase: str) -> Ladder:
         """Return the ladder of a phase."""
@@ -50,8 +51,16 @@ class StabilityPlan:
 
     def calculation(self, rung: Mapping[str, Any]) -> Calculation:
         """Return the calculation of a stored rung."""
-        one = Rung.from_dict(rung)
-        return self.ladder(one.phase).calculation(self.method, one.index, one.start)
+        return self.calculation_of(Rung.from_dict(rung))
+
+    def calculation_of(self, rung: Rung) -> Calculation:
+        """Return the calculation of a rung."""
+        ladder = self.ladder(rung.phase)
+        if rung.kind == "judge" and self.judge is not None and rung.start is not None:
+            return ladder.judged(self.judge, rung.index, rung.start)
+        if rung.kind == "rattled" and rung.start is not None:
+            return ladder.rattled(self.method, rung.index, rung.start)
+        return ladder.calculation(self.method, rung.index, rung.start)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data."""
@@ -87,24 +96,31 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
     if study.method.functional not in code.functionals and not code.toy:
         known = ", ".join(code.functionals)
         raise InputError(f"{code.name} is not set up for the functional {study.method.functional!r} (known: {known})")
-    installation = code.installation(config)
-    top = _class_end(study.pressure_values[-1])
-    method = Method(
-        code=code.name,
-        version=installation.version,
-        protocol=study.method.protocol,
-        functional=study.method.functional,
-        data=code.atomic_data(
-            parse_system(study.system), study.method.functional, study.method.protocol, closest(file.phases, top), config
-        ),
-    )
+    method = _method(code, study.method.protocol, file, config)
+    judge = None
+    if study.verify is not None:
+        judge = _method(find_code(study.verify.code), study.verify.protocol, file, config)
     return StabilityPlan(
         system=study.system,
         pressures_GPa=study.pressure_values,
         accuracy_eV=study.accuracy_meV / 1000,
         method=method,
-        ladders=tuple(_ladder(phase, study, code, method) for phase in file.phases),
+        ladders=tuple(_ladder(phase, study, method, judge) for phase in file.phases),
         toy=code.toy,
+        judge=judge,
+    )
+
+
+def _method(code: Code, protocol_name: str, file: StudyFile, config: Config) -> Method:
+    study = file.study
+    distances = closest(file.phases, _class_end(study.pressure_values[-1]))
+    elements = parse_system(study.system)
+    return Method(
+        code=code.name,
+        version=code.installation(config).version,
+        protocol=protocol_name,
+        functional=study.method.functional,
+        data=code.atomic_data(elements, study.method.functional, protocol_name, distances, config),
     )
 
 
@@ -138,26 +154,24 @@ def _window(phase: Phase, asked_GPa: tuple[float, float]) -> tuple[float, float]
     return window
 
 
-def _ladder(phase: Phase, study: StabilityStudy, code: Code, method: Method) -> Ladder:
+def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method | None) -> Ladder:
     pressures = study.pressure_values
     window = _window(phase, (pressures[0], pressures[-1]))
-    limits = protocol(code.name, study.method.protocol)
+    limits = protocol(method.code, method.protocol)
     freedom = degrees_of_freedom(phase.atoms)
     top = min(_class_end(window[1]), PRESSURE_CLASSES_GPA[-1])
     smallest = scaled_to(phase.atoms, guess_volume(phase, top))
-    settings = code.settings(
-        Request(
-            smallest=smallest,
-            protocol=study.method.protocol,
-            functional=study.method.functional,
-            insulating=phase.insulating,
-            data=method.data,
-        )
-    )
+    settings = _settings(phase, smallest, method)
     if study.method.cutoff_eV is not None:
         settings["cutoff_eV"] = study.method.cutoff_eV
     if study.method.kpoint_density is not None:
         settings["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density)
+    relaxation = Relaxation(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=freedom.shape > 0)
+    judged = None
+    if judge is not None:
+        # The same k-points and smearing, so that only what differs between the codes remains.
+        same = {name: settings[name] for name in ("kpoints", "smearing")}
+        judged = {**_settings(phase, smallest, judge), **same}
     return Ladder(
         phase=phase.name,
         formula=phase.formula,
@@ -169,10 +183,20 @@ def _ladder(phase: Phase, study: StabilityStudy, code: Code, method: Method) -> 
         known_GPa=phase.known_GPa,
         window_GPa=window,
         settings=settings,
-        relaxation=Relaxation(
-            force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=freedom.shape > 0
-        )
-        if freedom.internal or freedom.shape
-        else None,
+        relaxation=relaxation if freedom.internal or freedom.shape else None,
         first=first_indices(phase, window),
+        judge_settings=judged,
+        symmetry_check=relaxation if study.symmetry_check else None,
+    )
+
+
+def _settings(phase: Phase, smallest: Atoms, method: Method) -> dict[str, Any]:
+    return find_code(method.code).settings(
+        Request(
+            smallest=smallest,
+            protocol=method.protocol,
+            functional=method.functional,
+            insulating=phase.insulating,
+            data=method.data,
+        )
     )

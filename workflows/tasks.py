@@ -8,15 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ase import Atoms
 from fireworks import FiretaskBase, FWAction, explicit_serialize
 
 from megabar import __version__
+from megabar.structures.symmetry import rattled
 from megabar.workflows.calculation import Calculation, Structure, started_from
 from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, finished, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.store import record_of
+
+RATTLE_SEED = 1
 
 
 @explicit_serialize
@@ -56,13 +60,17 @@ def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
     return str(result["state"])
 
 
-def _start(calculation: Calculation, runtime: Runtime) -> Any:
+def _start(calculation: Calculation, runtime: Runtime) -> Atoms:
     if calculation.start is None:
-        return calculation.structure.atoms()
-    parent = runtime.store.get(calculation.start)
-    if parent is None or parent.structure is None:
-        raise RuntimeError(f"the calculation {calculation.start} to start from has no result")
-    return started_from(calculation, Structure.from_dict(parent.structure))
+        atoms = calculation.structure.atoms()
+    else:
+        parent = runtime.store.get(calculation.start)
+        if parent is None or parent.structure is None:
+            raise RuntimeError(f"the calculation {calculation.start} to start from has no result")
+        atoms = started_from(calculation, Structure.from_dict(parent.structure))
+    if calculation.relaxation and calculation.relaxation.rattle_A:
+        atoms = rattled(atoms, calculation.relaxation.rattle_A, RATTLE_SEED)
+    return atoms
 
 
 def _history(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,221 @@
+"""The answer of a stability study from the results that are there, with what failed and what to be wary of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ase import units
+
+from megabar.analysis.curve import Clipped, clipped
+from megabar.analysis.enthalpy import EnthalpyCurve, outliers
+from megabar.analysis.stability import Stability, Transition, analyse
+from megabar.analysis.stability_output import stability_json
+from megabar.workflows.ladder import Rung
+from megabar.workflows.phase_state import PhaseState, phase_states, volume_point
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.store import CalculationRecord
+
+BROKEN_EV = 1e-3
+MOST_JUDGED = 2
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A calculation that failed: which one, why, in the code's words."""
+
+    phase: str
+    volume_A3: float
+    key: str
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the verifying code says of a transition, from single points on the same structures.
+
+    difference_eV: ΔE of the reaction by the judge less that by the study's code (eV/atom); judged_GPa: the transition
+    pressure with it, P − difference/ΔV, as H is stationary in V.
+    """
+
+    reaction: str
+    code: str
+    pressure_GPa: float
+    judged_GPa: float
+    difference_eV: float
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class StabilityAnswer:
+    """What a stability study has found so far.
+
+    curves: enthalpy curves of the phases that have any; stability: the hull against pressure, None while an element
+    has no curve. failures: calculations without a result; warnings: what a reader must know of the others.
+    verdicts: what the verifying code says.
+    """
+
+    plan: StabilityPlan
+    states: tuple[PhaseState, ...]
+    curves: tuple[EnthalpyCurve, ...]
+    stability: Stability | None
+    failures: tuple[Failure, ...]
+    warnings: tuple[str, ...]
+    verdicts: tuple[Verdict, ...] = ()
+
+    def curve(self, phase: str) -> EnthalpyCurve | None:
+        """Return the enthalpy curve of a phase, None where it has none."""
+        return next((curve for curve in self.curves if curve.phase == phase), None)
+
+    def json(self, at_GPa: float | None = None) -> dict[str, Any]:
+        """Return the answer as JSON-able data, units in the keys."""
+        method = self.plan.method
+        content: dict[str, Any] = {
+            "system": self.plan.system,
+            "method": {
+                "code": method.code,
+                "version": method.version,
+                "functional": method.functional,
+                "protocol": method.protocol,
+                "toy": self.plan.toy,
+            },
+        }
+        if self.stability is not None:
+            content |= stability_json(self.stability, at_GPa)
+        else:
+            content |= {"stable": [], "transitions": [], "notes": ["an element has no converged calculation yet"]}
+        content["failures"] = [
+            {"phase": each.phase, "volume_A3": round(each.volume_A3, 4), "cause": each.cause, "detail": each.detail}
+            for each in self.failures
+        ]
+        if self.plan.judge is not None:
+            content["verification"] = [
+                {
+                    "reaction": each.reaction,
+                    "code": each.code,
+                    "pressure_GPa": each.pressure_GPa,
+                    "judged_pressure_GPa": each.judged_GPa,
+                    "difference_eV_per_atom": each.difference_eV,
+                }
+                for each in self.verdicts
+            ]
+        content["notes"] = [*content.get("notes", []), *self.warnings]
+        return content
+
+
+def answer(
+    plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
+) -> StabilityAnswer:
+    """Return what a study's results say by now; what failed is named, what is missing takes no part."""
+    states = phase_states(plan, rungs, records)
+    curves = tuple(curve for state in states if (curve := state.curve()) is not None)
+    elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
+    pure = {curve.formula for curve in _asked_for(plan, curves)}
+    failures = tuple(
+        Failure(
+            phase=state.ladder.phase,
+            volume_A3=state.ladder.volume(index),
+            key=record.key,
+            cause=record.cause or "unknown",
+            detail=record.detail or "",
+        )
+        for state in states
+        for index, record in sorted(state.ended.items())
+        if not record.done
+    )
+    stability = analyse(_asked_for(plan, curves)) if elements <= pure else None
+    return StabilityAnswer(
+        plan=plan,
+        states=tuple(states),
+        curves=curves,
+        stability=stability,
+        failures=failures,
+        warnings=(*_warnings(plan, states), *_broken_symmetries(rungs, records)),
+        verdicts=tuple(_verdicts(plan, stability, rungs, records)) if stability else (),
+    )
+
+
+def _broken_symmetries(rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]) -> list[str]:
+    """Return a sentence for each phase that lowers its energy when its symmetry is broken."""
+    found = []
+    for rung in map(Rung.from_dict, rungs):
+        kept, broken = records.get(rung.start or ""), records.get(rung.key)
+        if rung.kind != "rattled" or kept is None or broken is None or not broken.done:
+            continue
+        gain = (kept.energy_eV_per_atom or 0.0) - (broken.energy_eV_per_atom or 0.0)
+        said = f"gains {1000 * gain:.1f} meV/atom" if gain > BROKEN_EV else "gains nothing"
+        found.append(f"{rung.phase} at {kept.pressure_GPa:.0f} GPa {said} when its symmetry is broken (rattled)")
+    return found
+
+
+def _verdicts(
+    plan: StabilityPlan,
+    stability: Stability,
+    rungs: Sequence[Mapping[str, Any]],
+    records: Mapping[str, CalculationRecord],
+) -> list[Verdict]:
+    """Return the verdicts on the transitions whose phases all have been judged near their pressure."""
+    judged: dict[str, list[tuple[float, float, str]]] = {}
+    for rung in map(Rung.from_dict, rungs):
+        own, other = records.get(rung.start or ""), records.get(rung.key)
+        if rung.kind == "judge" and own and other and own.energy_eV_per_atom and other.energy_eV_per_atom:
+            difference = other.energy_eV_per_atom - own.energy_eV_per_atom
+            judged.setdefault(rung.phase, []).append((own.pressure_GPa or 0.0, difference, rung.key))
+    found = []
+    for transition in judged_transitions(stability):
+        pressure, shares = transition.pressure_GPa, transition.reaction.atom_fractions
+        if not all(phase in judged for phase in shares):
+            continue
+        nearest = {phase: min(judged[phase], key=lambda each: abs(each[0] - pressure)) for phase in shares}
+        difference = sum(share * nearest[phase][1] for phase, share in shares.items())
+        found.append(
+            Verdict(
+                reaction=transition.reaction.phases_text,
+                code=plan.judge.code if plan.judge else "",
+                pressure_GPa=pressure,
+                judged_GPa=pressure - difference / transition.delta_volume / units.GPa,
+                difference_eV=difference,
+                keys=tuple(each[2] for each in nearest.values()),
+            )
+        )
+    return found
+
+
+def _asked_for(plan: StabilityPlan, curves: Sequence[EnthalpyCurve]) -> list[Clipped]:
+    """Return the curves between the pressures of the study."""
+    low, high = plan.pressures_GPa[0], plan.pressures_GPa[-1]
+    views = (clipped(curve, low, high) for curve in curves)
+    return [view for view in views if view is not None]
+
+
+def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
+    """Return what a reader must know: toy results, lost symmetry, overlapping spheres, phases without results."""
+    found = []
+    if plan.toy:
+        found.append(f"{plan.method.code} is a toy: its numbers have no physical meaning")
+    for state in states:
+        phase, done = state.ladder.phase, state.done
+        if not done:
+            found.append(f"{phase} has no converged calculation and takes no part")
+            continue
+        changes = [(record.pressure_GPa or 0.0, record.symmetry_change) for record in done.values()]
+        changed = sorted((pressure, change) for pressure, change in changes if change)
+        if changed:
+            pressures = ", ".join(f"{pressure:.0f}" for pressure, _ in changed)
+            found.append(f"{phase}: the symmetry changed at {pressures} GPa ({changed[0][1]})")
+        close = sorted((record.pressure_GPa or 0.0, record.warnings[0]) for record in done.values() if record.warnings)
+        if close:
+            found.append(f"{phase}: from {close[0][0]:.0f} GPa on, {close[0][1]}")
+        for outlier in outliers([volume_point(record) for record in done.values()]):
+            found.append(
+                f"{phase}: the calculation at {outlier.point.volume_A3:.2f} Å³/atom disagrees with its neighbours "
+                f"by {1000 * outlier.energy_off_eV:.0f} meV/atom and {outlier.pressure_off_GPa:.1f} GPa"
+            )
+    return found
+
+
+def judged_transitions(stability: Stability) -> list[Transition]:
+    """Return the transitions that a judge is asked about: those by which compounds appear or go."""
+    return [each for each in stability.transitions if not each.reaction.polymorphic][:MOST_JUDGED]

@@ -1,0 +1,63 @@
+"""How the phases of a stability study stand: rungs that have ended, rungs still open, the curve they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve
+from megabar.workflows.ladder import Ladder, Rung
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.store import CalculationRecord
+
+BRIDGED_LN_VOLUME = 0.05
+"""How far a curve is extrapolated, so that a volume at 0.3 GPa need not be followed by one below 0 GPa."""
+
+
+@dataclass(frozen=True)
+class PhaseState:
+    """The rungs of one phase: ended ones with their records, and those still open."""
+
+    ladder: Ladder
+    ended: Mapping[Fraction, CalculationRecord]
+    open: frozenset[Fraction]
+
+    @property
+    def done(self) -> dict[Fraction, CalculationRecord]:
+        """The rungs with a converged result."""
+        return {index: record for index, record in self.ended.items() if record.done}
+
+    @property
+    def asked(self) -> set[Fraction]:
+        """All rungs asked for."""
+        return {*self.ended, *self.open}
+
+    def curve(self) -> EnthalpyCurve | None:
+        """Return the enthalpy curve of the converged rungs, None where there is none."""
+        points = [volume_point(record) for record in self.done.values()]
+        if not points:
+            return None
+        return enthalpy_curve(self.ladder.phase, self.ladder.formula, points, BRIDGED_LN_VOLUME)
+
+
+def volume_point(record: CalculationRecord) -> VolumePoint:
+    """Return what an enthalpy curve needs of a converged calculation."""
+    assert record.volume_A3_per_atom is not None
+    assert record.energy_eV_per_atom is not None
+    assert record.pressure_GPa is not None
+    return VolumePoint(record.volume_A3_per_atom, record.energy_eV_per_atom, record.pressure_GPa)
+
+
+def phase_states(
+    plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
+) -> list[PhaseState]:
+    """Return how each phase of a plan stands; rungs as stored with the study, records by key."""
+    parsed = [Rung.from_dict(rung) for rung in rungs]
+    states = []
+    for ladder in plan.ladders:
+        own = [rung for rung in parsed if rung.phase == ladder.phase and rung.kind == "main"]
+        ended = {rung.index: records[rung.key] for rung in own if rung.key in records}
+        states.append(PhaseState(ladder, ended, frozenset(rung.index for rung in own if rung.key not in records)))
+    return states
