@@ -63,7 +63,6 @@ def work(config: Config, code: str, with_parent: bool = False) -> None:
     from fireworks.core.rocket import Rocket
 
     from megabar.launchers.embedded_mongo import database_session
-    from megabar.workflows.codes.registry import ADAPTERS
     from megabar.workflows.isolation import die_with_parent, fork_server, run_isolated, stop_running
     from megabar.workflows.runtime import Runtime, launchpad, use
     from megabar.workflows.store import ResultStore
@@ -78,7 +77,7 @@ def work(config: Config, code: str, with_parent: bool = False) -> None:
     if with_parent:
         die_with_parent(signal.SIGTERM)
     name = f"{platform.node()}-{os.getpid()}-{int(time.time())}"
-    context = fork_server(ADAPTERS[code].split(":")[0])
+    context = fork_server(code)
     scratch = config.data / GONE_FILE
     with alive(config, name), database_session(config) as address:
         os.chdir(scratch)

@@ -92,7 +92,7 @@ def measured_rate(store: ResultStore | None, code: str) -> float | None:
         return None
     rates = [
         document["provenance"]["cpu_s"] / (size(document["calculation"]) * (document["ionic_steps"] or 1))
-        for document in store.costs(code)[:200]
+        for document in store.costs(code)
         if document["provenance"].get("cpu_s")
     ]
     return median(rates) if len(rates) >= 5 else None

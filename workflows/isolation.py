@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, finished
 from megabar.workflows.files import read_json, write_json
@@ -23,6 +24,22 @@ from megabar.workflows.files import read_json, write_json
 MOST_ATTEMPTS = 3
 ATTEMPTS = "attempts.json"
 PR_SET_PDEATHSIG = 1
+
+PRELOAD = (
+    "megabar.workflows.execution",
+    "ase.constraints",
+    "ase.filters",
+    "ase.optimize",
+    "spglib",
+    "scipy.linalg",
+    "scipy.sparse.linalg",
+)
+PRELOAD_BY_CODE = {
+    "emt": ("ase.calculators.emt",),
+    "gpaw": ("gpaw.new.ase_interface", "gpaw.setup_data", "megabar.workflows.codes.gpaw_calculator"),
+    "espresso": ("ase.calculators.espresso", "ase.io.espresso"),
+}
+"""Modules that calculations would otherwise import one by one, a second of CPU each time."""
 
 _running: BaseProcess | None = None
 
@@ -33,10 +50,10 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number))
 
 
-def fork_server(code_module: str) -> ForkServerContext:
-    """Return a context whose children start with a DFT adapter imported already."""
+def fork_server(code: str) -> ForkServerContext:
+    """Return a context whose children start with everything that a code's calculations import."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["megabar.workflows.execution", code_module])
+    context.set_forkserver_preload([*PRELOAD, ADAPTERS[code].split(":")[0], *PRELOAD_BY_CODE.get(code, ())])
     return context
 
 

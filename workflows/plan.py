@@ -119,9 +119,13 @@ def _method(code: Code, protocol_name: str, file: StudyFile, config: Config) -> 
         code=code.name,
         version=code.installation(config).version,
         protocol=protocol_name,
-        functional=study.method.functional,
-        data=code.atomic_data(elements, study.method.functional, protocol_name, distances, config),
+        functional=_functional(code, study),
+        data=code.atomic_data(elements, _functional(code, study), protocol_name, distances, config),
     )
+
+
+def _functional(code: Code, study: StabilityStudy) -> str:
+    return code.functionals[0] if code.toy else study.method.functional
 
 
 def closest(phases: tuple[Phase, ...], pressure_GPa: float) -> dict[tuple[str, str], float]:

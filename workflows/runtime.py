@@ -59,10 +59,12 @@ def launchpad(uri: str, name: str) -> LaunchPad:
     """Return the LaunchPad beside the store's database, made ready on first use."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     from fireworks import LaunchPad, fw_config
-    from fireworks.core import launchpad as module
+    from fireworks.core import launchpad as launchpad_module
+    from fireworks.core import rocket as rocket_module
 
-    fw_config.PRINT_FW_JSON = False
-    module.SORT_FWS = "FIFO"
+    fw_config.PRINT_FW_JSON = rocket_module.PRINT_FW_JSON = False
+    rocket_module.ROCKET_STREAM_LOGLEVEL = "WARNING"
+    launchpad_module.SORT_FWS = "FIFO"
     pad = LaunchPad(
         host=uri,
         name=name + LAUNCHPAD_SUFFIX,

@@ -129,9 +129,9 @@ class ResultStore:
 
     def costs(self, code: str) -> list[dict[str, Any]]:
         """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
-        fields = {"calculation.structure.symbols": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
+        fields = {"calculation.structure": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
         query = {"calculation.code": code, "state": "done"}
-        return list(self._database.calculations.find(query, fields).sort("_id", -1).limit(2000))
+        return list(self._database.calculations.find(query, fields).sort("_id", -1).limit(60))
 
     def put_study(self, study: StudyRecord) -> None:
         """Store a study, or renew what it was resolved to; what it has asked for before is kept."""
