@@ -144,7 +144,8 @@ def _crystal(entry: dict[str, Any]) -> Atoms:
 
 def _distinct(images: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return one of each set of positions that are the same modulo the lattice, in order."""
-    remaining = np.round(images, 10) % 1.0
+    # Not rounded: codes that look for symmetry again want a third to be one to the last digit.
+    remaining = images - np.floor(images + 1e-9)
     distinct = []
     while len(remaining):
         first = remaining[0]

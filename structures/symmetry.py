@@ -71,6 +71,7 @@ def degrees_of_freedom(atoms: Atoms, symprec: float = SYMPREC_A) -> Freedom:
     (permutation of atoms) x (rotation), strains as the symmetric square of the rotation.
     Raises InputError where no symmetry can be determined.
     """
+    atoms = primitive(atoms, symprec)  # A supercell's shape may hide operations.
     dataset = _dataset(atoms, symprec)
     rotations = np.asarray(dataset.rotations, dtype=int)
     positions = atoms.get_scaled_positions()
