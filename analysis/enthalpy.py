@@ -186,8 +186,8 @@ def enthalpy_curve(
     volume = np.exp(grid)
     pressure = -slope / volume / GPa
     branches, unstable = _branches(pressure, energy + reference - slope, volume, sigma)
-    if not branches:  # falls everywhere: the lowest H among the computed volumes is what is known
-        branches = _endpoints(ordered, float(pressure.min()), float(pressure.max()), sigma)
+    if unstable:
+        branches += _ends(branches, pressure, energy + reference, volume, sigma)
     at_points = pressure[np.isin(grid, x)][::-1]
     middle = float(np.exp(x.mean()))
     return EnthalpyCurve(
@@ -281,10 +281,14 @@ def _branches(
     return tuple(branches[::-1]), tuple(unstable[::-1])
 
 
-def _endpoints(ordered: tuple[VolumePoint, ...], low: float, high: float, sigma: Array) -> tuple[_Branch, ...]:
-    """Branches of constant volume: E + P V of each computed point, an upper bound of H."""
-    p, worst = np.array([low, high]), np.full(2, float(sigma.max()))
-    return tuple(
-        _Branch(p, q.energy_eV + p * GPa * q.volume_A3, np.full(2, q.volume_A3), np.maximum(worst, q.energy_error_eV))
-        for q in ordered
-    )
+def _ends(
+    branches: tuple[_Branch, ...], pressure: Array, energy: Array, volume: Array, sigma: Array
+) -> tuple[_Branch, ...]:
+    """Branches of constant volume at both ends of the table: E + P V bounds H from above where the curve is unstable.
+
+    They reach over the pressures of the stable branches; without any, over those of the table.
+    """
+    known = np.concatenate([b.pressure for b in branches]) if branches else pressure
+    p = np.array([known.min(), known.max()])
+    ends = ((energy[i], volume[i], sigma[i]) for i in (0, -1))
+    return tuple(_Branch(p, e + p * GPa * v, np.full(2, v), np.full(2, s)) for e, v, s in ends)
