@@ -1,0 +1,292 @@
+"""The logic of a stability study without a DFT code: exact curves stand for the results."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from megabar.analysis.eos import vinet_shapes
+from megabar.structures.phase import Phase
+from megabar.workflows.answer import answer
+from megabar.workflows.calculation import Relaxation, Structure
+from megabar.workflows.ladder import Ladder, Method, Rung, chain_parent, first_indices
+from megabar.workflows.phase_state import phase_states
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.stability import wanted_next
+from megabar.workflows.store import CalculationRecord
+
+GPA = 160.21766208
+Truth = dict[str, tuple[float, float, float, float]]
+TRUTH: Truth = {  # e0 (eV/atom), v0 (Å³/atom), K0 (GPa), K0'
+    "Na-low": (0.0, 37.0, 8.0, 4.0),
+    "Na-high": (0.20, 33.0, 9.0, 4.0),
+    "He-one": (0.0, 12.0, 12.0, 5.5),
+    "Na2He": (0.40, 27.0, 8.0, 4.05),
+}
+FORMULAS = {"Na-low": "Na", "Na-high": "Na", "He-one": "He", "Na2He": "Na2He"}
+METHOD = Method("emt", "none", "fast", "EMT", ())
+
+
+def ladder(name: str, window: tuple[float, float], relaxed: bool = False) -> Ladder:
+    v0 = TRUTH[name][1]
+    symbol = "Na" if FORMULAS[name] != "He" else "He"
+    atoms = bulk(symbol, "fcc", a=4.0)
+    if FORMULAS[name] == "Na2He":
+        from ase import Atoms
+
+        atoms = Atoms("Na2He", cell=[3, 3, 3], scaled_positions=[(0.25,) * 3, (0.75,) * 3, (0, 0, 0)], pbc=True)
+    volume = next(v for v in np.geomspace(v0, v0 / 8, 4000) if pressure_at(TRUTH[name], v) >= 100.0)
+    atoms.set_cell(atoms.cell.array * (volume * len(atoms) / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
+    phase = Phase(name, atoms, 100.0, window, "invented")
+    return Ladder(
+        phase=name,
+        formula=FORMULAS[name],
+        source="invented",
+        doi="",
+        note="",
+        structure=Structure.of(atoms),
+        pressure_GPa=100.0,
+        known_GPa=window,
+        window_GPa=window,
+        settings={"kpoints": [1, 1, 1]},
+        relaxation=Relaxation(0.01, 0.1, True) if relaxed else None,
+        first=first_indices(phase, window),
+    )
+
+
+def pressure_at(truth: tuple[float, float, float, float], volume: float) -> float:
+    return float(truth[2] * vinet_shapes(volume, truth[1], truth[3])[1])
+
+
+def record(plan: StabilityPlan, rung: Rung, truth: Truth) -> CalculationRecord:
+    calculation = plan.calculation_of(rung)
+    volume = calculation.structure.volume_per_atom
+    e0, v0, k0, k1 = truth[rung.phase]
+    energy = e0 + k0 / GPA * float(vinet_shapes(volume, v0, k1)[0])
+    return CalculationRecord(
+        key=rung.key,
+        calculation=calculation.to_dict(),
+        state="done",
+        energy_eV_per_atom=energy,
+        pressure_GPa=pressure_at(truth[rung.phase], volume),
+        volume_A3_per_atom=volume,
+        structure=asdict(calculation.structure),
+    )
+
+
+def play(
+    plan: StabilityPlan, outcome: Callable[[StabilityPlan, Rung], CalculationRecord], rounds: int = 100
+) -> tuple[list[dict[str, Any]], dict[str, CalculationRecord]]:
+    """Let a study have all that it wants, round by round, as the driver does."""
+    rungs: list[dict[str, Any]] = []
+    records: dict[str, CalculationRecord] = {}
+    for _ in range(rounds):
+        wanted = wanted_next(plan, rungs, records)
+        if not wanted:
+            return rungs, records
+        for rung in wanted:
+            assert rung.key not in records, "asked for twice"
+            rungs.append(rung.to_dict())
+            records[rung.key] = outcome(plan, rung)
+    raise AssertionError("the study never ends")
+
+
+def exact(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+    return record(plan, rung, TRUTH)
+
+
+def plan_of(*ladders: Ladder, top: float = 300.0) -> StabilityPlan:
+    pressures = tuple(float(p) for p in range(0, int(top) + 1, 10))
+    return StabilityPlan("Na-He", pressures, 0.001, METHOD, ladders, toy=False)
+
+
+def enthalpy(name: str, pressure: float) -> float:
+    e0, v0, k0, k1 = TRUTH[name]
+    volumes = np.linspace(v0 / 8, 1.1 * v0, 200001)
+    energies = e0 + k0 / GPA * vinet_shapes(volumes, v0, k1)[0]
+    return float((energies + pressure / GPA * volumes).min())
+
+
+def exact_crossing(difference: Callable[[float], float], low: float, high: float) -> float:
+    from scipy.optimize import brentq
+
+    return float(brentq(difference, low, high, xtol=1e-6))
+
+
+WHOLE = (0.0, 300.0)
+
+
+def test_answer_equals_the_exact_one_within_its_error() -> None:
+    plan = plan_of(*(ladder(name, WHOLE) for name in TRUTH))
+    rungs, records = play(plan, exact)
+    found = answer(plan, rungs, records)
+    assert found.stability is not None
+    [formation] = [each for each in found.stability.transitions if "Na2He" in each.appears]
+
+    def reaction(p: float) -> float:
+        return (
+            enthalpy("Na2He", p)
+            - 2 / 3 * min(enthalpy("Na-low", p), enthalpy("Na-high", p))
+            - enthalpy("He-one", p) / 3
+        )
+
+    truth = exact_crossing(reaction, 20.0, 299.0)
+    assert formation.error_GPa is not None
+    assert abs(formation.pressure_GPa - truth) < max(3 * formation.error_GPa, 0.05)
+    assert abs(formation.pressure_GPa - truth) < 1.0
+    assert "2 Na + He → Na2He" in formation.reaction.text
+
+
+def test_phases_are_computed_where_they_matter() -> None:
+    everywhere = plan_of(*(ladder(name, WHOLE) for name in TRUTH))
+    windows = {"Na-low": (0.0, 30.0), "Na-high": (10.0, 300.0), "He-one": WHOLE, "Na2He": (60.0, 300.0)}
+    known = plan_of(*(ladder(name, window) for name, window in windows.items()))
+    some, all_ = (play(plan, exact) for plan in (known, everywhere))
+    assert len(some[0]) < 0.8 * len(all_[0])
+    assert len(some[0]) <= len(known.pressures_GPa) * len(known.ladders) / 3
+    first, second = (answer(plan, *played).stability for plan, played in ((known, some), (everywhere, all_)))
+    assert first is not None
+    assert second is not None
+    for one, other in zip(first.transitions, second.transitions, strict=True):
+        assert one.reaction.text == other.reaction.text
+        assert abs(one.pressure_GPa - other.pressure_GPa) < 1.0
+
+
+def wide(name: str) -> Ladder:
+    return ladder(name, WHOLE)
+
+
+def test_phase_stable_at_the_end_of_its_window_is_followed() -> None:
+    low = ladder("Na-low", (0.0, 15.0))
+    plan = plan_of(low, wide("He-one"))
+    rungs, records = play(plan, exact)
+    curve = answer(plan, rungs, records).curve("Na-low")
+    assert curve is not None
+    assert curve.to_GPa >= 300.0
+    assert any(rung["purpose"] == "extension" for rung in rungs)
+
+
+def test_relaxations_start_from_their_neighbours() -> None:
+    plan = plan_of(ladder("Na-low", WHOLE, relaxed=True), wide("He-one"))
+    rungs, _ = play(plan, exact)
+    own = [Rung.from_dict(rung) for rung in rungs if rung["phase"] == "Na-low"]
+    keys = {rung.key: rung.index for rung in own}
+    roots = [rung for rung in own if rung.start is None]
+    assert len(roots) == 1
+    for rung in own:
+        if rung.start is not None:
+            assert abs(keys[rung.start] - rung.index) <= 1
+
+
+def test_studies_with_other_pressures_share_calculations() -> None:
+    small = plan_of(ladder("Na-low", (0.0, 100.0), True), ladder("He-one", (0.0, 100.0)), top=100.0)
+    large = plan_of(ladder("Na-low", WHOLE, True), wide("He-one"))
+    keys_small = {rung["key"] for rung in play(small, exact)[0]}
+    keys_large = {rung["key"] for rung in play(large, exact)[0]}
+    assert len(keys_small & keys_large) >= 0.7 * len(keys_small)
+
+
+def failing(bad: Callable[[Rung], bool]) -> Callable[[StabilityPlan, Rung], CalculationRecord]:
+    def outcome(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+        if bad(rung):
+            content = plan.calculation_of(rung).to_dict()
+            return CalculationRecord(key=rung.key, calculation=content, state="failed", cause="scf", detail="no")
+        return exact(plan, rung)
+
+    return outcome
+
+
+def test_a_phase_that_fails_is_named_and_the_rest_goes_on() -> None:
+    plan = plan_of(*(ladder(name, WHOLE, relaxed=True) for name in TRUTH))
+    rungs, records = play(plan, failing(lambda rung: rung.phase == "Na-high"))
+    found = answer(plan, rungs, records)
+    assert found.stability is not None
+    assert {failure.phase for failure in found.failures} == {"Na-high"}
+    assert any("Na-high" in warning for warning in found.warnings)
+    assert "Na2He" in {interval.phase for interval in found.stability.intervals}
+
+
+def test_one_failed_volume_is_passed_over() -> None:
+    plan = plan_of(ladder("Na-low", WHOLE, relaxed=True), wide("He-one"))
+    rungs, records = play(plan, failing(lambda rung: rung.phase == "Na-low" and rung.index == 1))
+    found = answer(plan, rungs, records)
+    curve = found.curve("Na-low")
+    assert curve is not None
+    assert curve.to_GPa >= 299.0
+    assert [failure.cause for failure in found.failures] == ["scf"]
+
+
+def test_element_that_fails_leaves_no_hull_but_an_answer() -> None:
+    plan = plan_of(wide("Na-low"), wide("He-one"))
+    rungs, records = play(plan, failing(lambda rung: rung.phase == "He-one"))
+    found = answer(plan, rungs, records)
+    assert found.stability is None
+    assert found.json()["stable"] == []
+
+
+def test_wanting_again_without_news_asks_for_nothing_twice() -> None:
+    plan = plan_of(wide("Na-low"), wide("He-one"))
+    first = wanted_next(plan, [], {})
+    assert first
+    assert wanted_next(plan, [rung.to_dict() for rung in first], {}) == []
+
+
+def test_plan_and_rungs_survive_json() -> None:
+    import json
+
+    plan = plan_of(ladder("Na-low", WHOLE, True), wide("He-one"))
+    again = StabilityPlan.from_dict(json.loads(json.dumps(plan.to_dict())))
+    assert again.fingerprint == plan.fingerprint
+    rungs, records = play(plan, exact)
+    assert Rung.from_dict(json.loads(json.dumps(rungs[0]))) == Rung.from_dict(rungs[0])
+    states = phase_states(again, rungs, records)
+    assert all(not state.open for state in states)
+
+
+@pytest.mark.parametrize(
+    ("index", "ended", "parent"),
+    [(Fraction(3), [1, 2], 2), (Fraction(-2), [0, 1], 0), (Fraction(1, 2), [0, 1], 0), (Fraction(0), [], None)],
+)
+def test_chain_parent(index: Fraction, ended: list[int], parent: int | None) -> None:
+    found = chain_parent(index, [Fraction(each) for each in ended])
+    assert found == (None if parent is None else Fraction(parent))
+
+
+def test_rungs_are_on_one_grid_whatever_the_study() -> None:
+    one, other = ladder("Na-low", (0.0, 100.0)), ladder("Na-low", WHOLE)
+    assert math.isclose(one.volume(Fraction(1, 2)), other.volume(Fraction(1, 2)))
+    assert one.index_at(one.volume(Fraction(3, 4))) == Fraction(3, 4)
+
+
+def test_the_judge_is_asked_at_the_transition_only(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    ladders = [replace(ladder(name, WHOLE), judge_settings={"kpoints": [1, 1, 1]}) for name in TRUTH]
+    plan = replace(plan_of(*ladders), judge=Method("elk", "8.4", "moderate", "PBE", ()))
+
+    def outcome(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+        exact_record = exact(plan, rung)
+        if rung.kind != "judge":
+            return exact_record
+        offset = 0.003 if rung.phase == "Na2He" else 0.0  # the judge puts Na2He 3 meV/atom higher
+        assert exact_record.energy_eV_per_atom is not None
+        return exact_record.model_copy(
+            update={"energy_eV_per_atom": exact_record.energy_eV_per_atom + offset, "pressure_GPa": None}
+        )
+
+    rungs, records = play(plan, outcome)
+    found = answer(plan, rungs, records)
+    assert found.stability is not None
+    [verdict] = [each for each in found.verdicts if "Na2He" in each.reaction]
+    [formation] = [each for each in found.stability.transitions if "Na2He" in each.appears]
+    assert math.isclose(verdict.difference_eV, 0.003, abs_tol=1e-9)
+    expected = formation.pressure_GPa - 0.003 * GPA / formation.delta_volume
+    assert math.isclose(verdict.judged_GPa, expected, rel_tol=1e-6)
+    assert verdict.judged_GPa > formation.pressure_GPa
+    assert sum(rung["kind"] == "judge" for rung in rungs) <= 6
