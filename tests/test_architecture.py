@@ -1,0 +1,115 @@
+"""The structure of the house: imports point down, analysis is pure, the code is checked by mypy and ruff."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BELOW = {
+    "structures": set(),
+    "analysis": {"structures"},
+    "workflows": {"structures", "analysis"},
+    "launchers": {"structures", "analysis", "workflows"},
+}
+FORBIDDEN = {
+    "structures": {"fireworks", "pymongo", "bson", "gridfs", "subprocess", "typer", "rich"},
+    "analysis": {"fireworks", "pymongo", "bson", "gridfs", "subprocess", "multiprocessing", "typer", "rich"},
+    "workflows": {"typer"},
+}
+# Read before anything is installed, or alive as long as the database.
+STANDARD_LIBRARY_ONLY = (
+    "launchers/__main__.py",
+    "launchers/bootstrap.py",
+    "launchers/system_packages.py",
+    "launchers/mongod_folder.py",
+    "launchers/mongod_supervisor.py",
+)
+FILES = sorted(path for package in BELOW for path in (ROOT / package).rglob("*.py"))
+
+
+def imports(source):
+    """Return what a source imports anywhere in it, as (line, level, dotted name)."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, 0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            found += [(node.lineno, node.level, f"{module}.{alias.name}") for alias in node.names]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
+            found += [(node.lineno, 0, each.value) for each in node.args[:1] if isinstance(each, ast.Constant)]
+    return found
+
+
+def faults(package, source):
+    """Return what a source of a package imports and must not."""
+    found = []
+    for line, level, name in imports(source):
+        parts = name.split(".")
+        if level:
+            found.append(f"line {line}: relative import of {name}")
+        elif parts[0] == "megabar" and len(parts) > 1 and parts[1] in BELOW:
+            if parts[1] not in BELOW[package] | {package}:
+                found.append(f"line {line}: {package} imports {name}, which is above it")
+        elif parts[0] in BELOW:
+            found.append(f"line {line}: {name} should be megabar.{name}")
+        elif parts[0] in FORBIDDEN.get(package, ()):
+            found.append(f"line {line}: {package} must not import {parts[0]}")
+    return found
+
+
+def test_there_are_files_in_every_package():
+    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(BELOW)
+    assert len(FILES) > 30
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    assert faults(path.relative_to(ROOT).parts[0], path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "fault"),
+    [
+        ("analysis", "from megabar.workflows.config import Config", "above it"),
+        ("analysis", "def f():\n    import pymongo.errors", "must not import pymongo"),
+        ("analysis", "from subprocess import run", "must not import subprocess"),
+        ("structures", "import megabar.analysis.hull", "above it"),
+        ("structures", "from importlib import import_module\nimport_module('megabar.workflows.study')", "above it"),
+        ("workflows", "from megabar import launchers", "above it"),
+        ("launchers", "from . import cli", "relative"),
+        ("launchers", "from analysis.hull import x", "should be megabar"),
+    ],
+)
+def test_the_test_sees_faults(package, source, fault):
+    (found,) = faults(package, source)
+    assert fault in found
+
+
+@pytest.mark.parametrize("name", STANDARD_LIBRARY_ONLY)
+def test_what_runs_before_the_installation_needs_nothing_installed(name):
+    names = {found for _, _, found in imports((ROOT / name).read_text(encoding="utf-8"))}
+    ours = {f"launchers/{found.split('.')[2]}.py" for found in names if found.startswith("megabar.launchers.")}
+    assert ours <= set(STANDARD_LIBRARY_ONLY)
+    others = {found.split(".")[0] for found in names} - {"megabar"}
+    assert others <= set(sys.stdlib_module_names)
+    assert not {found for found in names if found.startswith("megabar.") and ".launchers" not in found}
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_packages_are_the_folders_at_the_top(package):
+    module = import_module(f"megabar.{package}")
+    assert Path(module.__file__).resolve() == ROOT / package / "__init__.py"
+    assert module.__doc__
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)], ids=" ".join)
+def test_linters_and_types(command):
+    arguments = [*command, "."] if command[0] == "ruff" else command
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,136 @@
+"""The doctor: tells what is there and what is missing, on this machine and on machines that lack things."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from megabar.launchers import doctor
+from megabar.launchers.doctor import diagnose
+from megabar.structures.errors import SetupError
+from megabar.workflows.codes import registry
+from megabar.workflows.codes.interface import Installation
+from megabar.workflows.config import CodeConfig, Config, DatabaseConfig
+
+
+class Code:
+    """An adapter that is installed, or is not."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def installation(self, config):
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
+
+
+@pytest.fixture(autouse=True)
+def codes(monkeypatch):
+    monkeypatch.setattr(
+        registry,
+        "CODES",
+        {
+            "espresso": Code(Installation("espresso", "7.4", ("mpirun", "pw.x"))),
+            "abinit": Code(SetupError("abinit is not on PATH")),
+        },
+    )
+
+
+def parts(config):
+    return {finding.part: finding for finding in diagnose(config)}
+
+
+def test_every_part_is_looked_at_and_nothing_is_changed(tmp_path):
+    config = Config(data=tmp_path / "data")
+    findings = diagnose(config)
+    found = {finding.part: finding for finding in findings}
+    assert len(found) == len(findings)
+    for part in ("python", "megabar", "numpy", "pymatgen", "database", "cores", "memory", "data folder", "slurm"):
+        assert found[part].status == "ok", found[part]
+    assert found["database"].version[0].isdigit()
+    assert found["code espresso"].version == "7.4"
+    assert found["code espresso"].detail == "mpirun pw.x"
+    assert found["code abinit"].status == "missing"
+    assert "abinit is not on PATH" in found["code abinit"].detail
+    assert "setup" in found["code abinit"].how_to_get
+    assert all(finding.how_to_get for finding in findings if finding.status != "ok")
+    assert json.loads(json.dumps([asdict(finding) for finding in findings]))[0]["part"] == "python"
+    assert not config.data.exists()
+
+
+@pytest.mark.slow
+def test_code_is_really_found(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    assert parts(Config(data=tmp_path))["code emt"].status == "ok"
+
+
+def test_missing_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "_requirements", lambda: ["megabar", "no-such-package"])
+    found = parts(Config(data=tmp_path))
+    assert found["no-such-package"].status == "missing"
+    assert "python3 launchers setup" in found["no-such-package"].how_to_get
+
+
+def test_database_that_cannot_be_had(monkeypatch, tmp_path):
+    monkeypatch.setenv("MEGABAR_MONGOD", str(tmp_path / "mongod"))
+    found = parts(Config(data=tmp_path))["database"]
+    assert found.status == "missing"
+    assert "which is not a program" in found.detail
+    assert "MEGABAR_DATABASE_URI" in found.how_to_get
+
+
+def test_configured_database_that_does_not_answer(monkeypatch, tmp_path):
+    monkeypatch.setattr("megabar.launchers.embedded_mongo.REACH_TIMEOUT_S", 0.2)
+    config = Config(data=tmp_path, database=DatabaseConfig(uri="mongodb://me:Secret99@127.0.0.1:1/"))
+    found = parts(config)["database"]
+    assert found.status == "missing"
+    assert "127.0.0.1:1 does not answer" in found.detail
+    assert "Secret99" not in str(found)
+
+
+def test_pseudopotential_folders(tmp_path):
+    (tmp_path / "sssp").mkdir()
+    (tmp_path / "sssp" / "Na.upf").write_text("")
+    config = Config(data=tmp_path, codes={"espresso": CodeConfig(pseudopotentials=tmp_path / "sssp")})
+    assert parts(config)["pseudopotentials of espresso"].detail.startswith("1 files in")
+    config = Config(data=tmp_path, codes={"espresso": CodeConfig(pseudopotentials=tmp_path / "none")})
+    assert parts(config)["pseudopotentials of espresso"].status == "missing"
+
+
+def test_data_folder_that_cannot_be_written(tmp_path):
+    if os.getuid() == 0:  # to root only the kernel's own folders are read-only
+        folder = Path("/proc/self")
+    else:
+        folder = tmp_path
+        folder.chmod(0o500)
+    found = parts(Config(data=folder / "data"))["data folder"]
+    assert found.status == "missing"
+    assert "cannot be written" in found.detail
+    assert "MEGABAR_DATA" in found.how_to_get
+
+
+@pytest.mark.parametrize(("free", "status"), [(50_000_000, "missing"), (1_000_000_000, "warning"), (10**10, "ok")])
+def test_free_space(monkeypatch, tmp_path, free, status):
+    usage = doctor.shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
+    found = parts(Config(data=tmp_path))["data folder"]
+    assert found.status == status
+    assert f"{free / 1e9:.1f} GB free" in found.detail
+
+
+def test_threads_are_warned_of(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert parts(Config(data=tmp_path))["threads"].status == "warning"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert "threads" not in parts(Config(data=tmp_path))
+
+
+def test_slurm(monkeypatch, tmp_path):
+    program = tmp_path / "sbatch"
+    program.write_text("#!/bin/sh\necho slurm 23.11.4\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert parts(Config(data=tmp_path))["slurm"].version == "23.11.4"
