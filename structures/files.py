@@ -24,12 +24,16 @@ Atomic hydrogen at 500 GPa keeps 1.6 times the sum, MgO at 500 GPa 0.9, sodium a
 VASP_NAMES = ("POSCAR", "CONTCAR")
 
 
+UNKNOWN_GPA = (0.0, 10_000.0)
+"""Where a phase from a file is taken as known: everywhere, because a file does not say."""
+
+
 def read_phase(path: str | Path, name: str | None = None, pressure_GPa: float | None = None) -> Phase:
     """Return the phase in a structure file, its cell reduced to the standard primitive one.
 
     name: of the phase; without one, the file's name without its ending (for POSCAR and CONTCAR the folder's name).
     pressure_GPa: pressure of the cell (GPa); without it what an extended XYZ file says under ``pressure_GPa``,
-    else 0, and the phase's note says so. The range in which the phase is known is that one pressure.
+    else 0, and the phase's note says so. The phase counts as known at all pressures.
     Raises InputError that names the file where it cannot be read, holds no crystal or more than one, has sites that
     are only partly occupied, or atoms that overlap.
     """
@@ -47,7 +51,7 @@ def read_phase(path: str | Path, name: str | None = None, pressure_GPa: float | 
         name=name or _default_name(path),
         atoms=reduced,
         pressure_GPa=pressure,
-        known_GPa=(pressure, pressure),
+        known_GPa=UNKNOWN_GPA,
         source=str(path),
         note=" ".join(notes),
     )

@@ -64,7 +64,7 @@ def guess_bulk_modulus(phase: Phase) -> float:
     if VAN_DER_WAALS.issuperset(phase.counts):
         return 2.0 + 3.0 * pressure
     zero_volume = phase.volume_per_atom * (1 + pressure / 20) ** 0.25
-    return 60.0 * (15.0 / zero_volume) ** 2 + 3.5 * pressure
+    return float(60.0 * (15.0 / zero_volume) ** 2 + 3.5 * pressure)
 
 
 def _reduced_pressure(x: float) -> float:

@@ -46,6 +46,7 @@ def test_what_is_written_comes_back(tmp_path: Path, name: str, ending: str) -> N
     assert len(read.atoms) == len(phase.atoms)
     assert read.volume_per_atom == pytest.approx(phase.volume_per_atom, rel=1e-5)
     assert read.source == str(path)
+    assert read.known_GPa[0] <= 0 and read.known_GPa[1] >= 5000
 
 
 def test_a_conventional_cell_is_reduced_and_the_note_says_so(tmp_path: Path) -> None:
