@@ -34,7 +34,7 @@ from megabar.workflows.protocols import protocol as named_protocol
 XC_TYPES = {"PBE": 20, "PBEsol": 22, "LDA": 3}
 SMEARING_TYPES = {"methfessel-paxton": 1, "fermi-dirac": 3}
 HOW_TO_GET = "install it (Debian, Ubuntu: apt install elk-lapw) or set codes.elk.command"
-LEAST_GMAX_OVER_GKMAX = 3.0
+LEAST_GMAX_OVER_GKMAX = 4.0
 POTENTIAL_TOLERANCE_HARTREE = 2e-5
 EMPTY_STATES_PER_ATOM = 6
 SCF_STEPS = 80
@@ -93,7 +93,7 @@ class Elk:
         return {
             "functional": request.functional,
             "cutoff_eV": round(gkmax**2 / 2 * Hartree, 3),
-            # With 2 gkmax, the least that Elk takes, Na2He at 300 GPa diverges from the first step on.
+            # Twice gkmax is the least that Elk takes; up to three times it, compressed Na2He diverges from the first step on.
             "gmaxvr_per_bohr": round(max(float(own["gmaxvr"]), LEAST_GMAX_OVER_GKMAX * gkmax), 3),
             "kpoints": chosen.kpoints(request.smallest, request.insulating),
             "smearing": chosen.smearing,

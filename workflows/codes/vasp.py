@@ -1,0 +1,258 @@
+"""Adapter to VASP (Kresse & Furthmüller, Phys. Rev. B 54, 11169 (1996), doi:10.1103/PhysRevB.54.11169).
+
+Tested on its input and output files only: VASP's licence does not let everybody run it. Formats: the VASP Wiki.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+from ase.units import GPa
+
+from megabar.structures.errors import InputError, SetupError
+from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
+from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.vasp_potcar import choose, header
+from megabar.workflows.config import Config
+from megabar.workflows.protocols import protocol as named_protocol
+
+FUNCTIONALS: dict[str, dict[str, Any]] = {
+    "PBE": {"GGA": "PE"},
+    "PBE+D3": {"GGA": "PE", "IVDW": 12},
+    "PBEsol": {"GGA": "PS"},
+    "LDA": {},
+}
+"""INCAR tags by functional; IVDW 12 is D3 with Becke-Johnson damping."""
+ISMEAR = {"fermi-dirac": -1, "methfessel-paxton": 1}
+HOW_TO_GET = "set codes.vasp.command to it (VASP needs a licence, vasp.at)"
+CUTOFF_STEP_eV = 10.0
+SCF_STEPS = 100
+FINISHED = "General timing and accounting informations for this job"
+
+
+class Vasp:
+    """VASP with POTCAR files of the user's folder, one calculation per geometry (NSW = 0)."""
+
+    name = "vasp"
+    toy = False
+    in_process = False
+    functionals = tuple(FUNCTIONALS)
+
+    def installation(self, config: Config) -> Installation:
+        """Return VASP as configured; it says its version only in its output, which ``observables`` gives.
+
+        Raises SetupError that says what to configure where it is missing.
+        """
+        command = program(self.name, ("vasp_std",), config, HOW_TO_GET)
+        return Installation(self.name, "", parallel(command, self.name, config))
+
+    def atomic_data(
+        self,
+        elements: Sequence[str],
+        functional: str,
+        protocol: str,
+        closest_A: Mapping[tuple[str, str], float],
+        config: Config,
+    ) -> tuple[AtomicData, ...]:
+        """Return a POTCAR of each element: the softest whose core leaves room, else that of smallest core radius."""
+        self._check(functional)
+        folder = config.code(self.name).pseudopotentials
+        if folder is None or not folder.is_dir():
+            raise SetupError(
+                "vasp: set codes.vasp.pseudopotentials to the folder of POTCAR folders (potpaw_PBE with Na, Na_pv, …)"
+            )
+        found = []
+        for element in elements:
+            potcar = choose(folder, element, "LDA" if functional == "LDA" else "PBE", closest_A)
+            digest = sha256_of(read_text(potcar.path))
+            found.append(AtomicData(element, str(potcar.path), digest, potcar.radius_A, potcar.cutoff_eV, potcar.title))
+        return tuple(found)
+
+    def settings(self, request: Request) -> dict[str, Any]:
+        """Return cutoff, k-points, smearing and SCF thresholds of a phase."""
+        self._check(request.functional)
+        chosen = named_protocol(self.name, request.protocol)
+        if chosen.smearing_kind not in ISMEAR:
+            raise InputError(f"vasp has no {chosen.smearing_kind} smearing (known: {', '.join(ISMEAR)})")
+        needed = max(each.cutoff_eV for each in request.data) * chosen.code_settings["cutoff_factor"]
+        return {
+            "functional": request.functional,
+            "cutoff_eV": CUTOFF_STEP_eV * math.ceil(needed / CUTOFF_STEP_eV - 1e-9),
+            "kpoints": chosen.kpoints(request.smallest, request.insulating),
+            "smearing": chosen.smearing,
+            "scf": {"energy_eV": chosen.code_settings["scf_energy_eV"], "steps": SCF_STEPS},
+        }
+
+    def calculator(
+        self,
+        settings: Mapping[str, Any],
+        data: Sequence[AtomicData],
+        atoms: Atoms,
+        folder: Path,
+        config: Config,
+    ) -> BaseCalculator:
+        """Return a calculator that runs in ``vasp`` of the folder; a finished run found there is not repeated."""
+        return VaspCalculator(settings, data, folder / "vasp", self.installation(config).command)
+
+    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
+        """Return ``version``, ``scf_steps`` and ``fermi_eV`` of the last geometry."""
+        return dict(getattr(calculator, "said", {}))
+
+    def _check(self, functional: str) -> None:
+        if functional not in self.functionals:
+            raise InputError(f"vasp has no functional {functional!r} here (known: {', '.join(self.functionals)})")
+
+
+class VaspCalculator(ExternalCalculator):
+    """One VASP run per geometry."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    # WAVECAR and CHGCAR would be read by the next run, whose result would then depend on its past.
+    output_names = ("OUTCAR", "OSZICAR", "vasprun.xml", "CONTCAR", "WAVECAR", "CHGCAR")
+
+    def __init__(
+        self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
+    ) -> None:
+        super().__init__(folder, command)
+        self.settings = dict(settings)
+        self.data = {each.element: each for each in data}
+        self.said: dict[str, Any] = {}
+
+    def inputs(self, atoms: Atoms) -> dict[str, str]:
+        """Return INCAR, KPOINTS, POSCAR and POTCAR; raises SetupError where a POTCAR is not the one of the study."""
+        return {
+            "INCAR": incar(self.settings),
+            "KPOINTS": kpoints(self.settings["kpoints"]),
+            "POSCAR": poscar(atoms),
+            "POTCAR": potcar_of(atoms, self.data),
+        }
+
+    def outputs(self, atoms: Atoms) -> dict[str, Any]:
+        """Return energy (eV; VASP's free energy TOTEN), forces (eV/Å) and stress (eV/Å³) of a finished run."""
+        text = read_text(self.folder / "OUTCAR")
+        check_outcar(text, self.settings["scf"]["steps"], self.tail())
+        results, self.said = read_outcar(text, atom_order(atoms))
+        return results
+
+
+def incar(settings: Mapping[str, Any]) -> str:
+    """Return INCAR of a single point: every tag that changes the answer is written out."""
+    smearing = settings["smearing"]
+    tags = {
+        **FUNCTIONALS[settings["functional"]],
+        "PREC": "Accurate",
+        "ENCUT": f"{settings['cutoff_eV']:.3f}",
+        "EDIFF": f"{settings['scf']['energy_eV']:.3e}",
+        "NELM": settings["scf"]["steps"],
+        "ISMEAR": ISMEAR[smearing["kind"]],
+        "SIGMA": f"{smearing['width_eV']:.6f}",
+        "ALGO": "Normal",
+        "LREAL": ".FALSE.",
+        "LASPH": ".TRUE.",
+        "ISPIN": 1,
+        "IBRION": -1,
+        "NSW": 0,
+        "ISIF": 2,
+        "ISYM": 2,
+        "LWAVE": ".FALSE.",
+        "LCHARG": ".FALSE.",
+    }
+    return "".join(f"{name} = {value}\n" for name, value in tags.items())
+
+
+def kpoints(grid: Sequence[int]) -> str:
+    """Return KPOINTS of a Γ-centred grid."""
+    return f"megabar\n0\nGamma\n{' '.join(map(str, grid))}\n0 0 0\n"
+
+
+def atom_order(atoms: Atoms) -> list[int]:
+    """Return the indices of the atoms in the order of POSCAR: element by element as they first appear."""
+    symbols = atoms.get_chemical_symbols()
+    return [index for element in dict.fromkeys(symbols) for index, symbol in enumerate(symbols) if symbol == element]
+
+
+def poscar(atoms: Atoms) -> str:
+    """Return POSCAR (format 5, fractional positions), atoms grouped by element, all positions wrapped as given."""
+    from ase.io.vasp import write_vasp
+
+    stream = StringIO()
+    plain = Atoms(atoms.get_chemical_symbols(), cell=atoms.cell, positions=atoms.positions, pbc=True)
+    write_vasp(stream, plain[atom_order(atoms)], direct=True, label="megabar")
+    return stream.getvalue()
+
+
+def potcar_of(atoms: Atoms, data: Mapping[str, AtomicData]) -> str:
+    """Return POTCAR: the files of the elements in the order of POSCAR.
+
+    Raises SetupError where a file's TITEL is not of its element or its content is not what the study began with.
+    """
+    parts = []
+    for element in dict.fromkeys(atoms.get_chemical_symbols()):
+        each = data[element]
+        content = read_text(Path(each.path))
+        if header(Path(each.path)).element != element:
+            raise SetupError(f"{each.path} is not a POTCAR of {element}: its TITEL is {header(Path(each.path)).title}")
+        if sha256_of(content) != each.sha256:
+            raise SetupError(f"{each.path} has changed since the study was planned")
+        parts.append(content if content.endswith("\n") else content + "\n")
+    return "".join(parts)
+
+
+def check_outcar(text: str, most_steps: int, tail: str) -> None:
+    """Raise CalculationFailed unless OUTCAR tells of a finished run that converged.
+
+    VASP 6 says that EDIFF was not reached; VASP 5 just goes on after NELM steps without saying that it was.
+    """
+    steps = len(_iterations(text))
+    last_loop = re.findall(r"aborting loop (because EDIFF is reached|EDIFF was not reached)", text)
+    if "EDIFF was not reached" in last_loop or (not last_loop and steps >= most_steps):
+        change = re.findall(r"total energy-change \(2\. order\)\s*:\s*(\S+)", text)
+        left = f", the energy still changing by {abs(float(change[-1])):.2g} eV" if change else ""
+        raise CalculationFailed("scf-not-converged", f"VASP reached its {steps} electronic steps{left}")
+    if FINISHED not in text or not last_loop:
+        raise CalculationFailed("incomplete-output", f"VASP stopped before its end: {tail}")
+
+
+def read_outcar(text: str, order: Sequence[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ASE's results and what else a finished OUTCAR says.
+
+    order: index in the structure of each atom of POSCAR. VASP prints stresses in kB (0.1 GPa), pressure positive.
+    """
+    energy = re.findall(r"free\s+energy\s+TOTEN\s*=\s*(\S+)", text)
+    stress = re.findall(r"^\s+in kB((?:\s+[-\d.]+){6})", text, flags=re.MULTILINE)
+    table = re.findall(r"TOTAL-FORCE \(eV/Angst\)\n\s*-+\n(.*?)\n\s*-+", text, flags=re.DOTALL)
+    if not (energy and stress and table):
+        raise CalculationFailed("incomplete-output", "OUTCAR lacks the energy, the stress or the forces")
+    rows = np.array([row.split() for row in table[-1].splitlines()], dtype=float)
+    forces = np.empty((len(order), 3))
+    forces[list(order)] = rows[:, 3:6]
+    xx, yy, zz, xy, yz, zx = (-float(word) * 0.1 * GPa for word in stress[-1].split())
+    version = re.search(r"^\s*vasp\.(\S+)", text, flags=re.MULTILINE)
+    fermi = re.findall(r"E-fermi\s*:\s*(\S+)", text)
+    results = {
+        "energy": float(energy[-1]),
+        "free_energy": float(energy[-1]),
+        "forces": forces,
+        "stress": np.array([xx, yy, zz, yz, zx, xy]),
+    }
+    said = {
+        "version": version[1] if version else None,
+        "scf_steps": len(_iterations(text)),
+        "fermi_eV": float(fermi[-1]) if fermi else None,
+    }
+    return results, said
+
+
+def _iterations(text: str) -> list[str]:
+    return re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", text)
+
+
+VASP = Vasp()
