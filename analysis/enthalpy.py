@@ -76,7 +76,7 @@ class _Branch:
                 np.where(inside, self.sigma[0], np.nan),
             )
         i = np.clip(np.searchsorted(self.pressure, p, side="right") - 1, 0, len(self.pressure) - 2)
-        step = self.pressure[i + 1] - self.pressure[i]
+        step = np.maximum(self.pressure[i + 1] - self.pressure[i], 1e-12)
         t = np.where(inside, (p - self.pressure[i]) / step, np.nan)
         v0, v1 = self.volume[i], self.volume[i + 1]
         chord = (self.enthalpy[i + 1] - self.enthalpy[i]) / (step * GPa)
