@@ -117,14 +117,14 @@ def _may_dip(values: Array, pressures: Array) -> NDArray[np.bool_]:
     """
     if len(pressures) < 3:
         return np.zeros((len(values), len(pressures) - 1), dtype=bool)
-    slope = np.gradient(values, pressures, axis=1)
+    slope = np.gradient(values, pressures, axis=1, edge_order=2)
     left, right = slope[:, :-1], slope[:, 1:]
     dips = (left < 0) & (right > 0)
     width = np.diff(pressures)
     with np.errstate(divide="ignore", invalid="ignore"):
         meeting = (values[:, 1:] - values[:, :-1] - right * width) / (left - right)
         lowest = values[:, :-1] + left * np.clip(meeting, 0, width)
-    found: NDArray[np.bool_] = dips & (lowest < SAME_eV)
+    found: NDArray[np.bool_] = dips & (lowest < -SAME_eV)
     return found
 
 
@@ -151,7 +151,13 @@ def sweep(curves: Sequence[Curve], entries: Compositions, pressures: Array, enth
             start, ahead = stop, ahead * 2
             continue
         following = hull_at(entries, enthalpies[:, stop + 1], pressures[stop + 1])
-        found = _cross(curves, entries, pressures, enthalpies, (hull, following), stop)
+        chosen = _near(pressures, enthalpies, (hull, following), stop)
+        # An event on a point of the grid shows a rounding before or after it, but none is to be met twice.
+        begin = max(float(pressures[stop]) - 2 * SAME_GPa, changes[-1][0] + SAME_GPa if events else float(pressures[0]))
+        end = float(pressures[stop + 1])
+        found = follow(curves, entries, chosen, begin, end)
+        if (found[-1][1] if found else changes[-1][1]) != _stable(following):
+            found = follow(curves, entries, chosen, begin, end + 2 * SAME_GPa)
         changes += [(event.pressure_GPa, stable) for event, stable in found]
         events += [event for event, _ in found]
         hull, start, ahead = following, stop + 1, 8
@@ -183,20 +189,13 @@ def _record(above: Array, hull: HullAt, conditions: Conditions, values: Array, s
     above[rows, conditions.target[:count]] = heights.T
 
 
-def _cross(
-    curves: Sequence[Curve],
-    entries: Compositions,
-    pressures: Array,
-    enthalpies: Array,
-    hulls: tuple[HullAt, HullAt],
-    cell: int,
-) -> list[tuple[Event, frozenset[int]]]:
-    """Return the events in a cell of the grid, each with the stable entries after it.
+def _near(pressures: Array, enthalpies: Array, hulls: tuple[HullAt, HullAt], cell: int) -> list[int]:
+    """Return the entries that may be stable in a cell of the grid, given the hulls at its ends.
 
-    Only entries that may reach both the hull at the lower and the hull at the upper end can be stable between them.
+    Both hulls, followed through the cell, are mixtures of phases that exist: what stays above either is not stable.
     """
     low, high = max(cell - 1, 0), min(cell + 2, len(pressures) - 1)
-    chosen = set(range(len(curves)))
+    chosen = set(range(len(enthalpies)))
     for hull in hulls:
         conditions = entry_conditions(hull)
         values = conditions.values(enthalpies[:, low : high + 1])
@@ -204,8 +203,7 @@ def _cross(
         margin = 0.2 * np.abs(ends[:, 1] - ends[:, 0]) + SAME_eV
         near = (ends.min(axis=1) <= margin) | _may_dip(values, pressures[low : high + 1])[:, cell - low]
         chosen &= set(conditions.target[near].tolist()) | _stable(hull)
-    chosen |= _stable(hulls[0]) | _stable(hulls[1])
-    return follow(curves, entries, sorted(chosen), float(pressures[cell]), float(pressures[cell + 1]))
+    return sorted(chosen | _stable(hulls[0]) | _stable(hulls[1]))
 
 
 def follow(
@@ -216,6 +214,7 @@ def follow(
     part = entries.subset(chosen)
     found: list[tuple[Event, frozenset[int]]] = []
     start += SAME_GPa
+    crossed: float | None = None
     while start < end - SAME_GPa:
         pressures = np.linspace(start, end, _SUBCELLS + 1)
         enthalpies = np.array([_enthalpy(curve, pressures) for curve in few])
@@ -224,12 +223,16 @@ def follow(
         crossings = _first_crossings(few, conditions, pressures, enthalpies)
         if not crossings:
             break
-        pressure = crossings[0][0]
-        start = max(pressure, start) + SAME_GPa
+        # Curves that cross almost touching need more than one step to come apart: the first counts.
+        pressure = crossings[0][0] if crossed is None or crossings[0][0] > start else crossed
+        start = max(crossings[0][0], start) + SAME_GPa
         after = hull_at(part, np.array([float(_enthalpy(curve, np.array(min(start, end)))) for curve in few]))
-        found.append(
-            (_event(pressure, conditions, [row for _, row in crossings], (hull, after), chosen), _named(after, chosen))
-        )
+        event = _event(pressure, conditions, [row for _, row in crossings], (hull, after), chosen)
+        if event.appears or event.disappears or event.reactions:
+            found.append((event, _named(after, chosen)))
+            crossed = None
+        else:
+            crossed = pressure
     return found
 
 

@@ -105,7 +105,7 @@ def analyse(curves: Sequence[Curve], points: int = 257) -> Stability:
     ends, events = _ends(curves, entries, sweeps)
     transitions = [transition for event in events for transition in _transitions(curves, entries, event)]
     intervals = _intervals(curves, entries, ends, transitions)
-    grid, above = _joined(grids, sweeps, len(curves))
+    grid, above = _joined(curves, grids, sweeps)
     notes = (*_single_point_notes(curves), *_element_notes(curves, entries, spans), *_end_notes(curves, ends))
     return Stability(tuple(intervals), tuple(transitions), tuple(curves), grid, above, notes)
 
@@ -256,15 +256,15 @@ def _intervals(
     return [interval for _, interval in sorted(found, key=lambda pair: pair[0])]
 
 
-def _joined(grids: list[Array], sweeps: list[Sweep], count: int) -> tuple[Array, Array]:
-    """Return one grid and the heights on it; where two ranges meet, what either of them knows."""
+def _joined(curves: Sequence[Curve], grids: list[Array], sweeps: list[Sweep]) -> tuple[Array, Array]:
+    """Return one grid and the heights on it; where two ranges meet, all curves that are known there take part."""
     if not grids:
-        return np.empty(0), np.empty((0, count))
+        return np.empty(0), np.empty((0, len(curves)))
     grid, above = grids[0], sweeps[0].above_eV
     for more, part in zip(grids[1:], sweeps[1:], strict=True):
         skip = int(more[0] == grid[-1])
         if skip:
-            above[-1] = np.where(np.isnan(above[-1]), part.above_eV[0], above[-1])
+            above[-1] = hulls_at(curves, grid[-1:])[0].above_eV
         grid, above = np.concatenate([grid, more[skip:]]), np.concatenate([above, part.above_eV[skip:]])
     return grid, above
 
