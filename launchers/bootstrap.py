@@ -60,7 +60,7 @@ class Stamp:
     """What is done: hashes of what it was done from.
 
     unfinished: True while packages are being installed, so a kill in the middle is seen.
-    gpaw_failed: hash of what GPAW could not be built from.
+    gpaw_failed: hash of what GPAW could not be built from, so that not every command tries again.
     """
 
     package: str = ""
@@ -282,27 +282,28 @@ def _gpaw(site: Site, machine: system.Machine) -> None:
     stamp, key = site.stamp(), _gpaw_key(site)
     if stamp.gpaw == key:
         return
-    problem = _build_gpaw(site, machine, stamp)
+    problem = ""
+    missing: tuple[system.Requirement, ...] = ()
+    if not run([str(site.python), "-c", GPAW_CHECK], site.log):
+        missing = () if "GPAW_CONFIG" in os.environ else tuple(system.missing(system.GPAW))
+        problem = system.advice(missing, machine) if missing else _build_gpaw(site, stamp)
     if problem:
         say(f"GPAW, the DFT code of the examples, was not set up ({problem}); everything that does not need it works")
-        site.write_stamp(replace(stamp, gpaw="", gpaw_failed=key))
+        # Where the user is to bring what is missing, the next command looks again.
+        final = not missing or machine.installs
+        site.write_stamp(replace(stamp, gpaw="", gpaw_failed=key if final else ""))
     else:
         site.write_stamp(replace(stamp, gpaw=key, gpaw_failed=""))
 
 
-def _build_gpaw(site: Site, machine: system.Machine, stamp: Stamp) -> str:
+def _build_gpaw(site: Site, stamp: Stamp) -> str:
     """Return what went wrong, nothing where GPAW works."""
     check = [str(site.python), "-c", GPAW_CHECK]
-    if run(check, site.log):  # there already
-        return ""
-    missing = system.missing(system.GPAW)
-    if missing and "GPAW_CONFIG" not in os.environ:
-        return system.advice(missing, machine)
     say("building GPAW (about a minute)")
     extras = ",".join(sorted({*stamp.extras, "gpaw"}))
     environment = gpaw_environment(site.root, os.environ)
     if not install(site, ["-e", f"{site.root}[{extras}]"], False, environment):
-        return f"its build failed: {tail(site.log)}"
+        return f"its build failed: {tail(site.log)}; `python3 launchers setup` tries again"
     if run(check, site.log):
         return ""
     # A cache of wheels may hold one that was built elsewhere without a library.
@@ -310,7 +311,7 @@ def _build_gpaw(site: Site, machine: system.Machine, stamp: Stamp) -> str:
         check, site.log
     ):
         return ""
-    return f"its build does not work: {tail(site.log)}"
+    return f"its build does not work: {tail(site.log)}; `python3 launchers setup` tries again"
 
 
 def gpaw_environment(root: Path, present: Mapping[str, str]) -> dict[str, str]:
