@@ -178,7 +178,9 @@ def enthalpy_curve(
     x = model.x
     steps = np.arange(len(x) * _STEPS - _STEPS + 1) / _STEPS
     grid = np.interp(steps, np.arange(len(x)), x)
+    skipped = 0
     if extrapolate_ln_volume > 0.0:
+        skipped = _STEPS
         beyond = extrapolate_ln_volume * np.linspace(0.0, 1.0, _STEPS + 1)[1:]
         grid = np.concatenate([x[0] - beyond[::-1], grid, x[-1] + beyond])
     energy, slope = model.predict(grid)
@@ -186,9 +188,12 @@ def enthalpy_curve(
     volume = np.exp(grid)
     pressure = -slope / volume / GPa
     branches, unstable = _branches(pressure, energy + reference - slope, volume, sigma)
-    if unstable:
-        branches += _ends(branches, pressure, energy + reference, volume, sigma)
-    at_points = pressure[np.isin(grid, x)][::-1]
+    computed = skipped + np.arange(len(x)) * _STEPS
+    unstable = tuple(u for u in unstable if u[1] < volume[computed[-1]] and u[0] > volume[computed[0]])
+    if unstable or not branches:
+        inside = slice(computed[0], computed[-1] + 1)
+        branches += _ends(branches, *(a[inside] for a in (pressure, energy + reference, volume, sigma)))
+    at_points = pressure[computed][::-1]
     middle = float(np.exp(x.mean()))
     return EnthalpyCurve(
         phase, formula, ordered, at_points, model.offset, model.offset_error, unstable,

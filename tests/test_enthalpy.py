@@ -279,6 +279,15 @@ def test_pressure_that_falls_everywhere_still_has_a_lowest_H():
     assert flat.enthalpy(0.0) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_extrapolation_past_the_spinodal_is_no_instability_of_the_points():
+    exact = Exact(k0=10.0, kp=5.0, features=())
+    points = exact.points(exact.v0 * np.exp([0.1, 0.0, -0.1, -0.2]))
+    curve = enthalpy_curve("M", "Ca", points, extrapolate_ln_volume=0.6)
+    assert curve.unstable_A3 == ()
+    assert curve.from_GPa > -3.0  # the pressure has a minimum there, and the curve ends at it
+    np.testing.assert_allclose(curve.pressures_GPa, exact.pressure(curve.volumes_A3), atol=0.02)
+
+
 def test_order_and_zero_of_energy_do_not_matter():
     exact, volumes = soft_metal(7)
     points = exact.points(volumes, 0.1)
