@@ -22,6 +22,8 @@ ENDS: tuple[End, End] = ("low", "high")
 
 # A typical compression law where nothing better is known: K = K_typical + 4 P (Murnaghan with K' = 4).
 _TYPICAL_K_GPa, _TYPICAL_K_PRIME = 50.0, 4.0
+# Rounding of distances computed elsewhere.
+_ON_HULL_eV = 1e-7
 # Noise that a curve finds in itself is believed from this many points on; with fewer it may be interpolation error.
 _POINTS_TO_KNOW_NOISE = 6
 
@@ -229,7 +231,7 @@ def _distance_at_end(distance: Array, p: Array, end: End, at_GPa: float) -> floa
 
 def _hull_sigma(distance: Array, sigma: Array) -> Array:
     """Largest σ(H) of the phases on the hull, at each pressure."""
-    on_hull = (np.nan_to_num(distance, nan=np.inf) <= 1e-9) & np.isfinite(sigma)
+    on_hull = (np.nan_to_num(distance, nan=np.inf) <= _ON_HULL_eV) & np.isfinite(sigma)
     result: Array = np.where(on_hull, np.nan_to_num(sigma), 0.0).max(axis=0, initial=0.0)
     return result
 
@@ -242,7 +244,7 @@ def _crossing_tolerance(distance: Array, p: Array, error_GPa: float) -> Array:
     """
     tolerance = np.full(distance.shape, np.inf)
     d = np.nan_to_num(distance, nan=np.inf)
-    on = d <= 1e-9
+    on = d <= _ON_HULL_eV
     for i, k in zip(*np.nonzero(on[:, 1:] != on[:, :-1]), strict=True):
         off, beyond = (k + 1, k + 2) if on[i, k] else (k, k - 1)
         if not 0 <= beyond < len(p):
