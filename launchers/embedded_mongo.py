@@ -95,6 +95,21 @@ def running(config: Config) -> State | None:
     return state if state.status == "ready" and state.socket and answers(state.socket) else None
 
 
+def explain_outage(config: Config) -> str:
+    """Return, in one sentence, why the database does not answer any more: for the error of a driver in mid-work."""
+    if config.database.uri:
+        return f"the database at {_place(config.database.uri)} does not answer any more"
+    folder = MongodFolder(_root(config))
+    if not folder.root.is_dir():
+        return f"the folder of the database, {folder.root}, is gone"
+    free = _free_bytes(folder)
+    if free < LEAST_FREE_BYTES:
+        return f"{_no_space(folder, free)}; what was acknowledged is kept, and the same command goes on"
+    said = folder.state().message
+    reason = f" ({said})" if said else ""
+    return f"the embedded database in {folder.root} does not answer any more{reason}; its log is {folder.log}"
+
+
 def stop_database(config: Config, timeout_s: float = 60.0) -> bool:
     """Stop the embedded database at once; return False where somebody uses it (then it stays)."""
     folder = MongodFolder(_root(config))
@@ -212,14 +227,18 @@ def _free_bytes(folder: MongodFolder) -> int:
     return shutil.disk_usage(folder.root).free
 
 
+def _no_space(folder: MongodFolder, free: int) -> str:
+    return (
+        f"only {free / 1e6:.0f} MB are free where the data folder {folder.root.parent} lies, and the database needs "
+        f"{LEAST_FREE_BYTES / 1e6:.0f} MB: free some"
+    )
+
+
 def _start_supervisor(folder: MongodFolder, lock: int, linger_s: float) -> None:
     """Start the supervisor, which inherits the lock; returns when it is on its own feet."""
     free = _free_bytes(folder)
     if free < LEAST_FREE_BYTES:
-        raise SetupError(
-            f"only {free / 1e6:.0f} MB are free where the data folder {folder.root.parent} lies, and the database "
-            f"needs {LEAST_FREE_BYTES / 1e6:.0f} MB; free some or choose another folder with MEGABAR_DATA"
-        )
+        raise SetupError(f"{_no_space(folder, free)}, or choose another folder with MEGABAR_DATA")
     binary = find_mongod(folder.state().binary if folder.prepared.exists() else "", folder.root / "lib")
     command = [sys.executable, "-P", "-m", "megabar.launchers.mongod_supervisor", str(folder.root), str(lock)]
     command += [str(linger_s), binary.path, binary.version, *binary.environment.values()]

@@ -368,6 +368,19 @@ def test_full_disk(config, monkeypatch):
     assert not servers(config)
 
 
+def test_outage_in_mid_work_is_explained(config, monkeypatch):
+    assert "is gone" in embedded_mongo.explain_outage(config)
+    folder = MongodFolder(config.data / "mongodb")
+    folder.root.mkdir(parents=True)
+    folder.write_state(folder.state().__class__("failed", str(folder.root), message="mongod ended 5 times"))
+    assert "does not answer any more (mongod ended 5 times); its log is" in embedded_mongo.explain_outage(config)
+    full = shutil.disk_usage(config.data)._replace(free=5_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    assert "only 5 MB are free" in embedded_mongo.explain_outage(config)
+    external = Config(database=DatabaseConfig(uri="mongodb://me:Secret99@h:1/"))
+    assert embedded_mongo.explain_outage(external) == "the database at h:1 does not answer any more"
+
+
 @pytest.mark.slow
 def test_server_that_cannot_start_is_quoted(config):
     database(config, LINGER_S)
