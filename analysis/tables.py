@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -84,6 +84,7 @@ class _Row:
     line: int
     phase: str
     formula: str
+    counts: dict[str, int]
     pressure: float
     enthalpy: float
     uncertainty: float
@@ -156,6 +157,12 @@ def _header(path: Path, line: int, cells: list[str]) -> dict[str, int]:
     return columns
 
 
+@lru_cache(maxsize=4096)
+def _counts(formula: str) -> dict[str, int]:
+    """Return the atoms of the reduced formula; the same few formulas fill a table."""
+    return reduced(parse_formula(formula))
+
+
 def _row(path: Path, line: int, cells: list[str], columns: dict[str, int]) -> _Row:
     where = f"{path}: line {line}"
     width = max(columns.values()) + 1
@@ -166,7 +173,7 @@ def _row(path: Path, line: int, cells: list[str], columns: dict[str, int]) -> _R
             raise InputError(f"{where}: the {name} is missing")
     formula = cells[columns["formula"]]
     try:
-        parse_formula(formula)
+        counts = _counts(formula)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     pressure, enthalpy = (_number(where, name, cells[columns[name]]) for name in REQUIRED[2:])
@@ -175,7 +182,7 @@ def _row(path: Path, line: int, cells: list[str], columns: dict[str, int]) -> _R
         uncertainty = _number(where, OPTIONAL, cells[columns[OPTIONAL]])
         if uncertainty < 0:
             raise InputError(f"{where}: {OPTIONAL} is {uncertainty:g}; an uncertainty is not negative")
-    return _Row(line, cells[columns["phase"]], formula, pressure, enthalpy, uncertainty)
+    return _Row(line, cells[columns["phase"]], formula, counts, pressure, enthalpy, uncertainty)
 
 
 def _number(where: str, name: str, text: str) -> float:
@@ -191,9 +198,8 @@ def _number(where: str, name: str, text: str) -> float:
 def _curve(path: Path, rows: list[_Row]) -> TabulatedCurve:
     """Return the curve of the rows of one phase."""
     first = rows[0]
-    composition = reduced(parse_formula(first.formula))
     for row in rows:
-        if reduced(parse_formula(row.formula)) != composition:
+        if row.counts != first.counts:
             raise InputError(
                 f"{path}: line {row.line}: phase {row.phase} has the formula {row.formula}, "
                 f"but {first.formula} in line {first.line}; a phase has one formula"
@@ -211,9 +217,9 @@ def _curve(path: Path, rows: list[_Row]) -> TabulatedCurve:
 
 def _check_elements(path: Path, rows: list[_Row]) -> None:
     """Formation enthalpies need at least one phase of each pure element."""
-    pure = {symbol for row in rows if len(counts := parse_formula(row.formula)) == 1 for symbol in counts}
+    pure = {symbol for row in rows if len(row.counts) == 1 for symbol in row.counts}
     for row in rows:
-        for symbol in parse_formula(row.formula):
+        for symbol in row.counts:
             if symbol not in pure:
                 raise InputError(
                     f"{path}: line {row.line}: {row.formula} contains {symbol}, but no phase of pure {symbol} "
