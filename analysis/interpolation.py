@@ -25,9 +25,9 @@ def interpolate(pressures: Array, enthalpies: Array) -> Interpolant:
     A cubic spline (not-a-knot) in x = (P + c)^q rather than in P. Murnaghan's equation of state (PNAS 30, 244 (1944),
     doi:10.1073/pnas.30.9.244) gives exactly H = a + b (P + c)^q with c = K0/K0', q = 1 - 1/K0', so with the c and q
     that make the points straightest a compressible solid is nearly linear in x and even three points serve; this
-    leaves a quarter to a tenth of the error of a spline in P on Vinet and Birch-Murnaghan solids from 0 to 500 GPa. Where the
-    points are concave but the spline is not, a quadratic spline that keeps the shape takes its place. Two points give
-    a straight line: nothing says more.
+    leaves a quarter to a tenth of the error of a spline in P on Vinet and Birch-Murnaghan solids from 0 to 500 GPa.
+    Where the points are concave but the spline is not, a quadratic spline that keeps the shape takes its place. Two
+    points give a straight line: nothing says more.
     """
     x, dx = _straightening(pressures, enthalpies)
     from scipy.interpolate import CubicSpline
