@@ -22,22 +22,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus
 
+from megabar.launchers.mongo_uri import DRIVER_OPTIONS, check_reachable, hosts, with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
 from megabar.launchers.mongod_folder import REPLICA_SET, USER, MongodFolder, State, answers, open_lock, try_lock
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 
 LINGER_S = 15.0
-REACH_TIMEOUT_S = 4.0
 START_TIMEOUT_S = 330.0
 LEAST_FREE_BYTES = 200_000_000
 WATCH_S = 1.0
-# An outage shorter than the selection timeout is survived without an error (a restart takes about a second).
-OPTIONS = {"w": "majority", "journal": "true", "retryWrites": "true", "serverSelectionTimeoutMS": "120000"}
-
-_NO_ADDRESS = "the database URI (host {}) {}; it should look like mongodb://user:password@host:27017/"
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def database(config: Config, linger_s: float = LINGER_S) -> DatabaseAddress:
     Raises SetupError where the database cannot be had or reached.
     """
     if config.database.uri:
-        return _external(config)
+        return _configured(config.database.uri, config.database.name)
     folder = _own_folder(config)
     with _lease(folder):
         return _embedded(folder, config, linger_s)
@@ -74,7 +70,7 @@ def database_session(config: Config, linger_s: float = LINGER_S) -> Iterator[Dat
     Raises SetupError as ``database`` does.
     """
     if config.database.uri:
-        yield _external(config)
+        yield _configured(config.database.uri, config.database.name)
         return
     folder = _own_folder(config)
     done = threading.Event()
@@ -98,7 +94,7 @@ def running(config: Config) -> State | None:
 def explain_outage(config: Config) -> str:
     """Return, in one sentence, why the database does not answer any more: for the error of a driver in mid-work."""
     if config.database.uri:
-        return f"the database at {_place(config.database.uri)} does not answer any more"
+        return f"the database at {hosts(config.database.uri)} does not answer any more"
     folder = MongodFolder(_root(config))
     if not folder.root.is_dir():
         return f"the folder of the database, {folder.root}, is gone"
@@ -134,6 +130,11 @@ def stop_database(config: Config, timeout_s: float = 60.0) -> bool:
         return True
     finally:
         os.close(lease)
+
+
+def _configured(uri: str, name: str) -> DatabaseAddress:
+    check_reachable(uri, name)
+    return DatabaseAddress(with_driver_options(uri), name, embedded=False)
 
 
 def _root(config: Config) -> Path:
@@ -181,7 +182,7 @@ def _lease(folder: MongodFolder) -> Iterator[None]:
 def _embedded(folder: MongodFolder, config: Config, linger_s: float) -> DatabaseAddress:
     state = _ensure_running(folder, linger_s)
     password = folder.password.read_text(encoding="ascii")
-    options = {"authSource": "admin", "replicaSet": REPLICA_SET, **OPTIONS}
+    options = {"authSource": "admin", "replicaSet": REPLICA_SET, **DRIVER_OPTIONS}
     query = "&".join(f"{key}={value}" for key, value in options.items())
     name = config.database.name
     uri = f"mongodb://{USER}:{quote_plus(password)}@{quote_plus(state.socket)}/{name}?{query}"
@@ -275,58 +276,3 @@ def _watch(folder: MongodFolder, linger_s: float, done: threading.Event) -> None
                 pause = 10 * WATCH_S
         except (OSError, SetupError):  # the user's next operation tells; a full disk may have room again later
             pause = 30 * WATCH_S
-
-
-def _external(config: Config) -> DatabaseAddress:
-    """Return the address of the configured database once it has answered; messages never show the password."""
-    from pymongo import MongoClient
-    from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
-
-    uri, name = config.database.uri or "", config.database.name
-    place = _place(uri)
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise SetupError(_NO_ADDRESS.format(place, "is no MongoDB address"))
-    try:
-        client: MongoClient[dict[str, object]] = MongoClient(
-            uri, serverSelectionTimeoutMS=int(1000 * REACH_TIMEOUT_S), connectTimeoutMS=int(1000 * REACH_TIMEOUT_S)
-        )
-    except (InvalidURI, ConfigurationError, ValueError, TypeError) as error:
-        kind = "is no MongoDB address" if isinstance(error, InvalidURI) else "cannot be used"
-        raise SetupError(_NO_ADDRESS.format(place, kind)) from None
-    try:
-        client[name].command("listCollections", nameOnly=True, authorizedCollections=True)
-    except OperationFailure as error:
-        if error.code in (18, 13, 8000):
-            reason = "refused the user or the password of the database URI"
-        else:
-            reason = f"does not accept commands ({error.details.get('codeName', error.code) if error.details else '?'})"
-        raise SetupError(f"the database at {place} {reason}") from None
-    except ConnectionFailure:
-        raise SetupError(
-            f"the database at {place} does not answer within {REACH_TIMEOUT_S:.0f} s; check database.uri "
-            "(MEGABAR_DATABASE_URI), or leave it out to use megabar's own database"
-        ) from None
-    except PyMongoError as error:
-        raise SetupError(f"the database at {place} cannot be used ({type(error).__name__})") from None
-    finally:
-        client.close()
-    return DatabaseAddress(_with_options(uri), name, embedded=False)
-
-
-def _place(uri: str) -> str:
-    """Return the hosts of a URI, without user and password."""
-    rest = uri.split("://", 1)[-1]
-    return rest.rsplit("@", 1)[-1].split("/", 1)[0].split("?", 1)[0] or "?"
-
-
-def _with_options(uri: str) -> str:
-    """Return a URI with our defaults for the options that it leaves open."""
-    query = urlsplit(uri).query
-    given = {part.split("=", 1)[0].lower() for part in query.split("&") if part}
-    ours = "&".join(f"{key}={value}" for key, value in OPTIONS.items() if key.lower() not in given)
-    if not ours:
-        return uri
-    if query:
-        return f"{uri}&{ours}"
-    rest = uri.split("://", 1)[-1].rsplit("@", 1)[-1]
-    return f"{uri.rstrip('?')}{'' if '/' in rest else '/'}?{ours}"

@@ -24,6 +24,7 @@ FORBIDDEN = {
 STANDARD_LIBRARY_ONLY = (
     "launchers/__main__.py",
     "launchers/bootstrap.py",
+    "launchers/setup_site.py",
     "launchers/system_packages.py",
     "launchers/mongod_folder.py",
     "launchers/mongod_supervisor.py",

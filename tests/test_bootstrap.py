@@ -13,7 +13,8 @@ import pytest
 from megabar import __version__
 from megabar.launchers import __main__ as entry
 from megabar.launchers import bootstrap, system_packages
-from megabar.launchers.bootstrap import Plan, SetupFailed, Site, Stamp, gpaw_environment, plan_of, set_up
+from megabar.launchers.bootstrap import Plan, gpaw_environment, plan_of, set_up
+from megabar.launchers.setup_site import SetupFailed, Site, Stamp
 from megabar.launchers.system_packages import CODES, GPAW, Machine, Requirement, advice, install, links
 
 ROOT = Path(__file__).parent.parent
@@ -156,6 +157,7 @@ def steps(monkeypatch):
     monkeypatch.setattr(bootstrap, "_environment", lambda site, _: (taken.append("environment"), fake_python(site)))
     monkeypatch.setattr(bootstrap, "install", lambda *_: taken.append("install") or True)
     monkeypatch.setattr(bootstrap, "run", lambda *_: False)  # GPAW is not there
+    monkeypatch.setattr(system_packages, "GPAW", (requirement("libxc", lambda: True),))
     monkeypatch.setattr(bootstrap, "_build_gpaw", lambda *_: taken.append("gpaw") or "")
     return taken
 

@@ -83,7 +83,7 @@ def test_database_that_cannot_be_had(monkeypatch, tmp_path):
 
 
 def test_configured_database_that_does_not_answer(monkeypatch, tmp_path):
-    monkeypatch.setattr("megabar.launchers.embedded_mongo.REACH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("megabar.launchers.mongo_uri.REACH_TIMEOUT_S", 0.2)
     config = Config(data=tmp_path, database=DatabaseConfig(uri="mongodb://me:Secret99@127.0.0.1:1/"))
     found = parts(config)["database"]
     assert found.status == "missing"

@@ -14,8 +14,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from megabar.launchers import embedded_mongo
+from megabar.launchers import embedded_mongo, mongo_uri
 from megabar.launchers.embedded_mongo import database, database_session, running, stop_database
+from megabar.launchers.mongo_uri import with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
 from megabar.launchers.mongod_folder import MongodFolder, socket_folder, try_lock
 from megabar.structures.errors import SetupError
@@ -473,7 +474,7 @@ def test_uri_is_checked_and_used(common):
 
 
 def test_uri_that_does_not_answer(monkeypatch, tmp_path):
-    monkeypatch.setattr(embedded_mongo, "REACH_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(mongo_uri, "REACH_TIMEOUT_S", 0.3)
     config = Config(data=tmp_path / "data", database=DatabaseConfig(uri="mongodb://me:Secret99@127.0.0.1:1/"))
     with pytest.raises(SetupError, match=r"the database at 127.0.0.1:1 does not answer within") as error:
         database(config)
@@ -481,7 +482,9 @@ def test_uri_that_does_not_answer(monkeypatch, tmp_path):
     assert not config.data.exists()
 
 
-@pytest.mark.parametrize("uri", ["localhost:27017", "mongodb://me:Secret99@", "mongodb://a:Secret99@h:port/"])
+@pytest.mark.parametrize(
+    "uri", ["localhost:27017", "mongodb://me:Secret99@", "mongodb://a:Secret99@h:port/", "mongodb://a:Secret99"]
+)
 def test_uri_that_is_none(uri):
     with pytest.raises(SetupError, match="mongodb://user:password@host") as error:
         database(Config(database=DatabaseConfig(uri=uri)))
@@ -500,4 +503,4 @@ def test_uri_that_is_none(uri):
     ],
 )
 def test_options_that_the_uri_leaves_open(given, expected):
-    assert embedded_mongo._with_options(given) == (expected or given)
+    assert with_driver_options(given) == (expected or given)
