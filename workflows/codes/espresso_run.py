@@ -124,7 +124,7 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
         try:
             if same:
                 check_output(self.directory, 0)
-                self.results = self.template.read_results(self.directory)
+                self.results = read_results(self.directory)
         except CalculationFailed:
             same = False
         return same
@@ -134,10 +134,9 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
             shutil.rmtree(self.directory / "out", ignore_errors=True)
         (self.directory / DENSITY_NOTE).unlink(missing_ok=True)
         self.parameters = parameters(self.settings, self.data, atoms, restarted, self._gentler)
-        super().calculate(atoms, properties, [])
-        missing = {"energy", "forces", "stress"} - set(self.results)
-        if missing:
-            raise CalculationFailed("incomplete-output", f"no {', '.join(sorted(missing))} could be read")
+        self.write_inputfiles(atoms, properties)
+        self.template.execute(self.directory, self.profile)
+        self.results = read_results(self.directory)
         note_density(self.directory, atoms)
         # Wavefunctions are the bulk of what pw.x leaves, and nothing of ours reads them.
         for path in (self.directory / SAVE).glob("wfc*"):
@@ -185,6 +184,18 @@ def parameters(
         "koffset": (0, 0, 0),
         "crystal_coordinates": True,
     }
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Return what ASE reads from a checked output; its assertions and omissions become CalculationFailed."""
+    try:
+        results: dict[str, Any] = EspressoTemplate().read_results(folder)
+    except (AssertionError, ValueError, IndexError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise CalculationFailed("incomplete-output", f"ASE cannot read it ({type(error).__name__}: {error})") from None
+    missing = {"energy", "forces", "stress"} - set(results)
+    if missing:
+        raise CalculationFailed("incomplete-output", f"no {', '.join(sorted(missing))} could be read")
+    return results
 
 
 def place_pseudopotentials(data: tuple[AtomicData, ...], folder: Path) -> None:

@@ -13,8 +13,10 @@ from megabar.workflows.pseudopotentials.upf import read_upf
 
 EIGENVALUE_RY = 2e-3
 PHASE_WINDOW_RY = (-0.5, 1.0)
-PHASE_LIMIT = 0.8
-"""A ghost state shifts the phase by pi; good pseudo-atoms stay below about 0.3 in this window."""
+PHASE_LIMIT = 0.3
+"""A ghost state shifts the phase by pi; the pseudo-atoms that we keep stay below 0.1 in this window."""
+OVERLAP_FLOOR = 0.15
+"""Smallest eigenvalue of the ultrasoft overlap; below 0 pw.x stops, near 0 it converges to nonsense."""
 
 _LEVEL = re.compile(r"^\s+\d+ \d+\s+\d[A-Z].*\(\s*-?[\d.]+\)\s+(-?[\d.]+)\s+(-?[\d.]+)\s+(-?[\d.]+)\s*$", re.MULTILINE)
 _TROUBLE = ("Error in routine", "not positive", "warning", "Warning", "WARNING", "ghost", "Errors in")
@@ -35,7 +37,10 @@ def check_generation(element: str, folder: Path) -> None:
     shift = max(phase_deviation(folder))
     if shift > PHASE_LIMIT:
         raise SetupError(f"{where}: its scattering phase is off by {shift:.2f}, a sign of a ghost state")
-    read_upf(folder / f"{element}.upf")
+    path = folder / f"{element}.upf"
+    floor = overlap_floor(path.read_text()) if read_upf(path).kind == "US" else 1.0
+    if floor < OVERLAP_FLOOR:
+        raise SetupError(f"{where}: its overlap has the eigenvalue {floor:.2f}, it should be above {OVERLAP_FLOOR}")
 
 
 def phase_deviation(folder: Path) -> list[float]:
@@ -57,3 +62,28 @@ def phase_deviation(folder: Path) -> list[float]:
 
 def _phase(derivative: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.unwrap(2 * np.arctan(derivative)) / 2)
+
+
+def overlap_floor(text: str) -> float:
+    """Return the smallest eigenvalue of 1 + sum q_ij |beta_i><beta_j| of an ultrasoft atom, from its UPF text.
+
+    It must be positive (Vanderbilt, Phys. Rev. B 41, 7892 (1990), doi:10.1103/PhysRevB.41.7892, eq. 14). Outside
+    the span of the projectors it is 1, and inside its eigenvalues are those of 1 + B^1/2 q B^1/2 with
+    B_ij = <beta_i|beta_j>.
+    """
+    spacing = _numbers(text, "PP_RAB")
+    count = int(re.findall(r'number_of_proj="\s*(\d+)"', text)[0])
+    momenta = np.array([int(each) for each in re.findall(r'<PP_BETA\.\d+[^>]*?angular_momentum="\s*(\d)"', text)])
+    projectors = np.array([_numbers(text, f"PP_BETA.{index + 1}")[: len(spacing)] for index in range(count)])
+    products = (projectors * spacing) @ projectors.T * (momenta[:, None] == momenta)
+    values, vectors = np.linalg.eigh(products)
+    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    charges = _numbers(text, "PP_Q").reshape(count, count)
+    return float(np.linalg.eigvalsh(np.eye(count) + root @ charges @ root).min())
+
+
+def _numbers(text: str, tag: str) -> NDArray[np.float64]:
+    match = re.search(rf"<{re.escape(tag)}(?: [^>]*)?>(.*?)</{re.escape(tag)}>", text, re.DOTALL)
+    if match is None:
+        raise SetupError(f"ld1.x wrote a UPF file without {tag}")
+    return np.array(match.group(1).split(), dtype=np.float64)

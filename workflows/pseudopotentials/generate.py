@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -164,6 +165,7 @@ def _generate_in(final: Path, element: str, text: str, cutoffs: str, ld1: str) -
         (scratch / "ld1.in").write_text(text)
         _run_ld1(scratch, text, ld1)
         check_generation(element, scratch)
+        _strip_dates(scratch / f"{element}.upf")
         (scratch / "cutoffs.json").write_text(cutoffs)
         for path in scratch.iterdir():
             if path.name not in (f"{element}.upf", "cutoffs.json", "ld1.in", "ld1.out"):
@@ -177,6 +179,12 @@ def _generate_in(final: Path, element: str, text: str, cutoffs: str, ld1: str) -
                 raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _strip_dates(path: Path) -> None:
+    """Take the day of generation out of a UPF file: the same content must have the same hash everywhere."""
+    text = re.sub(r'(\bdate=)"[^"]*"', r'\1""', path.read_text())
+    path.write_text(re.sub(r"(Generation date:).*", r"\1", text))
 
 
 def _run_ld1(folder: Path, text: str, ld1: str) -> None:
