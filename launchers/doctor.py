@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from megabar.launchers import system_packages
 from megabar.launchers.embedded_mongo import LEAST_FREE_BYTES, database, running
 from megabar.launchers.mongod_binary import HOW_TO_GET, find_mongod
 from megabar.structures.errors import SetupError
@@ -22,6 +23,7 @@ from megabar.workflows.config import Config
 Status = Literal["ok", "missing", "warning"]
 LITTLE_MEMORY_GB = 4.0
 LITTLE_DISK_GB = 2.0
+CODES_BY_SETUP = tuple(system_packages.CODES)
 SETUP = "run `python3 launchers setup` in the repository"
 
 
@@ -113,9 +115,10 @@ def _data_folder(config: Config, name: str) -> Iterator[Finding]:
 
 
 def _how_to_get(name: str) -> str:
-    if name in ("gpaw", "espresso", "elk", "abinit"):
-        return SETUP + ("" if name == "gpaw" else f" with `--with {name}`")
-    return f"set its command in codes.{name}.command or MEGABAR_{name.upper()}_COMMAND"
+    """Return how the set-up gets a code; of one that it cannot get the adapter's own message says all."""
+    if name == "gpaw":
+        return SETUP
+    return f"{SETUP}, `--with {name}`" if name in CODES_BY_SETUP else ""
 
 
 def _machine(config: Config) -> Iterator[Finding]:

@@ -97,7 +97,7 @@ GPAW = (
 CODES = {
     "espresso": Requirement("Quantum ESPRESSO", "quantum-espresso", "quantum-espresso", has_program("pw.x")),
     "elk": Requirement("Elk", "elk-lapw", "elk", lambda: has_program("elk-lapw")() or has_program("elk")()),
-    "abinit": Requirement("ABINIT", "abinit", "abinit", has_program("abinit")),
+    "abinit": Requirement("ABINIT", "abinit abinit-data", "abinit", has_program("abinit")),
 }
 
 
