@@ -1,0 +1,222 @@
+"""The tables of a report, as plain rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from megabar.analysis.enthalpy import EnthalpyCurve
+from megabar.structures.errors import InputError
+from megabar.workflows.answer import StabilityAnswer
+from megabar.workflows.ladder import Ladder, Rung
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.report.words import measured
+from megabar.workflows.store import CalculationRecord
+
+_EXTRAPOLATED = 1.1
+
+
+@dataclass(frozen=True)
+class CalculationRow:
+    """One calculation of a study with what came of it; ``record`` is None where it has not ended.
+
+    volume_A3: asked for (Å³/atom).
+    """
+
+    rung: Rung
+    volume_A3: float
+    settings: Mapping[str, Any]
+    code: str
+    version: str
+    record: CalculationRecord | None
+
+    @property
+    def state(self) -> str:
+        """``done``, ``failed`` or ``open``."""
+        return self.record.state if self.record else "open"
+
+
+def calculation_rows(
+    plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
+) -> list[CalculationRow]:
+    """Return every calculation that a study asked for, phase by phase, from the largest volume to the smallest."""
+    order = {ladder.phase: number for number, ladder in enumerate(plan.ladders)}
+    parsed = [rung for each in rungs if (rung := Rung.from_dict(each)).phase in order]
+    parsed.sort(key=lambda rung: (order[rung.phase], rung.kind != "main", rung.index))
+    rows = []
+    for rung in parsed:
+        ladder, judged = plan.ladder(rung.phase), rung.kind == "judge" and plan.judge is not None
+        method = plan.judge if judged and plan.judge else plan.method
+        settings = (ladder.judge_settings or {}) if judged else ladder.settings
+        volume = ladder.volume(rung.index)
+        rows.append(CalculationRow(rung, volume, settings, method.code, method.version, records.get(rung.key)))
+    return rows
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested settings as one table of names and texts: ``scf: steps``."""
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}: ")
+        elif value is not None and value != "":
+            found[prefix + name] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        separator = " × " if len(value) == 3 and all(isinstance(each, int) for each in value) else ", "
+        return separator.join(_text(each) for each in value)
+    return str(value)
+
+
+def settings_by_phase(ladders: Sequence[Ladder]) -> tuple[dict[str, str], list[str], dict[str, list[str]]]:
+    """Return the settings that all phases share, the names of those that differ, and these by phase."""
+    flattened = {ladder.phase: flat(ladder.settings) for ladder in ladders}
+    names = list(dict.fromkeys(name for settings in flattened.values() for name in settings))
+    own = [name for name in names if len({settings.get(name) for settings in flattened.values()}) > 1]
+    if "kpoints" in names and "kpoints" not in own:
+        own.insert(0, "kpoints")
+    first = next(iter(flattened.values()), {})
+    shared = {name: first[name] for name in names if name not in own}
+    by_phase = {phase: [settings.get(name, "–") for name in own] for phase, settings in flattened.items()}
+    return shared, own, by_phase
+
+
+@dataclass(frozen=True)
+class PhaseRow:
+    """What was computed of a phase, and its equation of state (texts; – where there is none)."""
+
+    phase: str
+    formula: str
+    volumes: str
+    range_A3: str
+    window: str
+    known: str
+    space_groups: str
+    v0: str
+    k0: str
+    k0_prime: str
+    misfit: str
+    pulay: str
+    extrapolated: bool
+    unstable: bool
+    note: str
+
+
+def phase_rows(answer: StabilityAnswer) -> list[PhaseRow]:
+    """Return a row for each phase of a study."""
+    rows = []
+    for state in answer.states:
+        ladder, curve = state.ladder, answer.curve(state.ladder.phase)
+        groups = sorted({record.space_group for record in state.done.values() if record.space_group})
+        failed = len(state.ended) - len(state.done)
+        v0, k0, k0_prime, misfit, extrapolated = _equation_of_state(curve)
+        low, high = ladder.window_GPa
+        rows.append(
+            PhaseRow(
+                phase=ladder.phase,
+                formula=ladder.formula,
+                volumes=f"{len(state.done)}" + (f" (+{failed} failed)" if failed else ""),
+                range_A3=f"{curve.volumes_A3[0]:.2f} – {curve.volumes_A3[-1]:.2f}" if curve else "–",
+                window=f"{low:.0f} – {high:.0f}" if high > low else f"{low:.0f}",
+                known=f"{_round(curve.from_GPa)} – {_round(curve.to_GPa)}" if curve else "–",
+                space_groups=", ".join(groups) or "–",
+                v0=v0,
+                k0=k0,
+                k0_prime=k0_prime,
+                misfit=misfit,
+                pulay=_pulay(curve),
+                extrapolated=extrapolated,
+                unstable=bool(curve and curve.unstable_A3),
+                note=ladder.note,
+            )
+        )
+    return rows
+
+
+def _round(value: float) -> str:
+    return measured(value, decimals=0 if abs(value) >= 10 else 1)
+
+
+def _equation_of_state(curve: EnthalpyCurve | None) -> tuple[str, str, str, str, bool]:
+    """Return V0, K0, K0', the misfit (meV/atom) and whether V0 lies far outside the computed volumes."""
+    nothing = ("–", "–", "–", "–", False)
+    if curve is None or len(curve.points) < 3:
+        return nothing
+    try:
+        fit = curve.eos()
+    except (InputError, np.linalg.LinAlgError):
+        return nothing
+    if not all(map(isfinite, (fit.v0, fit.k0, fit.k0_prime))):
+        return nothing
+    variances = np.diag(fit.covariance)
+    errors = [float(np.sqrt(v)) if isfinite(v) and v > 0 else None for v in variances[1:4]]
+    values = (measured(v, e, d) for v, e, d in zip((fit.v0, fit.k0, fit.k0_prime), errors, (2, 1, 2), strict=True))
+    v0, k0, k0_prime = values
+    far = fit.v0 > _EXTRAPOLATED * float(curve.volumes_A3.max())
+    return v0, k0, k0_prime, measured(1000 * fit.rms_eV), far
+
+
+def _pulay(curve: EnthalpyCurve | None) -> str:
+    """Return the Pulay pressure (GPa) at the middle of the computed volumes."""
+    if curve is None or len(curve.points) < 3:
+        return "–"
+    volumes = curve.volumes_A3
+    value, error = curve.pulay_pressure(float(np.sqrt(volumes[0] * volumes[-1])))
+    return measured(value, error, 2)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where, when and with what a study's calculations ran."""
+
+    hosts: tuple[str, ...]
+    first: str
+    last: str
+    core_time: str
+    peak_memory: str
+    versions: tuple[str, ...]
+
+
+def provenance(records: Sequence[CalculationRecord]) -> Provenance:
+    """Return what the calculations say of where, when and with what they ran."""
+    said = [record.provenance for record in records]
+    times = sorted(str(each["started"]) for each in said if each.get("started"))
+    memory = [float(each["peak_memory_MB"]) for each in said if each.get("peak_memory_MB")]
+    versions = {
+        f"{name} {number}"
+        for each in said
+        for name, number in {"python": each.get("python", ""), **each.get("packages", {})}.items()
+        if number
+    }
+    return Provenance(
+        hosts=tuple(sorted({str(each["host"]) for each in said if each.get("host")})),
+        first=times[0] if times else "–",
+        last=times[-1] if times else "–",
+        core_time=duration(sum(cpu_seconds(record) or 0.0 for record in records)),
+        peak_memory=f"{max(memory):.0f} MB" if memory else "–",
+        versions=tuple(sorted(versions)),
+    )
+
+
+def cpu_seconds(record: CalculationRecord) -> float | None:
+    """Return the core time of a calculation (s), None where it is not known."""
+    value = record.provenance.get("cpu_s")
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it: ``45 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
