@@ -11,6 +11,9 @@ from ase.units import Bohr
 
 from megabar.structures.errors import SetupError
 
+LARGEST_RATIO = 1.4
+"""Largest radius over the smallest: with spheres much larger than the cutoff is made for, plane waves become nearly
+dependent in them and the self-consistent loop diverges (Na2He at 480 GPa with 1.72 and 1.15 bohr, rgkmax 8)."""
 STEP_BOHR = 0.01
 GAP_BOHR = 0.06
 """Room left between spheres: Elk shrinks radii that come closer than its ``rmtdelta`` of 0.05 bohr."""
@@ -44,7 +47,8 @@ def with_radius(text: str, radius_bohr: float) -> str:
 def muffin_tin_radii(texts: Mapping[str, str], closest_A: Mapping[tuple[str, str], float]) -> dict[str, float]:
     """Return radii (bohr) such that the spheres of no two neighbours come closer than ``GAP_BOHR``.
 
-    Each pair shares its shortest distance in the proportion of Elk's default radii, which no radius exceeds.
+    Each pair shares its shortest distance in the proportion of Elk's default radii, which no radius exceeds; none is
+    larger than ``LARGEST_RATIO`` times the smallest.
 
     texts: species files by element. closest_A: shortest distances (Å) by sorted pair of elements; pairs of which
     one is not asked for do not matter. Raises SetupError where a sphere would be smaller than 0.5 bohr.
@@ -57,6 +61,8 @@ def muffin_tin_radii(texts: Mapping[str, str], closest_A: Mapping[tuple[str, str
             total = sum(default[element] for element in pair)
             for element in pair:
                 radii[element] = min(radii[element], free * default[element] / total)
+    largest = LARGEST_RATIO * min(radii.values())
+    radii = {element: min(radius, largest) for element, radius in radii.items()}
     rounded = {element: STEP_BOHR * math.floor(radius / STEP_BOHR + 1e-9) for element, radius in radii.items()}
     for element, radius in rounded.items():
         if radius < 0.5:
