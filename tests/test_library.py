@@ -92,8 +92,8 @@ def test_distances_and_density_are_those_of_matter(system: str, entry: dict[str,
     assert 0.2 < density < 15
 
 
-@pytest.mark.parametrize("name", ["H2S-P2c", "H2S-Pc"])
-def test_molecular_hydrogen_sulfide_has_bonds_of_its_length(name: str) -> None:
+@pytest.mark.parametrize("name", ["H2S-P2c", "H2S-Pc", "H2S-Pmc21", "H2S-P-1", "H2S-Cmca"])
+def test_hydrogen_sulfide_has_bonds_of_its_length(name: str) -> None:
     assert shortest_distances(library()[name].atoms)[("H", "S")] == pytest.approx(1.37, abs=0.05)
 
 
