@@ -35,7 +35,7 @@ def test_key_depends_on_all_that_matters() -> None:
         replace(PLAIN, data=(replace(DATA, sha256="cd" * 32),)),
         replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True)),
         replace(PLAIN, relaxation=Relaxation(0.01, 0.1, False)),
-        replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True), start="a" * 40),
+        replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True), starts=("a" * 40,)),
     ]
     keys = {each.key for each in others} | {PLAIN.key}
     assert len(keys) == len(others) + 1
@@ -44,11 +44,11 @@ def test_key_depends_on_all_that_matters() -> None:
 
 def test_key_is_stable_across_releases() -> None:
     # Stored results are found by this key: a change of the format must be deliberate.
-    assert PLAIN.key == "dd663fc3e6248d166e2f63f33ce66ff366975ef2"
+    assert PLAIN.key == "d16c6fd32a608c150fcc9ae96d71ce92d0fae6df"
 
 
 def test_through_json_and_back() -> None:
-    relaxed = replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True), start="a" * 40)
+    relaxed = replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True), starts=("a" * 40,))
     again = Calculation.from_dict(json.loads(json.dumps(relaxed.to_dict())))
     assert again.key == relaxed.key
     assert again.structure == relaxed.structure
@@ -62,7 +62,17 @@ def test_negative_zero_is_zero() -> None:
 def test_started_from_scales_the_relaxed_cell() -> None:
     relaxed = Structure.of(bulk("Na", "hcp", a=3.0, c=5.5))
     wanted = replace(PLAIN, structure=Structure.of(bulk("Na", "hcp", a=2.8, c=4.6)))
-    atoms = started_from(wanted, relaxed)
+    atoms = started_from(wanted, [relaxed])
     assert np.isclose(atoms.get_volume() / 2, wanted.structure.volume_per_atom, rtol=1e-7)
     lengths = atoms.cell.lengths()
     assert np.isclose(lengths[2] / lengths[0], 5.5 / 3.0, rtol=1e-7)
+
+
+def test_started_from_continues_two_neighbours() -> None:
+    ratios = {4.0: 1.60, 3.2: 1.64}  # a (Å): c/a
+    near, far = (Structure.of(bulk("Na", "hcp", a=a, c=a * ratios[a])) for a in (3.2, 4.0))
+    volume = near.volume_per_atom**2 / far.volume_per_atom  # as far from the near one as that is from the far one
+    a = (2 * volume * 2 / (3**0.5 * 1.62)) ** (1 / 3)
+    wanted = replace(PLAIN, structure=Structure.of(bulk("Na", "hcp", a=a, c=a * 1.62)))
+    lengths = started_from(wanted, [near, far]).cell.lengths()
+    assert np.isclose(lengths[2] / lengths[0], 1.68, atol=2e-3)

@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from megabar.workflows.calculation import Calculation, Structure
-from megabar.workflows.ladder import Ladder, chain_parent
+from megabar.workflows.ladder import Ladder, chain_parents
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import ResultStore
 
@@ -102,9 +102,11 @@ def first_calculations(plan: StabilityPlan, ladder: Ladder) -> list[Calculation]
     """Return a ladder's first calculations in the order in which each can start from the one before."""
     done: dict[Fraction, str] = {}
     calculations = []
-    for index in sorted(map(Fraction, ladder.first), key=abs):
-        parent = chain_parent(index, done)
-        calculation = ladder.calculation(plan.method, index, done[parent] if parent is not None else None)
+    root = Fraction(min(ladder.first, key=abs))
+    for index in sorted(map(Fraction, ladder.first), key=lambda index: abs(index - root)):
+        low, high = sorted((root, index))
+        before = [other for other in done if low <= other <= high]
+        calculation = ladder.calculation(plan.method, index, [done[other] for other in chain_parents(index, before)])
         done[index] = calculation.key
         calculations.append(calculation)
     return calculations

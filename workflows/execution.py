@@ -26,6 +26,12 @@ from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
 
+LEFT_PHASE = "left-its-phase"
+LARGEST_STRAIN = 0.12
+"""Strain beyond the hydrostatic one between neighbours of a ladder above which they are taken for different phases:
+twice what hP4 sodium shows, whose c/a changes fastest of all that are known."""
+STIFFNESS = 12.0
+"""Curvature (eV/Å²) that relaxations begin with; ASE's 70 suits molecules, cells under pressure are softer."""
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
 
 
@@ -81,7 +87,8 @@ def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, confi
     if calculation.relaxation is None:
         _record(atoms, history)
     else:
-        _relax(atoms, calculation.relaxation, folder, history)
+        # The cell of a library may be rough; a neighbour's relaxed one is the phase itself.
+        _relax(atoms, calculation.relaxation, folder, history, start.copy() if calculation.starts else None)
     arrays = {name: np.array([step[name] for step in history]) for name in history[-1]}
     write_atomically(folder / HISTORY, packed(arrays))
     return _result(code, calculator, calculation, atoms, folder, history)
@@ -101,10 +108,11 @@ def _record(atoms: Atoms, history: list[dict[str, Any]]) -> dict[str, Any]:
     return step
 
 
-def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[str, Any]]) -> None:
+def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[str, Any]], phase: Atoms | None) -> None:
     """Relax internal coordinates, and the shape of the cell where asked, at fixed volume with the symmetry kept.
 
     ASE's filters mix forces and stress in one number, so both limits are checked here, each in its unit.
+    phase: the cell that it started from; far from it, it is another phase, though of the same symmetry.
     """
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
@@ -113,12 +121,14 @@ def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[st
     if not limits.rattle_A:
         atoms.set_constraint(FixSymmetry(atoms))
     target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
-    optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False)
+    optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=STIFFNESS)
     for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):
         step = _record(atoms, history)
         write_json(folder / STATE, {"steps": history})
         if _relaxed(step, atoms, limits):
             return
+        if phase is not None and not limits.rattle_A:
+            _check_same_phase(phase, atoms)
         if count >= limits.max_steps:
             break
     worst = _largest_force(step, atoms)
@@ -127,6 +137,19 @@ def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[st
         f"after {len(history)} ionic steps the largest force is {worst:.3f} eV/Å "
         f"and the stress deviates by {_stress_deviation(step):.2f} GPa",
     )
+
+
+def _check_same_phase(phase: Atoms, atoms: Atoms) -> None:
+    """Raise CalculationFailed where a cell has been distorted too far to be the phase that it started from."""
+    deformation = np.linalg.solve(phase.cell.array, atoms.cell.array)
+    strains = 0.5 * np.log(np.linalg.eigvalsh(deformation @ deformation.T))
+    strain = float(np.abs(strains - strains.mean()).max())
+    if strain > LARGEST_STRAIN:
+        raise CalculationFailed(
+            LEFT_PHASE,
+            f"the relaxation distorted the cell by {100 * strain:.0f} % from its neighbour's: at this volume the phase "
+            "turns into another one of the same symmetry",
+        )
 
 
 def _relaxed(step: dict[str, Any], atoms: Atoms, limits: Relaxation) -> bool:

@@ -1,14 +1,14 @@
 """The ladder of volumes of a phase, on a grid that no study chooses, so that studies share calculations.
 
 Rung i has the volume V(cell as known) · exp(−STEP·i): i grows with compression, 0 is the cell as known, and halves,
-quarters … lie between. A relaxation starts from its neighbour towards rung 0; as the neighbour's key is part of the
-key, equal keys have equal histories.
+quarters … lie between. A relaxation starts from its neighbours towards rung 0; as their keys are part of the key,
+equal keys have equal histories.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -91,8 +91,8 @@ class Ladder:
         """Return the index, in FINEST-ths, nearest to a volume (Å³/atom)."""
         return Fraction(round(FINEST * math.log(self.structure.volume_per_atom / volume) / STEP), FINEST)
 
-    def calculation(self, method: Method, index: Fraction | int, start: str | None) -> Calculation:
-        """Return the calculation of a rung, relaxed from the result of the calculation with the key ``start``."""
+    def calculation(self, method: Method, index: Fraction | int, starts: Sequence[str] = ()) -> Calculation:
+        """Return the calculation of a rung, relaxed from the results of the calculations with the keys ``starts``."""
         atoms = scaled_to(self.structure.atoms(), self.volume(index))
         return Calculation(
             code=method.code,
@@ -101,19 +101,20 @@ class Ladder:
             structure=Structure.of(atoms),
             data=tuple(each for each in method.data if each.element in self.structure.symbols),
             relaxation=self.relaxation,
-            start=start if self.relaxation else None,
+            starts=tuple(starts) if self.relaxation else (),
         )
 
     def judged(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return the verifying code's single point on the relaxed structure of the calculation ``start``."""
-        own = self.calculation(method, index, None)
-        return replace(own, settings=self.judge_settings or {}, relaxation=None, start=start)
+        own = self.calculation(method, index)
+        return replace(own, settings=self.judge_settings or {}, relaxation=None, starts=(start,))
 
     def rattled(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return a relaxation without symmetry from the slightly rattled result of the calculation ``start``."""
-        own = self.calculation(method, index, None)
+        own = self.calculation(method, index)
         limits = self.relaxation or self.symmetry_check
-        return replace(own, relaxation=replace(limits, shape=True, rattle_A=RATTLE_A) if limits else None, start=start)
+        loose = replace(limits, shape=True, rattle_A=RATTLE_A) if limits else None
+        return replace(own, relaxation=loose, starts=(start,))
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,14 @@ class Rung:
     phase: str
     index: Fraction
     key: str
-    start: str | None
+    starts: tuple[str, ...]
     purpose: str
     kind: str = "main"
+
+    @property
+    def start(self) -> str | None:
+        """Key of the calculation that it starts from, the nearest one where there are two."""
+        return self.starts[0] if self.starts else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rung as JSON-able data."""
@@ -140,7 +146,7 @@ class Rung:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Rung:
         """Return the rung stored by ``to_dict``."""
-        return cls(**{**content, "index": Fraction(content["index"])})
+        return cls(**{**content, "index": Fraction(content["index"]), "starts": tuple(content["starts"])})
 
 
 def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[int, ...]:
@@ -153,8 +159,15 @@ def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[int, .
     return tuple(range(first, max(last, first + 1) + 1))
 
 
-def chain_parent(index: Fraction, ended: Collection[Fraction]) -> Fraction | None:
-    """Return the nearest of the ended rungs to start from, towards rung 0 where two are as near."""
-    if not ended:
-        return None
-    return min(ended, key=lambda other: (abs(other - index), abs(other)))
+def chain_parents(index: Fraction, done: Collection[Fraction]) -> tuple[Fraction, ...]:
+    """Return the rungs to start a relaxation from, the nearest first: two on either side, or two in a row, or one."""
+    if not done:
+        return ()
+    nearest = min(done, key=lambda other: (abs(other - index), abs(other), other))
+    across = [other for other in done if (other - index) * (nearest - index) < 0 and abs(other - index) <= 1]
+    behind = [other for other in done if 0 < (other - nearest) * (1 if nearest > index else -1) <= 1]
+    if across:
+        return nearest, min(across, key=lambda other: abs(other - index))
+    if behind and abs(nearest - index) <= 1:
+        return nearest, min(behind, key=lambda other: abs(other - nearest))
+    return (nearest,)

@@ -25,7 +25,7 @@ from megabar.workflows.study import StabilityStudy, StudyFile
 
 MARGIN = 0.25
 LEAST_MARGIN_GPA = 15.0
-PRESSURE_CLASSES_GPA = (25.0, 50.0, 100.0, 200.0, 350.0, 600.0, 1000.0, 2000.0, 5000.0)
+PRESSURE_CLASSES_GPA = (25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 700.0, 1000.0, 2000.0, 5000.0)
 """Atomic data and k-point grids are chosen for the end of a class, so that similar studies share calculations."""
 
 
@@ -33,13 +33,17 @@ PRESSURE_CLASSES_GPA = (25.0, 50.0, 100.0, 200.0, 350.0, 600.0, 1000.0, 2000.0, 
 class StabilityPlan:
     """What a stability study computes and how.
 
-    pressures_GPa: the pressures asked for, ascending; accuracy_eV: uncertainty of an enthalpy (eV/atom) above which
-    volumes are added where the hull depends on it. judge: the method of the verifying code, if any.
+    pressures_GPa: the pressures asked for, ascending.
+    accuracy_eV: uncertainty of an enthalpy (eV/atom) above which volumes are added where the hull depends on it.
+    resolution_eV: differences (eV/atom) that the method does not resolve: they do not make a phase worth following
+    outside of the pressures that it is known for.
+    judge: the method of the verifying code, if any.
     """
 
     system: str
     pressures_GPa: tuple[float, ...]
     accuracy_eV: float
+    resolution_eV: float
     method: Method
     ladders: tuple[Ladder, ...]
     toy: bool
@@ -60,7 +64,7 @@ class StabilityPlan:
             return ladder.judged(self.judge, rung.index, rung.start)
         if rung.kind == "rattled" and rung.start is not None:
             return ladder.rattled(self.method, rung.index, rung.start)
-        return ladder.calculation(self.method, rung.index, rung.start)
+        return ladder.calculation(self.method, rung.index, rung.starts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data."""
@@ -97,13 +101,15 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
         known = ", ".join(code.functionals)
         raise InputError(f"{code.name} is not set up for the functional {study.method.functional!r} (known: {known})")
     method = _method(code, study.method.protocol, file, config)
+    limits = protocol(code.name, study.method.protocol)
     judge = None
     if study.verify is not None:
         judge = _method(find_code(study.verify.code), study.verify.protocol, file, config)
     return StabilityPlan(
         system=study.system,
         pressures_GPa=study.pressure_values,
-        accuracy_eV=study.accuracy_meV / 1000,
+        accuracy_eV=(study.accuracy_meV or limits.accuracy_meV) / 1000,
+        resolution_eV=limits.resolution_meV / 1000,
         method=method,
         ladders=tuple(_ladder(phase, study, method, judge) for phase in file.phases),
         toy=code.toy,

@@ -28,6 +28,8 @@ class Protocol:
     smearing_kind: one of ``SMEARING_KINDS``; smearing_eV: its width, as each code defines it for that kind.
     force_eV_per_A: largest force of a relaxed structure.
     stress_GPa: largest deviation of a relaxed cell's stress from what was asked for.
+    accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a stability study adds volumes.
+    resolution_meV: differences between polymorphs (meV/atom) that settings this coarse do not resolve.
     code_settings: what only this code needs: cutoff and SCF thresholds (keys with their units).
     error_meV: measured error of formation enthalpies (meV/atom); None where nobody has measured it.
     error_source: how the error was measured.
@@ -42,6 +44,8 @@ class Protocol:
     smearing_eV: float
     force_eV_per_A: float
     stress_GPa: float
+    accuracy_meV: float
+    resolution_meV: float
     code_settings: Mapping[str, Any]
     error_meV: float | None
     error_source: str
@@ -83,6 +87,8 @@ def protocol(code: str, name: str) -> Protocol:
         smearing_eV=float(entry["smearing"]["width_eV"]),
         force_eV_per_A=float(entry["relaxation"]["force_eV_per_A"]),
         stress_GPa=float(entry["relaxation"]["stress_GPa"]),
+        accuracy_meV=float(entry["accuracy_meV"]),
+        resolution_meV=float(entry["resolution_meV"]),
         error_meV=section.pop("error_meV", None),
         error_source=section.pop("error_source", ""),
         code_settings=MappingProxyType(section),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.hull import hulls_at
-from megabar.analysis.refinement import coverage, ends_to_extend, volumes_to_add
+from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, volumes_to_add
 from megabar.workflows.answer import answer, judged_transitions
-from megabar.workflows.ladder import FINEST, STEP, Rung, chain_parent
+from megabar.workflows.execution import LEFT_PHASE
+from megabar.workflows.ladder import FINEST, STEP, Rung, chain_parents
 from megabar.workflows.phase_state import PhaseState, phase_states
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import CalculationRecord
@@ -20,6 +22,7 @@ MOST_RUNGS = 40
 GRID_POINTS = 201
 SMALLEST_STEP = STEP / 7
 COVERED_WITHIN_GPA = 0.5
+CLOSEST_END = Fraction(1, 4)
 CROSSING_WITHIN = Fraction(1, 16)
 """Distance (in rungs) at which a computed volume serves for a transition: ΔE of two codes hardly changes over it."""
 
@@ -47,10 +50,14 @@ def _unfinished(state: PhaseState) -> bool:
     return bool(state.open) or any(Fraction(index) not in state.asked for index in state.ladder.first)
 
 
-def _rung(plan: StabilityPlan, state: PhaseState, index: Fraction, purpose: str, parent: Fraction | None) -> Rung:
-    start = state.done[parent].key if parent is not None and state.ladder.relaxation else None
-    key = state.ladder.calculation(plan.method, index, start).key
-    return Rung(state.ladder.phase, index, key, start, purpose)
+def _rung(
+    plan: StabilityPlan, state: PhaseState, index: Fraction, purpose: str, done: Collection[Fraction] | None = None
+) -> Rung:
+    """Return a rung that starts from its neighbours among those done (all where none are named)."""
+    parents = chain_parents(index, state.done if done is None else done) if state.ladder.relaxation else ()
+    starts = tuple(state.done[parent].key for parent in parents)
+    key = state.ladder.calculation(plan.method, index, starts).key
+    return Rung(state.ladder.phase, index, key, starts, purpose)
 
 
 def _first(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
@@ -62,20 +69,35 @@ def _first(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
         if index in state.asked:
             continue
         towards = index - 1 if number > root else index + 1
-        if state.ladder.relaxation is None or number == root:
-            wanted.append(_rung(plan, state, index, "ladder", None))
-        elif towards in state.ended:
-            wanted.append(_rung(plan, state, index, "ladder", chain_parent(index, state.done)))
+        if state.ladder.relaxation is None or number == root or towards in state.ended:
+            # Only those between the root and itself: what else is done by now is a matter of chance.
+            before = [other for other in state.done if min(root, number) <= other <= max(root, number)]
+            wanted.append(_rung(plan, state, index, "ladder", before))
     return wanted
 
 
 def _beyond(plan: StabilityPlan, state: PhaseState, end: str, purpose: str) -> list[Rung]:
-    """Return the next rung at an end of a ladder; none where the last one there failed or there are too many."""
+    """Return the next rung at an end of a ladder; none where the last one there failed or there are too many.
+
+    Where the last one left its phase, the phase ends between it and its neighbour: a rung half-way follows it.
+    """
     last = max(state.ended) if end == "high" else min(state.ended)
-    if not state.ended[last].done or len(state.asked) >= MOST_RUNGS:
+    if len(state.asked) >= MOST_RUNGS:
         return []
-    index = Fraction(last.__floor__() + 1) if end == "high" else Fraction(last.__ceil__() - 1)
-    return [_rung(plan, state, index, purpose, chain_parent(index, state.done))]
+    if state.ended[last].done:
+        index = Fraction(last.__floor__() + 1) if end == "high" else Fraction(last.__ceil__() - 1)
+    elif state.done:
+        inner = max(state.done) if end == "high" else min(state.done)
+        outside = [index for index, record in state.ended.items() if record.cause == LEFT_PHASE]
+        outside = [index for index in outside if (index > inner if end == "high" else index < inner)]
+        if not outside:
+            return []
+        index = (inner + min(outside, key=lambda index: abs(index - inner))) / 2
+        if abs(index - inner) < CLOSEST_END:
+            return []
+    else:
+        return []
+    return [_rung(plan, state, index, purpose)]
 
 
 def _covering(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
@@ -85,8 +107,19 @@ def _covering(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
     wanted = []
     for gap in coverage(curve, *state.ladder.window_GPa):
         if abs(gap.known_to_GPa - gap.asked_GPa) > COVERED_WITHIN_GPA:
-            wanted += _beyond(plan, state, gap.end, "coverage")
+            wanted += _half_step(plan, state, gap) or _beyond(plan, state, gap.end, "coverage")
     return wanted
+
+
+def _half_step(plan: StabilityPlan, state: PhaseState, gap: Gap) -> list[Rung]:
+    """Return the rung half a step beyond an end where that seems to cover a gap; none where a whole one is needed."""
+    last = max(state.ended) if gap.end == "high" else min(state.ended)
+    index = last + Fraction(1, 2) if gap.end == "high" else last - Fraction(1, 2)
+    reached = state.ladder.volume(index)
+    enough = reached < gap.volume_A3 if gap.end == "high" else reached > gap.volume_A3
+    if not enough or not state.ended[last].done or last.denominator != 1:
+        return []
+    return [_rung(plan, state, index, "coverage")]
 
 
 def pressure_grid(plan: StabilityPlan) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -105,7 +138,8 @@ def _for_the_hull(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Run
     distance = np.array([hull.above_eV for hull in hulls_at(curves, grid)]).T
     wanted = []
     for extension in ends_to_extend(curves, distance, grid, grid[0], grid[-1], step=STEP):
-        if abs(extension.pressure_GPa - (grid[0] if extension.end == "low" else grid[-1])) > COVERED_WITHIN_GPA:
+        asked = grid[0] if extension.end == "low" else grid[-1]
+        if abs(extension.pressure_GPa - asked) > COVERED_WITHIN_GPA and _worth_following(plan, extension, curves):
             wanted += _beyond(plan, by_phase[extension.phase], extension.end, "extension")
     if wanted:
         return wanted
@@ -113,7 +147,7 @@ def _for_the_hull(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Run
         state = by_phase[volume.phase]
         index = _between(state, volume.above_A3, volume.below_A3)
         if index is not None:
-            wanted.append(_rung(plan, state, index, "refinement", chain_parent(index, state.done)))
+            wanted.append(_rung(plan, state, index, "refinement"))
     return wanted
 
 
@@ -151,12 +185,12 @@ def _judgement(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rung
     near = min(state.done, key=lambda other: abs(other - index))
     if abs(near - index) > CROSSING_WITHIN:
         failed = [other for other in state.ended if other not in state.done and abs(other - index) <= CROSSING_WITHIN]
-        return [] if failed else [_rung(plan, state, index, "crossing", chain_parent(index, state.done))]
+        return [] if failed else [_rung(plan, state, index, "crossing")]
     start = state.done[near].key
-    if any(rung.kind == "judge" and rung.phase == ladder.phase and rung.start == start for rung in rungs):
+    if any(rung.kind == "judge" and rung.phase == ladder.phase and start in rung.starts for rung in rungs):
         return []
     key = ladder.judged(plan.judge, near, start).key
-    return [Rung(ladder.phase, near, key, start, "verification", "judge")]
+    return [Rung(ladder.phase, near, key, (start,), "verification", "judge")]
 
 
 def _rattling(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rungs: Sequence[Rung]) -> list[Rung]:
@@ -166,7 +200,20 @@ def _rattling(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rungs
     near = min(state.done, key=lambda index: abs((state.done[index].pressure_GPa or 0.0) - pressure_GPa))
     start = state.done[near].key
     key = state.ladder.rattled(plan.method, near, start).key
-    return [Rung(state.ladder.phase, near, key, start, "symmetry check", "rattled")]
+    return [Rung(state.ladder.phase, near, key, (start,), "symmetry check", "rattled")]
+
+
+def _worth_following(plan: StabilityPlan, extension: EndToExtend, curves: Sequence[EnthalpyCurve]) -> bool:
+    """Return whether a phase that competes at the end of its window is to be followed beyond it.
+
+    Not where another phase of the composition is known there and is as low within the method's resolution: then the
+    pressures that the phases are known for decide.
+    """
+    [own] = [curve for curve in curves if curve.phase == extension.phase]
+    others = [curve for curve in curves if curve.formula == own.formula and curve is not own]
+    heights = [float(curve.enthalpy(extension.pressure_GPa)) for curve in others]
+    known = [height for height in heights if np.isfinite(height)]
+    return not known or float(own.enthalpy(extension.pressure_GPa)) < min(known) - plan.resolution_eV
 
 
 def _between(state: PhaseState, above_A3: float, below_A3: float) -> Fraction | None:

@@ -97,7 +97,8 @@ def _pressures(value: Any) -> Any:
 class StabilityStudy(_Model):
     """Which phases of a system are stable between two pressures.
 
-    accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a volume is added where the hull depends on it.
+    accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a volume is added where the hull depends on it;
+    None: the protocol's.
     symmetry_check: also relax slightly rattled cells, to see whether a lower symmetry is preferred.
     """
 
@@ -107,7 +108,7 @@ class StabilityStudy(_Model):
     phases: Literal["library"] | tuple[str | PhaseFile, ...] = "library"
     method: MethodChoice
     verify: Verification | None = None
-    accuracy_meV: float = Field(default=1.0, gt=0)
+    accuracy_meV: float | None = Field(default=None, gt=0)
     symmetry_check: bool = False
 
     @field_validator("system")

@@ -61,13 +61,17 @@ def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
 
 
 def _start(calculation: Calculation, runtime: Runtime) -> Atoms:
-    if calculation.start is None:
+    if not calculation.starts:
         atoms = calculation.structure.atoms()
     else:
-        parent = runtime.store.get(calculation.start)
-        if parent is None or parent.structure is None:
-            raise RuntimeError(f"the calculation {calculation.start} to start from has no result")
-        atoms = started_from(calculation, Structure.from_dict(parent.structure))
+        known = runtime.store.get_many(calculation.starts)
+        structures = [known[key].structure for key in calculation.starts if key in known]
+        relaxed = [Structure.from_dict(structure) for structure in structures if structure is not None]
+        if len(relaxed) < len(calculation.starts):
+            raise RuntimeError(
+                f"of the calculations {', '.join(calculation.starts)} to start from not all have a result"
+            )
+        atoms = started_from(calculation, relaxed)
     if calculation.relaxation and calculation.relaxation.rattle_A:
         atoms = rattled(atoms, calculation.relaxation.rattle_A, RATTLE_SEED)
     return atoms
