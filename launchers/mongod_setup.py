@@ -13,7 +13,8 @@ from urllib.parse import quote_plus
 
 from megabar.launchers.mongod_folder import REPLICA_SET, USER, MongodFolder, answers
 
-ALREADY_INITIALIZED, USER_EXISTS = 23, 51003
+# Error codes of the server
+ALREADY_INITIALIZED, NOT_YET_INITIALIZED, IN_PROGRESS, USER_EXISTS = 23, 94, 109, 51003
 
 
 def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
@@ -32,16 +33,10 @@ def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
     key = quote_plus(folder.key.read_text(encoding="ascii"))
     uri = f"mongodb://__system:{key}@{quote_plus(socket)}/?authSource=local&directConnection=true"
     client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(uri, serverSelectionTimeoutMS=10_000)
-    members = [{"_id": 0, "host": socket}]
-    try:
-        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
-    except OperationFailure as error:
-        if error.code != ALREADY_INITIALIZED:
-            raise
-        present: Any = client.admin.command("replSetGetConfig")["config"]
-        if present["members"][0]["host"] != socket:
-            changed = {**present, "version": present["version"] + 1, "members": members}
-            client.admin.command("replSetReconfig", changed, force=True)
+    while not _configured(client, socket):
+        if time.monotonic() > deadline:
+            raise TimeoutError("mongod takes no configuration of the replica set")
+        time.sleep(0.05)
     while not answers(socket):
         if time.monotonic() > deadline:
             raise TimeoutError("mongod does not become primary")
@@ -54,6 +49,31 @@ def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
             raise
         client.admin.command("updateUser", USER, pwd=password)
     client.close()
+
+
+def _configured(client: Any, socket: str) -> bool:
+    """Configure the replica set; return False while one who was here before us has begun it and not finished."""
+    from pymongo.errors import OperationFailure
+
+    members = [{"_id": 0, "host": socket}]
+    try:
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+        return True
+    except OperationFailure as error:
+        if error.code == IN_PROGRESS:
+            return False
+        if error.code != ALREADY_INITIALIZED:
+            raise
+    try:
+        present = client.admin.command("replSetGetConfig")["config"]
+        if present["members"][0]["host"] != socket:
+            changed = {**present, "version": present["version"] + 1, "members": members}
+            client.admin.command("replSetReconfig", changed, force=True)
+    except OperationFailure as error:
+        if error.code in (IN_PROGRESS, NOT_YET_INITIALIZED):
+            return False
+        raise
+    return True
 
 
 if __name__ == "__main__":

@@ -278,6 +278,8 @@ def _complaint(folder: MongodFolder) -> str:
     starts = [number for number, line in enumerate(lines) if line == START_LINE]
     for line in lines[starts[-1] + 1 if starts else 0 :]:
         if not line.startswith("{"):
+            if line.startswith("Traceback"):  # of the first set-up: its last line tells
+                return next(each for each in reversed(lines) if each.strip() and not each.startswith("{"))
             if line.strip():
                 return line.strip()
             continue
