@@ -48,7 +48,7 @@ def draw_stability(
     look = looks(curves)
     limits = pressure_range(curves, pressures_GPa)
     with journal_style():
-        found, remarks = ([], []) if stability is None else _of_the_hull(stability, pressures_GPa, limits)
+        found, remarks = ([], []) if stability is None else _of_the_hull(curves, stability, pressures_GPa, limits)
         figure = polymorph_figure(curves, stability, look, limits)
         if figure is not None:
             found.append(Drawing("polymorphs", "Phases of one composition among themselves", _POLYMORPHS, figure))
@@ -61,7 +61,7 @@ def draw_stability(
 
 
 def _of_the_hull(
-    stability: Stability, pressures_GPa: Sequence[float], limits: tuple[float, float]
+    curves: Sequence[Curve], stability: Stability, pressures_GPa: Sequence[float], limits: tuple[float, float]
 ) -> tuple[list[Drawing], list[str]]:
     from megabar.analysis.figures.enthalpies import compound_figure
     from megabar.analysis.figures.hulls import binary_hull_figure, chosen_pressures
@@ -69,8 +69,10 @@ def _of_the_hull(
     from megabar.analysis.figures.style import looks
     from megabar.analysis.figures.ternary import ternary_hull_figure
 
-    look = looks(stability.curves)
-    found = [Drawing("stability", "Stable phases", _STABILITY, stability_map(stability, look, limits))]
+    look = looks(curves)
+    found = []
+    if stability.intervals:
+        found.append(Drawing("stability", "Stable phases", _STABILITY, stability_map(stability, look, limits)))
     remarks = []
     chosen = chosen_pressures(stability, pressures_GPa)
     elements = len(stability.elements)
@@ -87,7 +89,7 @@ def _of_the_hull(
         found.append(Drawing("hull", "Convex hull", caption, figure))
     elif elements in (2, 3):
         remarks.append("No pressure asked for has a phase of every element, so no hull is drawn.")
-    figure = compound_figure(stability.curves, stability, look, limits)
+    figure = compound_figure(curves, stability, look, limits)
     if figure is not None:
         found.append(Drawing("compounds", "Compounds against pressure", _COMPOUNDS, figure))
     figure = distance_map(stability, limits)

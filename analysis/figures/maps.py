@@ -170,5 +170,5 @@ def _strips(ax: Axes, grid: Any, above: Any, furthest: float) -> Any:
             norm=_scale(furthest), rasterized=True,
         )  # fmt: skip
         stable = np.where(values <= _NEGLIGIBLE_meV, row, np.nan)
-        ax.plot(grid, stable, color=PAPER, lw=2.0, solid_capstyle="butt", zorder=3)
+        ax.plot(grid, stable, color="#ffffff", lw=2.0, solid_capstyle="butt", zorder=3)
     return image

@@ -27,7 +27,7 @@ the light ones darkened until their names can be read on white."""
 DARK_PALETTE = (
     "#4fb3f0", "#ff8a3d", "#2fcf9f", "#e08fd0", "#f0b83c", "#8fd0f7", "#ec7fa8", "#a99ff5", "#cfcf5a", "#b4b4b8",
 )  # fmt: skip
-MARKERS = "os^DvPXhp<"
+MARKERS = "osDvPXhp<>"
 LINES = ("-", "--", "-.", ":")
 _SANS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -86,6 +86,7 @@ def journal_style() -> Iterator[None]:
             "font.family": [name for name in _SANS if name in there],
             "font.size": 8.0,
             "axes.titlesize": 8.5,
+            "axes.titley": 1.0,  # given, so that matplotlib need not measure all ticks to place titles
             "axes.labelsize": 8.0,
             "axes.linewidth": 0.7,
             "axes.edgecolor": INK,
@@ -217,9 +218,14 @@ def inline_svg(text: str, name: str) -> str:
     variables |= {INK: "currentColor", PAPER: f"var(--paper, {PAPER})", FAINT: f"var(--faint, {FAINT})"}
     for color, variable in variables.items():
         text = text.replace(f": {color}", f": {variable}")
-    return re.sub(r'<svg ([^>]*?)height="[^"]*" ([^>]*?)width="([0-9.]+)pt"', _sized, text, count=1)
+    return _sized(text)
 
 
-def _sized(found: re.Match[str]) -> str:
-    width_in = float(found[3]) / 72
-    return f'<svg role="img" style="width:{width_in:.2f}in;max-width:100%;height:auto" {found[1]}{found[2]}'
+def _sized(text: str) -> str:
+    """Return an SVG whose size is a share of the page's width; a narrow one stays legible on a telephone."""
+    opening, rest = text.split(">", 1)
+    found = re.search(r'width="([0-9.]+)pt"', opening)
+    width_in = float(found[1]) / 72 if found else PAGE_IN
+    opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
+    style = f"width:{min(100.0, 100.0 * width_in / PAGE_IN):.1f}%;min-width:min(100%,{width_in:.1f}in);height:auto"
+    return f'{opening} role="img" style="{style}">{rest}'

@@ -72,7 +72,13 @@ def calculations_csv(rows: Sequence[CalculationRow]) -> str:
 def _calculation(row: CalculationRow) -> tuple[Any, ...]:
     record = row.record
     common = (row.rung.phase, row.rung.kind, row.rung.purpose, row.state)
-    origin = (row.rung.key, row.rung.start or "", row.code, row.version, json.dumps(dict(row.settings), sort_keys=True))
+    origin = (
+        row.rung.key,
+        " ".join(row.rung.starts),
+        row.code,
+        row.version,
+        json.dumps(dict(row.settings), sort_keys=True),
+    )
     if record is None:
         return (*common, f"{row.volume_A3:.6f}", *[""] * 5, *origin, *[""] * 4)
     volume = record.volume_A3_per_atom if record.volume_A3_per_atom is not None else row.volume_A3

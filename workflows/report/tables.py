@@ -87,7 +87,7 @@ def settings_by_phase(ladders: Sequence[Ladder]) -> tuple[dict[str, str], list[s
     if "kpoints" in names and "kpoints" not in own:
         own.insert(0, "kpoints")
     first = next(iter(flattened.values()), {})
-    shared = {name: first[name] for name in names if name not in own}
+    shared = {name: first[name] for name in names if name not in own and name != "functional"}
     by_phase = {phase: [settings.get(name, "–") for name in own] for phase, settings in flattened.items()}
     return shared, own, by_phase
 
@@ -201,12 +201,17 @@ def provenance(records: Sequence[CalculationRecord]) -> Provenance:
     }
     return Provenance(
         hosts=tuple(sorted({str(each["host"]) for each in said if each.get("host")})),
-        first=times[0] if times else "–",
-        last=times[-1] if times else "–",
+        first=_moment(times[0]) if times else "–",
+        last=_moment(times[-1]) if times else "–",
         core_time=duration(sum(cpu_seconds(record) or 0.0 for record in records)),
         peak_memory=f"{max(memory):.0f} MB" if memory else "–",
         versions=tuple(sorted(versions)),
     )
+
+
+def _moment(text: str) -> str:
+    """Return a moment as stored (ISO 8601, UTC) to the minute."""
+    return f"{text[:16].replace('T', ' ')} UTC"
 
 
 def cpu_seconds(record: CalculationRecord) -> float | None:

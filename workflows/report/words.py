@@ -8,7 +8,8 @@ from itertools import pairwise
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
-from megabar.analysis.stability import Stability, StableInterval, Transition
+from megabar.analysis.figures.style import short_name
+from megabar.analysis.stability import Stability, StableInterval
 from megabar.structures.composition import parse_formula
 
 if TYPE_CHECKING:
@@ -145,16 +146,12 @@ def _sequence(stability: Stability, formula: str) -> Sentence | None:
     own = sorted((i for i in stability.intervals if i.formula == formula), key=lambda each: each.from_GPa)
     if not own:
         return None
+    names = [short_name(interval.phase, interval.formula) for interval in own]
     if len(own) == 1:
-        return Sentence(f"{formula}: {own[0].phase} from {own[0].from_GPa:.0f} to {own[0].to_GPa:.0f} GPa")
-    text = own[0].phase
-    for before, after in pairwise(own):
+        return Sentence(f"{formula}: {names[0]} from {own[0].from_GPa:.0f} to {own[0].to_GPa:.0f} GPa")
+    text = names[0]
+    for (before, after), name in zip(pairwise(own), names[1:], strict=True):
         joined = abs(before.to_GPa - after.from_GPa) < _SAME_GPA and not after.from_open
         where = f"{measured(after.from_GPa, after.from_error_GPa)} GPa" if joined else "between their data"
-        text += f" → {after.phase} ({where})"
+        text += f" → {name} ({where})"
     return Sentence(f"{formula}: {text}")
-
-
-def transitions_between(stability: Stability, low_GPa: float, high_GPa: float) -> list[Transition]:
-    """Return the transitions within the pressures asked for (GPa)."""
-    return [t for t in stability.transitions if low_GPa - _SAME_GPA <= t.pressure_GPa <= high_GPa + _SAME_GPA]
