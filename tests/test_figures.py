@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from ase.units import GPa
 
+from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import VolumePoint, enthalpy_curve
+from megabar.analysis.figures import draw_stability
+from megabar.analysis.figures.differences import compound_differences
+from megabar.analysis.figures.labels import spread
+from megabar.analysis.figures.style import PAPER, inline_svg, png, svg
+from megabar.analysis.hull import hulls_at
+from megabar.analysis.stability import analyse
+from megabar.analysis.tables import read_curves
+
+RANGE = (0.0, 500.0)
+ASKED = tuple(np.arange(0.0, 501.0, 25.0).tolist())
 
 
 def murnaghan(pressure, v0, k0, k0_prime):
@@ -79,3 +90,213 @@ def magnesium_silicate():
         invented("MgSO4", "MgSO4", {"Mg": 1, "S": 1, "O": 4}, -650, -2, np.linspace(-0.3, 205, 6)),
         invented("Mg2SO5", "Mg2SO5", {"Mg": 2, "S": 1, "O": 5}, -790, 1, np.linspace(-0.3, 205, 6)),
     ]
+
+
+@pytest.fixture(scope="module")
+def binary():
+    curves = sodium_helium()
+    stability = analyse([clipped(curve, *RANGE) for curve in curves])
+    drawn = draw_stability(curves, stability, ASKED)
+    return curves, stability, {each.name: each.figure for each in drawn.drawings}
+
+
+def panel(figure, gid):
+    [found] = [ax for ax in figure.axes if ax.get_gid() == gid]
+    return found
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def line(ax, label):
+    return next(each for each in ax.lines if each.get_label() == label)
+
+
+def test_which_figures_there_are(binary):
+    assert list(binary[2]) == ["stability", "hull", "compounds", "distance", "polymorphs", "volumes"]
+
+
+def test_enthalpies_of_polymorphs_are_those_put_in(binary):
+    ax = panel(binary[2]["polymorphs"], "polymorphs-Na")
+    x, y = line(ax, "Na-fcc").get_data()
+    # fcc less the stable phase: 26 − 0.4 P below 65 GPa, 0 to 105 GPa, 0.5 P − 52.5 above.
+    expected = np.select([x < 65, x < 105], [26 - 0.4 * x, 0 * x], 0.5 * x - 52.5)
+    known = np.isfinite(y)
+    assert (x[known].min(), x[known].max()) == pytest.approx((40, 135), abs=2.5)
+    # Interpolation between points 19 GPa apart is good to the 0.3 meV/atom of noise that the points are said to have.
+    assert y[known] == pytest.approx(expected[known], abs=0.3)
+    assert "meV/atom" in ax.get_ylabel() and "GPa" in ax.get_xlabel()
+    assert {"bcc", "fcc", "cI16", "hP4"} <= set(texts(ax))
+    assert {"65", "105", "150"} <= set(texts(ax))  # transitions
+
+
+def test_helium_is_compared_with_the_phase_known_everywhere(binary):
+    ax = panel(binary[2]["polymorphs"], "polymorphs-He")
+    assert ax.get_ylabel() == "ΔH relative to hcp (meV/atom)"
+    assert line(ax, "He-hcp").get_ydata() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_formation_enthalpy_changes_sign_where_the_compound_becomes_stable(binary):
+    _, stability, figures = binary
+    ax = panel(figures["compounds"], "formation")
+    x, y = line(ax, "Na2He").get_data()
+    known = np.isfinite(y)
+    crossing = np.interp(0.0, -y[known], x[known])
+    [begins] = [i.from_GPa for i in stability.intervals if i.phase == "Na2He"]
+    assert crossing == pytest.approx(begins, abs=0.2)
+    # 167 − 1.33 P against 2/3 (123.5 − 1.2 P) at 500 GPa; the spread of the curves there is 1 meV/atom.
+    assert np.interp(500, x[known], y[known]) == pytest.approx(-180.3, abs=1.0)
+    assert f"{begins:.0f}" in texts(ax) and "Na₂He" in texts(ax)
+
+
+def test_decomposition_is_told_apart_from_formation():
+    curves = hydrogen_sulfur()
+    formation, decomposition = compound_differences(curves, (0.0, 300.0))
+    stability = analyse(curves)
+    pressures = np.array([20.0, 60.0, 120.0, 250.0])
+    for pressure in pressures:
+        [hull] = hulls_at(curves, [pressure])
+        for form, decompose in zip(formation, decomposition, strict=True):
+            number = [curve.phase for curve in curves].index(form.phase)
+            at = np.array([pressure])
+            # linear between the grid's 1.5 GPa: 0.05 meV/atom
+            assert form.at(at)[0] == pytest.approx(1000 * hull.formation_eV[number], abs=0.05)
+            above = 1000 * hull.above_eV[number]
+            if not any(hull.vertex[i] for i, c in enumerate(curves) if c.formula == form.formula):
+                assert decompose.at(at)[0] == pytest.approx(above, abs=0.05)
+            if hull.vertex[number]:
+                assert decompose.at(at)[0] < 0.05
+    assert len(stability.intervals) > 5
+
+
+def test_hull_panels_show_stable_filled_and_metastable_open(binary):
+    curves, stability, figures = binary
+    axes = [ax for ax in figures["hull"].axes if (ax.get_gid() or "").startswith("hull-")]
+    assert 2 <= len(axes) <= 6
+    for ax in axes:
+        pressure = float(ax.get_gid().removeprefix("hull-"))
+        assert ax.get_title(loc="left") == f"{pressure:g} GPa"
+        above = stability.above_hull(pressure)
+        for curve in curves:
+            if curve.phase in above:
+                filled = line(ax, curve.phase).get_markerfacecolor() != PAPER
+                assert filled == (above[curve.phase] < 1e-9), (pressure, curve.phase)
+        assert {"Na", "He", "Na₂He"} >= set(texts(ax)) >= {"Na", "He"}
+    shown = {float(ax.get_gid().removeprefix("hull-")) for ax in axes}
+    assert min(shown) < 160 < max(shown)  # before and after the compound becomes stable
+
+
+def test_the_hull_line_joins_the_stable_phases(binary):
+    ax = panel(binary[2]["hull"], "hull-500")
+    x, y = line(ax, "hull").get_data()
+    assert x == pytest.approx([0, 1 / 3, 1])
+    assert y == pytest.approx([0, -180.3, 0], abs=1.0)
+
+
+def test_the_stability_map_has_a_bar_for_each_interval(binary):
+    _, stability, figures = binary
+    ax = panel(figures["stability"], "stability-map")
+    bars = {patch.get_label(): patch.get_xy() for patch in ax.patches}
+    assert set(bars) == {interval.phase for interval in stability.intervals}
+    for interval in stability.intervals:
+        xy = bars[interval.phase]
+        assert (xy[:, 0].min(), xy[:, 0].max()) == pytest.approx(
+            (max(interval.from_GPa, 0), min(interval.to_GPa, 500)), abs=1e-6
+        )
+        # A pointed end has one corner at its tip, a transition has two.
+        at_end = np.unique(xy[np.isclose(xy[:, 0], xy[:, 0].max())], axis=0)
+        assert len(at_end) == (1 if interval.to_open else 2)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["Na", "Na₂He", "He"]
+    assert {"bcc", "fcc", "cI16", "hP4", "hcp"} <= set(texts(ax))
+
+
+def test_volumes_are_the_computed_ones(binary):
+    curves, _, figures = binary
+    ax = panel(figures["volumes"], "volumes-Na2He")
+    points = [each for each in ax.lines if each.get_linestyle() == "None"]
+    [curve] = [curve for curve in curves if curve.phase == "Na2He"]
+    inside = curve.pressures_GPa <= 500
+    assert points[0].get_ydata() == pytest.approx(curve.volumes_A3[inside])
+
+
+@pytest.mark.parametrize("system", [sodium_helium, hydrogen_sulfur])
+def test_labels_do_not_overlap(system, binary):
+    curves = system()
+    stability = analyse(curves)
+    for drawing in draw_stability(curves, stability, np.linspace(0, 300, 7)).drawings:
+        renderer = drawing.figure.canvas.get_renderer()
+        for ax in drawing.figure.axes:
+            boxes = [text.get_window_extent(renderer) for text in ax.texts if text.get_rotation() == 0]
+            for i, one in enumerate(boxes):
+                for other in boxes[i + 1 :]:
+                    assert not one.overlaps(other), (drawing.name, ax.get_gid())
+
+
+def test_ternary_has_triangles_and_more_elements_a_sentence():
+    curves = magnesium_silicate()
+    drawn = draw_stability(curves, analyse(curves), (0.0, 100.0, 200.0))
+    [hull] = [each.figure for each in drawn.drawings if each.name == "hull"]
+    ax = panel(hull, "hull-100")
+    assert {"Mg", "S", "O", "MgO", "SO₃"} <= set(texts(ax))
+    more = [*curves, invented("He-hcp", "He", {"He": 1}, 0, 0, np.linspace(-0.3, 205, 6))]
+    drawn = draw_stability(more, analyse(more), (0.0, 100.0, 200.0))
+    assert "hull" not in [each.name for each in drawn.drawings]
+    assert "4 elements cannot be drawn" in drawn.remarks[0]
+
+
+def test_files_have_text_as_text_and_the_resolution_of_print(binary):
+    figure = binary[2]["stability"]
+    text = svg(figure)
+    for name in ("Na₂He", "hP4", "hcp", "Pressure (GPa)"):
+        assert f">{name}</text>" in text, name
+    assert "Arial, Helvetica" in text
+    picture = png(figure)
+    width = int.from_bytes(picture[16:20], "big")
+    assert width == 2100  # 7 inches at 300 dpi
+
+
+def test_names_in_figures_are_escaped_and_mathtext_is_harmless():
+    curves = [
+        invented("A<b>&$x^", "Na", {"Na": 1}, 0, 0, np.linspace(0, 95, 5)),
+        invented("Na-$\\frac{1}$", "Na", {"Na": 1}, 5, -0.1, np.linspace(0, 95, 5)),
+    ]
+    drawn = draw_stability(curves, analyse(curves), (0.0, 90.0))
+    for drawing in drawn.drawings:
+        content = inline_svg(svg(drawing.figure), drawing.name)
+        assert "<b>" not in content
+    assert any("A&lt;b&gt;&amp;$x^" in svg(drawing.figure) for drawing in drawn.drawings)
+
+
+def test_a_warning_is_on_every_figure(binary):
+    curves, stability, _ = binary
+    for drawing in draw_stability(curves, stability, ASKED, "toy").drawings:
+        assert "toy" in [text.get_text() for text in drawing.figure.texts]
+
+
+@pytest.mark.parametrize("pressures", [(50.0,), (0.0, 90.0)])
+def test_phases_with_one_point_and_without_a_hull(pressures):
+    curves = [
+        invented("Na-bcc", "Na", {"Na": 1}, 0, 0, [50.0]),
+        invented("Na-fcc", "Na", {"Na": 1}, 5, -0.1, np.linspace(0, 95, 5)),
+    ]
+    names = [each.name for each in draw_stability(curves, None, pressures).drawings]
+    assert names == ["polymorphs", "volumes"]
+    assert draw_stability([], None, pressures).remarks
+
+
+def test_tables_of_others_can_be_drawn(tmp_path):
+    path = tmp_path / "table.csv"
+    rows = [f"{c.phase},{c.formula},{p:.1f},{c.enthalpy(p):.6f}" for c in sodium_helium() for p in range(0, 500, 50)]
+    path.write_text("phase,formula,pressure_GPa,enthalpy_eV_per_atom\n" + "\n".join(r for r in rows if "nan" not in r))
+    curves = read_curves(path)
+    drawn = draw_stability(curves, analyse(curves), ASKED)
+    assert "hull" in [each.name for each in drawn.drawings]
+
+
+def test_labels_are_spread_no_further_than_needed():
+    assert spread([10, 50, 90], 5, 0, 100) == [10, 50, 90]
+    assert spread([50, 50, 50], 10, 0, 100) == pytest.approx([40, 50, 60])
+    assert spread([99, 100], 10, 0, 100) == pytest.approx([90, 100])
+    crowded = spread([1, 2, 30, 31, 32, 33], 4, 0, 100)
+    assert np.diff(crowded).min() >= 4 - 1e-9

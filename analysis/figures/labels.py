@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DIRECTIONS = ((0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0))
 _NEAR_pt, _FAR_pt = 4.0, (12.0, 22.0)
 _ROOM_pt = 1.0
+_RING_COST = 35.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def _best(
     best, least = None, np.inf
     half = np.array(size) / 2
     for ring, distance in enumerate((_NEAR_pt, *_FAR_pt)):
+        if least < _RING_COST * ring:
+            break
         for order, anchor in enumerate(anchors):
             if not np.isfinite(anchor).all():
                 continue
@@ -114,7 +117,7 @@ def _best(
                 covered = int(((blocked > low) & (blocked < high)).all(axis=1).sum())
                 # Room around the label tells which curve it belongs to.
                 nearby = int(((blocked > low - 3 * point) & (blocked < high + 3 * point)).all(axis=1).sum())
-                cost = 45.0 * covered + 0.4 * nearby + 35.0 * ring + 0.5 * preference
+                cost = 45.0 * covered + 0.4 * nearby + _RING_COST * ring + 0.5 * preference
                 cost += 0.1 * order
                 if cost < least and ring:
                     cost += 15.0 * _crossed(anchor, np.clip(anchor, low, high), blocked, point)

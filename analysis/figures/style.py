@@ -95,6 +95,7 @@ def journal_style() -> Iterator[None]:
             "axes.unicode_minus": True,
             "figure.facecolor": PAPER,
             "text.color": INK,
+            "text.parse_math": False,  # a dollar in a phase's name is a dollar
             "xtick.color": INK,
             "ytick.color": INK,
             "xtick.labelsize": 7.5,
@@ -202,7 +203,8 @@ def svg(figure: Figure) -> str:
     with journal_style():
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": "megabar"})
     fonts = ", ".join(f"'{name}'" if " " in name else name for name in _SANS)
-    family = re.compile(r"(font: [^;\"]*?\d(?:px|pt)) [^;\"]*")
+    # matplotlib names only the fonts of this machine, as a property of its own or at the end of ``font``.
+    family = re.compile(r"(font-family:|font: [^;\"]*?\d(?:px|pt)) [^;\"]*")
     return family.sub(rf"\1 {fonts}, sans-serif", content.getvalue())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from megabar.workflows.report.words import headline, measured
 from megabar.workflows.store import StudyRecord
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
     from megabar.analysis.figures import Drawings
@@ -43,7 +44,12 @@ def render(
     svgs: Mapping[str, str],
 ) -> str:
     """Return the page; ``svgs``: each figure as SVG, by name."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    return _template().render(_context(study, answer, rows, drawings, svgs))
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -52,15 +58,13 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    formulas = {ladder.phase: ladder.formula for ladder in answer.plan.ladders}
     environment.filters |= {
         "chem": chem,
-        "phase": partial(phase_name, formulas=formulas),
+        "phase": pass_context(lambda context, phase: phase_name(phase, context["formulas"])),
         "measured": measured,
-        "duration": duration,
         "cpu": lambda record: "–" if cpu_seconds(record) is None else duration(cpu_seconds(record) or 0.0),
     }
-    return environment.get_template("page.html.j2").render(_context(study, answer, rows, drawings, svgs))
+    return environment.get_template("page.html.j2")
 
 
 def chem(text: str) -> Markup:
@@ -96,6 +100,7 @@ def _context(
     records = [row.record for row in rows if row.record]
     return {
         "study": study,
+        "formulas": {ladder.phase: ladder.formula for ladder in plan.ladders},
         "answer": answer,
         "plan": plan,
         "style": Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8")),
