@@ -28,11 +28,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document an
 
 def main() -> None:
     """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
+    import click
+
     try:
-        app(standalone_mode=True)
+        sys.exit(app(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except InputError as error:
         sys.exit(_say(f"megabar: {error}", 2))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         sys.exit(_say("megabar: stopped; the same command goes on from here", 130))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,7 +45,20 @@ def main() -> None:
     except OSError as error:
         sys.exit(_say(f"megabar: {error.filename or ''}: {error.strerror or error}".replace(": :", ":"), 2))
     except Exception as error:
+        outage = _outage(error)
+        if outage is not None:
+            sys.exit(_say(f"megabar: {outage}", 1))
         sys.exit(_say(f"megabar: a failure of ours: {type(error).__name__}: {error}; details in {_save_details()}", 1))
+
+
+def _outage(error: Exception) -> str | None:
+    """Return what to say of a database that went away in mid-work, None where the error is something else."""
+    from pymongo.errors import PyMongoError
+
+    from megabar.launchers.embedded_mongo import explain_outage
+    from megabar.workflows.config import load_config
+
+    return explain_outage(load_config()) if isinstance(error, PyMongoError) else None
 
 
 def _say(text: str, code: int) -> int:

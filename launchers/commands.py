@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,10 @@ def open_runtime(config: Config) -> Iterator[Runtime]:
     def refuse(folder: Path, code: str) -> dict[str, Any]:
         raise RuntimeError("this process runs no calculations")
 
-    with database_session(config) as address:
-        yield Runtime(
-            store=ResultStore.connect(address.uri, address.name),
-            launchpad=launchpad(address.uri, address.name),
-            config=config,
-            run=refuse,
-        )
+    with database_session(config) as address, closing(ResultStore.connect(address.uri, address.name)) as store:
+        pad = launchpad(address.uri, address.name)
+        with closing(pad.connection):
+            yield Runtime(store=store, launchpad=pad, config=config, run=refuse)
 
 
 def check_data_folder(config: Config) -> None:
@@ -88,8 +85,8 @@ def plan_study(path: Path) -> StudyEstimate:
     plan = resolve(file, config)
     if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
         return estimate(file.name, plan, None)
-    with database_session(config) as address:
-        return estimate(file.name, plan, ResultStore.connect(address.uri, address.name))
+    with _existing_store(config) as store:
+        return estimate(file.name, plan, store)
 
 
 def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
@@ -167,8 +164,8 @@ def find_study(name: str, store: ResultStore) -> StudyRecord:
 def _existing_store(config: Config) -> Iterator[ResultStore]:
     if config.database.uri is None and not (config.data / "mongodb").exists():
         raise InputError(f"there are no results in {config.data} yet; start with `megabar run STUDY.yaml`")
-    with database_session(config) as address:
-        yield ResultStore.connect(address.uri, address.name)
+    with database_session(config) as address, closing(ResultStore.connect(address.uri, address.name)) as store:
+        yield store
 
 
 def hull_of(source: str, at: float | None) -> dict[str, Any]:

@@ -105,6 +105,13 @@ def hull_text(answer: dict[str, Any]) -> str:
         lines += ["", f"Above the hull at {answer['at_GPa']:g} GPa (meV/atom):"]
         for phase, value in sorted(answer["above_hull_eV_per_atom"].items(), key=lambda item: item[1]):
             lines.append(f"  {phase:<{width}}  {1000 * value:.1f}")
+    for each in answer.get("failures", []):
+        lines.append(f"Failed: {each['phase']} at {each['volume_A3']:.2f} Å³/atom: {each['detail'] or each['cause']}")
+    for each in answer.get("verification", []):
+        lines.append(
+            f"Verification by {each['code']}: {each['reaction']} at {each['judged_pressure_GPa']:.1f} GPa "
+            f"instead of {each['pressure_GPa']:.1f} GPa"
+        )
     lines += [f"Note: {note}" for note in answer.get("notes", [])]
     return "\n".join(lines)
 

@@ -92,6 +92,10 @@ class ResultStore:
         store._database.studies.create_index([("name", ASCENDING)])
         return store
 
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
+
     @property
     def _database(self) -> Any:
         return self.client[self.name]
