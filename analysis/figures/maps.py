@@ -139,7 +139,7 @@ def distance_map(stability: Stability, limits_GPa: tuple[float, float], points: 
     if len(order) < 3:
         return None
     names = [pretty_phase(stability.curves[i].phase, stability.curves[i].formula) for i in order]
-    figure, ax = _row_panel(names, 0.2, limits_GPa, right_in=0.85)
+    figure, ax = _row_panel(names, max(0.2, 1.4 / len(names)), limits_GPa, right_in=0.85)
     ax.set_gid("distance-map")
     furthest = min(_FURTHEST_meV, float(np.nanmax(above)))
     image = _strips(ax, grid, above[order], max(furthest, 1.0))

@@ -184,8 +184,19 @@ def widest_in(figure: Figure, texts: Sequence[str], fontsize: float) -> float:
 def mark(figure: Figure, text: str) -> None:
     """Write a warning across a figure, e.g. that its numbers are those of a toy."""
     if text:
+        width, height = figure.get_size_inches()
+        size, slope = min(15.0, 2.6 * width), 20 if height > 0.35 * width else 0
         figure.text(
-            0.5, 0.5, text, rotation=20, ha="center", va="center", fontsize=15, color="#c0392b", alpha=0.35, zorder=10
+            0.5,
+            0.5,
+            text,
+            rotation=slope,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="#c0392b",
+            alpha=0.35,
+            zorder=10,
         )
 
 
