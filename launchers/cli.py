@@ -22,29 +22,31 @@ app = typer.Typer(
     help="First-principles workflows for matter under pressure.",
 )
 
+INTERRUPT_CODE = 130
+INTERRUPTED = "megabar: stopped; the same command goes on from here"
+
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study file")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 
 
 def main() -> None:
     """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
-    import click
-
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        code = app(standalone_mode=False) or 0
+        sys.exit(_say(INTERRUPTED, code) if code == INTERRUPT_CODE else code)
     except InputError as error:
         sys.exit(_say(f"megabar: {error}", 2))
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(_say("megabar: stopped; the same command goes on from here", 130))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_say(INTERRUPTED, INTERRUPT_CODE))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         sys.exit(_say(f"megabar: {error.filename or ''}: {error.strerror or error}".replace(": :", ":"), 2))
     except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own: a wrong option, a missing argument
+            error.show()
+            sys.exit(error.exit_code)
         outage = _outage(error)
         if outage is not None:
             sys.exit(_say(f"megabar: {outage}", 1))
