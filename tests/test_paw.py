@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.units import Bohr, GPa
 
 from megabar.structures.errors import SetupError
+from megabar.structures.symmetry import primitive
 from megabar.workflows.paw.choice import CLOSENESS, Candidate, candidates, choose
 from megabar.workflows.paw.generate import (
     Recipe,
@@ -138,15 +139,12 @@ def test_two_processes_at_once_make_one_set(tmp_path):
 
 def _primitive(element: str) -> Atoms:
     """The cell of the all-electron reference, primitive and without moments."""
-    import spglib
     from ase.build import niggli_reduce
     from ase.collections import dcdft
 
     atoms = dcdft[element]
-    cell, positions, numbers = spglib.find_primitive(
-        (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=1e-4
-    )
-    found = Atoms(numbers, cell=cell, scaled_positions=positions, pbc=True)
+    atoms.set_initial_magnetic_moments(None)
+    found = primitive(atoms)
     niggli_reduce(found)
     return found
 

@@ -85,7 +85,7 @@ class Gpaw:
         folder: Path,
         config: Config,
     ) -> BaseCalculator:
-        """Return a calculator that logs to ``gpaw.txt`` in the folder.
+        """Return a calculator that logs to ``gpaw.txt`` in the folder (a further start to ``gpaw-2.txt``).
 
         Nothing is read from the folder: a geometry starts from the wavefunctions of the one before, in memory.
         """
@@ -99,8 +99,11 @@ class Gpaw:
         return GpawCalculator(dict(settings), tuple(data), folder)
 
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``scf_steps`` (of the last geometry), ``fermi_eV``, ``band_gap_eV`` (on the k-points used),
-        ``bands``, ``plane_waves`` and ``started_afresh`` (how often reused wavefunctions did not converge)."""
+        """Return what the last geometry said: ``scf_steps``, ``fermi_eV``, ``band_gap_eV``, ``bands``, ``started_afresh``.
+
+        The gap is that on the k-points used, None without an empty band; ``started_afresh`` counts how often reused
+        wavefunctions did not converge.
+        """
         return dict(getattr(calculator, "said", {}))
 
     def _check(self, functional: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -96,8 +97,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         from gpaw.new.ase_interface import GPAW
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = (self.folder / LOG).open("a", encoding="utf-8")
-        return GPAW(**self._parameters, symmetry=self._symmetry, setups=self._setups, txt=log)
+        return GPAW(**self._parameters, symmetry=self._symmetry, setups=self._setups, txt=_free_log(self.folder))
 
     def _collect(self, properties: Sequence[str]) -> dict[str, Any]:
         # The free energy is the one whose derivatives GPAW's forces and stress are.
@@ -157,15 +157,25 @@ def setup_data(data: AtomicData) -> Any:
     return made
 
 
-def band_gap(eigenvalues_eV: NDArray[np.float64], electrons: float) -> float:
+def band_gap(eigenvalues_eV: NDArray[np.float64], electrons: float) -> float | None:
     """Return the gap (eV) between the occupied and empty bands of a spin-paired system, 0 where they overlap.
 
-    eigenvalues_eV: by k-point and band. An odd number of electrons has no gap.
+    eigenvalues_eV: by k-point and band. An odd number of electrons has no gap; without an empty band (solid helium
+    in its smallest cell) the gap is not known: None.
     """
     occupied = round(electrons / 2)
-    if abs(electrons - 2 * occupied) > 1e-6 or not 0 < occupied < eigenvalues_eV.shape[1]:
+    if abs(electrons - 2 * occupied) > 1e-6 or occupied == 0:
         return 0.0
+    if occupied >= eigenvalues_eV.shape[1]:
+        return None
     return max(0.0, float(eigenvalues_eV[:, occupied].min() - eigenvalues_eV[:, occupied - 1].max()))
+
+
+def _free_log(folder: Path) -> Path:
+    """Return ``gpaw.txt`` in a folder, or gpaw-2.txt and so on where earlier starts left theirs."""
+    return next(
+        path for number in count(1) if not (path := folder / (LOG if number == 1 else f"gpaw-{number}.txt")).exists()
+    )
 
 
 def _cause(error: Exception) -> str:

@@ -7,11 +7,14 @@ translation is the nearest multiple of 1/24.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+
+from megabar.structures.symmetry import quiet_spglib
 
 TOLERANCE_A = 1e-4
 """Atoms within this (Å) of their symmetric places count as being there."""
@@ -29,7 +32,10 @@ def symmetry_parameter(atoms: Atoms) -> dict[str, Any]:
     import spglib
 
     positions = atoms.get_scaled_positions()
-    found = spglib.get_symmetry((atoms.cell.array, positions, atoms.numbers), symprec=TOLERANCE_A)
+    found = None
+    # spglib fails by None or by an exception, as a global switch says; GPAW looks for itself then.
+    with quiet_spglib(), suppress(spglib.SpglibError):
+        found = spglib.get_symmetry((atoms.cell.array, positions, atoms.numbers), symprec=TOLERANCE_A)
     if found is None:
         return {}
     rotations = np.asarray(found["rotations"]).transpose(0, 2, 1)
