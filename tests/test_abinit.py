@@ -86,6 +86,7 @@ def test_settings_and_input(config):
     atoms, data, settings = aluminium(config)
     assert data[0].sha256 == hashlib.sha256(Path(data[0].path).read_bytes()).hexdigest()
     assert settings["cutoff_eV"] == pytest.approx(0.8 * 20 * Hartree, abs=10)
+    settings = {**settings, "smearing": {"kind": "fermi-dirac", "width_eV": 0.2}}
     text = abinit_input(atoms, settings, {"Al": data[0]})
     words = dict(line.split(" ", 1) for line in text.splitlines() if re.match(r"[a-z]+ ", line))
     assert words["ngkpt"].split() == [str(number) for number in settings["kpoints"]]

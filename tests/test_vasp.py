@@ -97,6 +97,7 @@ def test_data_of_another_functional_are_not_taken(config):
 
 def test_incar_says_all_that_matters(config):
     _, _, settings = prepared(config)
+    settings = {**settings, "smearing": {"kind": "fermi-dirac", "width_eV": 0.2}}
     tags = dict(line.split(" = ") for line in incar(settings).splitlines())
     assert tags["GGA"] == "PE"
     assert float(tags["ENCUT"]) == settings["cutoff_eV"] >= 1.3 * 479

@@ -18,6 +18,7 @@ from ase.calculators.calculator import BaseCalculator
 from ase.units import Bohr, Hartree
 
 from megabar.structures.errors import InputError, SetupError
+from megabar.workflows.codes.elk_smearing import entropy_term
 from megabar.workflows.codes.elk_species import muffin_tin_radii, species_text, with_radius
 from megabar.workflows.codes.external import (
     ExternalCalculator,
@@ -136,7 +137,7 @@ class ElkCalculator(ExternalCalculator):
     """One Elk ground state per geometry. Units in ``elk.in``: Hartree and bohr."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
-    output_names = ("INFO.OUT", "TOTENERGY.OUT", "STATE.OUT")
+    output_names = ("INFO.OUT", "TOTENERGY.OUT", "STATE.OUT", "EIGVAL.OUT", "KPOINTS.OUT")
 
     def __init__(
         self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
@@ -154,12 +155,15 @@ class ElkCalculator(ExternalCalculator):
         return {"elk.in": elk_input(atoms, self.settings, radii), **files}
 
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
-        """Return energy (eV; with smearing the Mermin free energy) and forces (eV/Å) of a finished run."""
+        """Return energy (eV; with smearing the generalised free energy) and forces (eV/Å) of a finished run."""
         text, said = read_text(self.folder / "INFO.OUT"), read_text(self.folder / self.stdout_name)
         radii = {element: self.data[element].radius_A / Bohr for element in species_order(atoms)}
         check_info(text, said, self.tail(), radii)
         energy = float(_last(r"total energy\s*:\s*(\S+)", text)) * Hartree
         self.said = observed(text, said)
+        smearing = self.settings["smearing"]
+        if smearing["kind"] == "methfessel-paxton":
+            energy += entropy_term(self.folder, self.said["fermi_eV"], smearing["width_eV"])
         return {"energy": energy, "free_energy": energy, "forces": forces_in(text, atoms)}
 
 
