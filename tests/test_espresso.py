@@ -253,9 +253,9 @@ def test_forces_are_the_slope_of_the_energy(config: Config, tmp_path: Path) -> N
 @needs_pw
 @pytest.mark.slow
 def test_pressure_is_the_slope_of_the_energy(config: Config, tmp_path: Path) -> None:
-    """He at 67 GPa with `fast`: without the constant-cutoff functional the stress is 20 GPa off (Pulay).
+    """He at 67 GPa with `fast`: without the constant-cutoff functional the stress is some 20 GPa off (Pulay).
 
-    What is left is half a GPa per 100 GPa and the steps of E(V) where plane waves enter.
+    What is left are the steps of E(V) where plane waves enter.
     """
     volumes = 4 * np.array([0.96, 0.98, 1.0, 1.02, 1.04])
     energies, pressures = [], []
@@ -342,13 +342,10 @@ def ended(folder: Path) -> bool:
 @needs_pw
 @pytest.mark.slow
 def test_scf_is_mended(config: Config, tmp_path: Path) -> None:
-    """Mixing that diverges is replaced by gentle mixing, once, and said so."""
-    atoms = prepared(silicon(), config, tmp_path)
-    atoms.calc._gentler = {}
-    original = parameters.__globals__["GENTLE"]
-    assert original["mixing_beta"] < 0.5
+    """A run that does not converge is repeated once with gentle mixing, and this is told."""
     import megabar.workflows.codes.espresso_run as module
 
+    atoms = prepared(silicon(), config, tmp_path)
     real = module.parameters
 
     def hopeless(settings, data, atoms, restarted, gentler):  # type: ignore[no-untyped-def]
@@ -380,3 +377,27 @@ def test_h3s_at_200_GPa(config: Config, tmp_path: Path) -> None:
     assert pressure == pytest.approx(197, abs=3)
     assert ESPRESSO.observables(atoms.calc, tmp_path)["symmetry_operations"] == 48
     assert ESPRESSO.observables(atoms.calc, tmp_path)["band_gap_eV"] == 0.0
+
+
+@needs_pw
+@pytest.mark.slow
+def test_compressed_na2he_against_all_electron(config: Config, tmp_path: Path) -> None:
+    """[E(Na2He) - 2 E(Na) - E(He)] / 3 at the volumes of 300 GPa, against Elk's (test_elk.py).
+
+    Elk: 367.3 meV/atom on the same k-points. Ours: 369 with `fast`, 367 converged. Without d projectors on Na it
+    is 381, with sodium's 2s frozen as in GPAW's default sets 388, so 6 meV/atom tell the wrong potentials from the
+    right ones. The pressures are those of Elk's volumes.
+    """
+    half = (15.46 / 2) ** (1 / 3)
+    cell = half * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    na2he = Atoms("HeNa2", cell=cell, scaled_positions=[[0] * 3, [0.25] * 3, [0.75] * 3], pbc=True)
+    sodium, helium = (bulk(name, "fcc", a=(4 * volume) ** (1 / 3)) for name, volume in (("Na", 7.17), ("He", 2.32)))
+    energies = []
+    data = ESPRESSO.atomic_data(["Na", "He"], "PBE", "fast", {}, config)
+    for atoms, kpoints in ((na2he, 4), (sodium, 8), (helium, 4)):
+        settings = ESPRESSO.settings(Request(atoms, "fast", "PBE", False, data)) | {"kpoints": [kpoints] * 3}
+        atoms.calc = ESPRESSO.calculator(settings, data, atoms, tmp_path / str(atoms.symbols), config)
+        energies.append(atoms.get_potential_energy(force_consistent=True))
+        assert -atoms.get_stress()[:3].mean() / GPa == pytest.approx(300, abs=4)
+    formation = 1000 * (energies[0] - 2 * energies[1] - energies[2]) / 3
+    assert formation == pytest.approx(367.3, abs=6)

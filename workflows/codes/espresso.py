@@ -30,7 +30,7 @@ FUNCTIONALS = {"PBE": "PBE", "PBE+D3": "PBE", "PBEsol": "PBEsol", "LDA": "LDA"}
 """Functional: the one that its pseudopotentials are for. D3 is with Becke-Johnson damping, without three-body terms
 (Grimme, Ehrlich & Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759)."""
 
-SMOOTH_FROM, SMOOTH_WIDTH, SMOOTH_HEIGHT = 0.76, 0.06, 1.25
+SMOOTH_FROM, SMOOTH_WIDTH, SMOOTH_HEIGHT = 0.82, 0.045, 1.25
 """The constant-cutoff functional (see ``Espresso.settings``), in units of the cutoff."""
 
 

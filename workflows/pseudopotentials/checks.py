@@ -15,7 +15,7 @@ EIGENVALUE_RY = 2e-3
 PHASE_WINDOW_RY = (-0.5, 1.0)
 PHASE_LIMIT = 0.3
 """A ghost state shifts the phase by pi; the pseudo-atoms that we keep stay below 0.1 in this window."""
-OVERLAP_FLOOR = 0.15
+OVERLAP_FLOOR = 0.12
 """Smallest eigenvalue of the ultrasoft overlap; below 0 pw.x stops, near 0 it converges to nonsense."""
 
 _LEVEL = re.compile(r"^\s+\d+ \d+\s+\d[A-Z].*\(\s*-?[\d.]+\)\s+(-?[\d.]+)\s+(-?[\d.]+)\s+(-?[\d.]+)\s*$", re.MULTILINE)
