@@ -177,7 +177,7 @@ def test_relaxations_start_from_their_neighbours() -> None:
     rungs, _ = play(plan, exact)
     own = [Rung.from_dict(rung) for rung in rungs if rung["phase"] == "Na-low"]
     keys = {rung.key: rung.index for rung in own}
-    assert [rung.index for rung in own if not rung.starts] == [0]
+    assert [rung.index for rung in own if not rung.starts] == [Fraction(0)]
     for rung in own:
         for start in rung.starts:
             assert abs(keys[start] - rung.index) <= 2

@@ -102,8 +102,8 @@ def first_calculations(plan: StabilityPlan, ladder: Ladder) -> list[Calculation]
     """Return a ladder's first calculations in the order in which each can start from the one before."""
     done: dict[Fraction, str] = {}
     calculations = []
-    root = Fraction(min(ladder.first, key=abs))
-    for index in sorted(map(Fraction, ladder.first), key=lambda index: abs(index - root)):
+    root = min(ladder.first, key=abs)
+    for index in sorted(ladder.first, key=lambda index: abs(index - root)):
         low, high = sorted((root, index))
         before = [other for other in done if low <= other <= high]
         calculation = ladder.calculation(plan.method, index, [done[other] for other in chain_parents(index, before)])

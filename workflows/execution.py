@@ -85,7 +85,7 @@ def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, confi
     calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
     atoms.calc = calculator
     if calculation.relaxation is None:
-        _record(atoms, history)
+        _record(atoms, history, forces=False)
     else:
         # The cell of a library may be rough; a neighbour's relaxed one is the phase itself.
         _relax(atoms, calculation.relaxation, folder, history, start.copy() if calculation.starts else None)
@@ -94,14 +94,18 @@ def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, confi
     return _result(code, calculator, calculation, atoms, folder, history)
 
 
-def _record(atoms: Atoms, history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Append the energies, forces and stress of the present step to the history and return them."""
-    step = {
+def _record(atoms: Atoms, history: list[dict[str, Any]], forces: bool = True) -> dict[str, Any]:
+    """Append energy, forces and stress of the present step to the history and return them.
+
+    forces: not needed where nothing is relaxed; an all-electron code takes as long for them as for the energy.
+    """
+    step: dict[str, Any] = {
         "energy_eV": float(atoms.get_potential_energy(force_consistent=True)),
-        "forces_eV_A": atoms.get_forces(apply_constraint=False).tolist(),
         "cell_A": atoms.cell.array.tolist(),
         "positions": atoms.get_scaled_positions(wrap=False).tolist(),
     }
+    if forces:
+        step["forces_eV_A"] = atoms.get_forces(apply_constraint=False).tolist()
     if "stress" in atoms.calc.implemented_properties:
         step["stress_GPa"] = (atoms.get_stress(apply_constraint=False) / units.GPa).tolist()
     history.append(step)

@@ -64,13 +64,13 @@ class Ladder:
     window_GPa: tuple[float, float]
     settings: Mapping[str, Any]
     relaxation: Relaxation | None
-    first: tuple[int, ...]
+    first: tuple[Fraction, ...]
     judge_settings: Mapping[str, Any] | None = None
     symmetry_check: Relaxation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the ladder as JSON-able data."""
-        return asdict(self)
+        return {**asdict(self), "first": [str(index) for index in self.first]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Ladder:
@@ -79,8 +79,9 @@ class Ladder:
         fields["structure"] = Structure.from_dict(content["structure"])
         for name in ("relaxation", "symmetry_check"):
             fields[name] = Relaxation(**content[name]) if content[name] else None
-        for name in ("known_GPa", "window_GPa", "first"):
+        for name in ("known_GPa", "window_GPa"):
             fields[name] = tuple(content[name])
+        fields["first"] = tuple(Fraction(index) for index in content["first"])
         return cls(**fields)
 
     def volume(self, index: Fraction | int) -> float:
@@ -149,14 +150,20 @@ class Rung:
         return cls(**{**content, "index": Fraction(content["index"]), "starts": tuple(content["starts"])})
 
 
-def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[int, ...]:
-    """Return the whole indices whose guessed volumes about cover a window of pressures (GPa), at least two.
+def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[Fraction, ...]:
+    """Return the indices whose guessed volumes about cover a window of pressures (GPa), at least two, ascending.
 
-    Rounded, not rounded up: guesses are off by some percent, and what is missing is added when that is seen.
+    Whole numbers, and half ones at the ends where these fit better. Rounded, not rounded up: guesses are off by some
+    percent, and what is missing is added when that is seen.
     """
-    low, high = (math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP for pressure in window_GPa)
-    first, last = round(low), round(high)
-    return tuple(range(first, max(last, first + 1) + 1))
+    low, high = (
+        Fraction(round(2 * math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP), 2)
+        for pressure in window_GPa
+    )
+    if high - low < Fraction(1, 2):
+        high = low + Fraction(1, 2)
+    inner = [Fraction(number) for number in range(math.floor(low) + 1, math.ceil(high))]
+    return (low, *inner, high)
 
 
 def chain_parents(index: Fraction, done: Collection[Fraction]) -> tuple[Fraction, ...]:

@@ -68,7 +68,7 @@ class StabilityPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data."""
-        return asdict(self)
+        return {**asdict(self), "ladders": [ladder.to_dict() for ladder in self.ladders]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StabilityPlan:

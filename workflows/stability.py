@@ -22,7 +22,7 @@ MOST_RUNGS = 40
 GRID_POINTS = 201
 SMALLEST_STEP = STEP / 7
 COVERED_WITHIN_GPA = 0.5
-CLOSEST_END = Fraction(1, 4)
+CLOSEST_END = Fraction(1, 2)
 CROSSING_WITHIN = Fraction(1, 16)
 """Distance (in rungs) at which a computed volume serves for a transition: ΔE of two codes hardly changes over it."""
 
@@ -47,7 +47,7 @@ def wanted_next(
 
 
 def _unfinished(state: PhaseState) -> bool:
-    return bool(state.open) or any(Fraction(index) not in state.asked for index in state.ladder.first)
+    return bool(state.open) or any(index not in state.asked for index in state.ladder.first)
 
 
 def _rung(
@@ -62,16 +62,16 @@ def _rung(
 
 def _first(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
     """Return the first rungs that can start now: a relaxation waits for its neighbour on the side of the cell known."""
-    root = min(state.ladder.first, key=abs)
+    first = state.ladder.first
+    root = min(first, key=abs)
     wanted = []
-    for number in state.ladder.first:
-        index = Fraction(number)
+    for place, index in enumerate(first):
         if index in state.asked:
             continue
-        towards = index - 1 if number > root else index + 1
-        if state.ladder.relaxation is None or number == root or towards in state.ended:
+        towards = root if index == root else first[place - 1] if index > root else first[place + 1]
+        if state.ladder.relaxation is None or index == root or towards in state.ended:
             # Only those between the root and itself: what else is done by now is a matter of chance.
-            before = [other for other in state.done if min(root, number) <= other <= max(root, number)]
+            before = [other for other in state.done if min(root, index) <= other <= max(root, index)]
             wanted.append(_rung(plan, state, index, "ladder", before))
     return wanted
 
@@ -105,7 +105,11 @@ def _covering(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
     if curve is None:
         return []
     wanted = []
-    for gap in coverage(curve, *state.ladder.window_GPa):
+    low, high = state.ladder.known_GPa
+    asked = (plan.pressures_GPa[0], plan.pressures_GPa[-1])
+    # The margin around the pressures that a phase is known for is not insisted on.
+    low, high = (min(max(end, asked[0]), asked[1]) for end in (low, high))
+    for gap in coverage(curve, low, high):
         if abs(gap.known_to_GPa - gap.asked_GPa) > COVERED_WITHIN_GPA:
             wanted += _half_step(plan, state, gap) or _beyond(plan, state, gap.end, "coverage")
     return wanted

@@ -99,7 +99,7 @@ class Gpaw:
         return GpawCalculator(dict(settings), tuple(data), folder)
 
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return what the last geometry said: ``scf_steps``, ``fermi_eV``, ``band_gap_eV``, ``bands``, ``started_afresh``.
+        """Return ``scf_steps``, ``fermi_eV``, ``band_gap_eV``, ``bands`` and ``started_afresh`` of the last geometry.
 
         The gap is that on the k-points used, None without an empty band; ``started_afresh`` counts how often reused
         wavefunctions did not converge.
