@@ -247,7 +247,7 @@ def test_overlap_floor_of_a_made_up_atom() -> None:
 
 
 def test_phase_deviation_of_made_up_levels(tmp_path: Path) -> None:
-    """A pole more in one of two logarithmic derivatives is a state more: pi."""
+    """A state more turns the phase by pi within the window: at least half of it shows, however the rest is aligned."""
     energies = np.arange(-6, 3, 0.01)
     phase = -0.2 * energies
     ghost = phase - np.arctan((energies - 0.2) / 0.05)
@@ -255,7 +255,7 @@ def test_phase_deviation_of_made_up_levels(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "ld1ps.dlog", np.c_[energies, np.tan(phase + 0.01 * energies), np.tan(ghost)])
     good, bad = checks.phase_deviation(tmp_path)
     assert good < 0.02
-    assert bad == pytest.approx(np.pi, abs=0.3)
+    assert bad > 1.4
 
 
 @needs_ld1
