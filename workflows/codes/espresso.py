@@ -24,7 +24,7 @@ from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.protocols import protocol
 from megabar.workflows.pseudopotentials.family import Member, member, member_of
-from megabar.workflows.pseudopotentials.generate import generated, recipes
+from megabar.workflows.pseudopotentials.generate import generated
 
 FUNCTIONALS = {"PBE": "PBE", "PBE+D3": "PBE", "PBEsol": "PBEsol", "LDA": "LDA"}
 """Functional: the one that its pseudopotentials are for. D3 is with Becke-Johnson damping, without three-body terms
@@ -83,7 +83,7 @@ class Espresso:
         """Return the settings of a phase; the cutoffs follow from all elements of the study.
 
         At a constant number of plane waves the stress of a compressed solid is off by what the energy still lacks
-        (Pulay stress: 23 GPa for He at 67 GPa and 70 Ry). The kinetic energy of plane waves beyond
+        (Pulay stress: 23 GPa for He at 67 GPa with 70 Ry). The kinetic energy of plane waves beyond
         ``constant_cutoff.from_eV`` is therefore raised smoothly, which makes energy and stress those of a constant
         cutoff, and each the derivative of the other: M. Bernasconi et al., J. Phys. Chem. Solids 56, 501 (1995),
         doi:10.1016/0022-3697(94)00228-2.
@@ -130,11 +130,6 @@ class Espresso:
 
 
 ESPRESSO = Espresso()
-
-
-def can_generate() -> tuple[str, ...]:
-    """Return the elements for which pseudopotentials can be made."""
-    return tuple(recipes())
 
 
 def _atomic_data(found: Member, origin: str) -> AtomicData:
