@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,15 +31,23 @@ LEFT_PHASE = "left-its-phase"
 LARGEST_STRAIN = 0.12
 """Strain beyond the hydrostatic one between neighbours of a ladder above which they are taken for different phases:
 twice what hP4 sodium shows, whose c/a changes fastest of all that are known."""
-STIFFNESS = 12.0
-"""Curvature (eV/Å²) that relaxations begin with; ASE's 70 suits molecules, cells under pressure are softer."""
+SOFTEST, STIFFNESS, STIFFEST = 0.5, 12.0, 70.0
+"""Curvature (eV/Å²) that relaxations begin with where no neighbour found one, and the limits of what is believed;
+ASE's 70 suits molecules, cells under pressure are softer."""
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
 
 
-def prepare(folder: Path, calculation: Calculation, start: Atoms) -> None:
-    """Write the input of a calculation into its folder; what an interrupted run left there is kept."""
+def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: float | None = None) -> None:
+    """Write the input of a calculation into its folder; what an interrupted run left there is kept.
+
+    stiffness: curvature (eV/Å²) that the relaxation of its neighbour found, to begin with.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"calculation": calculation.to_dict(), "start": asdict(Structure.of(start))}
+    content = {
+        "calculation": calculation.to_dict(),
+        "start": asdict(Structure.of(start)),
+        "stiffness_eV_A2": stiffness,
+    }
     if read_json(folder / INPUT) != content:
         (folder / STATE).unlink(missing_ok=True)
         write_json(folder / INPUT, content)
@@ -63,7 +72,8 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     start = Structure.from_dict(content["start"]).atoms()
     began, cpu = time.time(), _cpu_seconds()
     try:
-        result = _run(find_code(calculation.code), calculation, start, folder, config)
+        stiffness = content.get("stiffness_eV_A2") or STIFFNESS
+        result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config)
     except CalculationFailed as failure:
         result = {"state": "failed", "cause": failure.cause, "detail": failure.detail}
     result["provenance"] = {
@@ -80,7 +90,10 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     return result
 
 
-def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, config: Config) -> dict[str, Any]:
+def _run(
+    code: Code, calculation: Calculation, start: Atoms, stiffness: float, folder: Path, config: Config
+) -> dict[str, Any]:
+    found = None
     atoms, history = _resumed(folder, start)
     calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
     atoms.calc = calculator
@@ -88,10 +101,12 @@ def _run(code: Code, calculation: Calculation, start: Atoms, folder: Path, confi
         _record(atoms, history, forces=False)
     else:
         # The cell of a library may be rough; a neighbour's relaxed one is the phase itself.
-        _relax(atoms, calculation.relaxation, folder, history, start.copy() if calculation.starts else None)
+        phase = start.copy() if calculation.starts else None
+        found = _relax(atoms, calculation.relaxation, stiffness, folder, history, phase)
     arrays = {name: np.array([step[name] for step in history]) for name in history[-1]}
     write_atomically(folder / HISTORY, packed(arrays))
-    return _result(code, calculator, calculation, atoms, folder, history)
+    result = _result(code, calculator, calculation, atoms, folder, history)
+    return {**result, "stiffness_eV_A2": found}
 
 
 def _record(atoms: Atoms, history: list[dict[str, Any]], forces: bool = True) -> dict[str, Any]:
@@ -112,10 +127,18 @@ def _record(atoms: Atoms, history: list[dict[str, Any]], forces: bool = True) ->
     return step
 
 
-def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[str, Any]], phase: Atoms | None) -> None:
+def _relax(
+    atoms: Atoms,
+    limits: Relaxation,
+    stiffness: float,
+    folder: Path,
+    history: list[dict[str, Any]],
+    phase: Atoms | None,
+) -> float | None:
     """Relax internal coordinates, and the shape of the cell where asked, at fixed volume with the symmetry kept.
 
     ASE's filters mix forces and stress in one number, so both limits are checked here, each in its unit.
+    Returns the curvature (eV/Å²) along the last step, None where it took none.
     phase: the cell that it started from; far from it, it is another phase, though of the same symmetry.
     """
     from ase.constraints import FixSymmetry
@@ -125,12 +148,14 @@ def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[st
     if not limits.rattle_A:
         atoms.set_constraint(FixSymmetry(atoms))
     target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
-    optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=STIFFNESS)
+    optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness)
+    path: list[tuple[Any, Any]] = []
     for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):
         step = _record(atoms, history)
         write_json(folder / STATE, {"steps": history})
+        path.append((target.get_positions().copy(), target.get_forces().copy()))
         if _relaxed(step, atoms, limits):
-            return
+            return _curvature(path)
         if phase is not None and not limits.rattle_A:
             _check_same_phase(phase, atoms)
         if count >= limits.max_steps:
@@ -141,6 +166,16 @@ def _relax(atoms: Atoms, limits: Relaxation, folder: Path, history: list[dict[st
         f"after {len(history)} ionic steps the largest force is {worst:.3f} eV/Å "
         f"and the stress deviates by {_stress_deviation(step):.2f} GPa",
     )
+
+
+def _curvature(path: Sequence[tuple[Any, Any]]) -> float | None:
+    """Return the curvature (eV/Å²) between the last two steps of a relaxation, within sane limits."""
+    if len(path) < 2:
+        return None
+    (before, force_before), (after, force_after) = path[-2:]
+    step = after - before
+    curvature = -float(np.vdot(force_after - force_before, step) / max(float(np.vdot(step, step)), 1e-12))
+    return min(max(curvature, SOFTEST), STIFFEST)
 
 
 def _check_same_phase(phase: Atoms, atoms: Atoms) -> None:

@@ -153,13 +153,11 @@ class Rung:
 def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[Fraction, ...]:
     """Return the indices whose guessed volumes about cover a window of pressures (GPa), at least two, ascending.
 
-    Whole numbers, and half ones at the ends where these fit better. Rounded, not rounded up: guesses are off by some
-    percent, and what is missing is added when that is seen.
+    Whole numbers, and half ones at the ends where these fit better. Rounded inwards: guesses are off by some percent,
+    and what is missing is added when that is seen.
     """
-    low, high = (
-        Fraction(round(2 * math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP), 2)
-        for pressure in window_GPa
-    )
+    halves = [2 * math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP for pressure in window_GPa]
+    low, high = Fraction(math.ceil(halves[0]), 2), Fraction(math.floor(halves[1]), 2)
     if high - low < Fraction(1, 2):
         high = low + Fraction(1, 2)
     inner = [Fraction(number) for number in range(math.floor(low) + 1, math.ceil(high))]

@@ -12,7 +12,7 @@ from megabar.workflows.ladder import Ladder, Rung
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import CalculationRecord
 
-BRIDGED_LN_VOLUME = 0.05
+BRIDGED_LN_VOLUME = 0.01
 """How far a curve is extrapolated, so that a volume at 0.3 GPa need not be followed by one below 0 GPa."""
 
 

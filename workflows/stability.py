@@ -214,10 +214,11 @@ def _worth_following(plan: StabilityPlan, extension: EndToExtend, curves: Sequen
     pressures that the phases are known for decide.
     """
     [own] = [curve for curve in curves if curve.phase == extension.phase]
+    computed = float(own.pressures_GPa[0] if extension.end == "low" else own.pressures_GPa[-1])
     others = [curve for curve in curves if curve.formula == own.formula and curve is not own]
-    heights = [float(curve.enthalpy(extension.pressure_GPa)) for curve in others]
+    heights = [float(curve.enthalpy(computed)) for curve in others]
     known = [height for height in heights if np.isfinite(height)]
-    return not known or float(own.enthalpy(extension.pressure_GPa)) < min(known) - plan.resolution_eV
+    return not known or float(own.enthalpy(computed)) < min(known) - plan.resolution_eV
 
 
 def _between(state: PhaseState, above_A3: float, below_A3: float) -> Fraction | None:

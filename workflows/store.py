@@ -26,6 +26,7 @@ class CalculationRecord(BaseModel):
     energy_eV_per_atom: energy consistent with the forces (with smearing: the Mermin free energy).
     pressure_GPa: from the stress; None where the code gives none.
     structure: the final one; stress_deviation_GPa: largest deviation from hydrostatic stress.
+    stiffness_eV_A2: curvature along the last step of the relaxation, for the neighbours to begin with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +43,7 @@ class CalculationRecord(BaseModel):
     ionic_steps: int | None = None
     largest_force_eV_A: float | None = None
     stress_deviation_GPa: float | None = None
+    stiffness_eV_A2: float | None = None
     space_group: str | None = None
     symmetry_change: str | None = None
     warnings: list[str] = []

@@ -53,28 +53,24 @@ def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
             return known.state
         result = finished(folder)
         if result is None:
-            prepare(folder, calculation, _start(calculation, runtime))
+            prepare(folder, calculation, *_start(calculation, runtime))
             result = runtime.run(folder, calculation.code)
         extra = {"megabar": __version__, "worker": runtime.owner, "folder": str(folder)}
         runtime.store.save(record_of(calculation, result, extra), _history(folder))
     return str(result["state"])
 
 
-def _start(calculation: Calculation, runtime: Runtime) -> Atoms:
-    if not calculation.starts:
-        atoms = calculation.structure.atoms()
-    else:
-        known = runtime.store.get_many(calculation.starts)
-        structures = [known[key].structure for key in calculation.starts if key in known]
-        relaxed = [Structure.from_dict(structure) for structure in structures if structure is not None]
-        if len(relaxed) < len(calculation.starts):
-            raise RuntimeError(
-                f"of the calculations {', '.join(calculation.starts)} to start from not all have a result"
-            )
-        atoms = started_from(calculation, relaxed)
+def _start(calculation: Calculation, runtime: Runtime) -> tuple[Atoms, float | None]:
+    """Return the cell that a calculation starts with, and the curvature that its neighbour found."""
+    known = runtime.store.get_many(calculation.starts)
+    parents = [known[key] for key in calculation.starts if key in known]
+    relaxed = [Structure.from_dict(each.structure) for each in parents if each.structure is not None]
+    if len(relaxed) < len(calculation.starts):
+        raise RuntimeError(f"not all of {', '.join(calculation.starts)}, to start from, have a result")
+    atoms = started_from(calculation, relaxed) if relaxed else calculation.structure.atoms()
     if calculation.relaxation and calculation.relaxation.rattle_A:
         atoms = rattled(atoms, calculation.relaxation.rattle_A, RATTLE_SEED)
-    return atoms
+    return atoms, parents[0].stiffness_eV_A2 if parents else None
 
 
 def _history(folder: Path) -> dict[str, Any] | None:

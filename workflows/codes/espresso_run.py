@@ -93,6 +93,9 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
     def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
         """Run pw.x; raises CalculationFailed where it fails after the mendings that are known to help."""
         self.results: dict[str, Any] = {}
+        # Constraints are the optimiser's business: ASE would write them into the input, and pw.x zero the forces.
+        atoms = atoms.copy()
+        atoms.set_constraint()
         self.directory.mkdir(parents=True, exist_ok=True)
         place_pseudopotentials(self.data, self.directory / "pseudo")
         if self._finished_before(atoms, properties):
