@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.constraints import FixAtoms, FixSymmetry
 from ase.io import read
 from ase.units import GPa, Ry
 
@@ -285,6 +286,18 @@ def test_restart(config: Config, tmp_path: Path) -> None:
     broken = config.model_copy(update={"codes": {"espresso": CodeConfig(command=("false",))}})
     again = prepared(atoms, broken, tmp_path / "fresh", scf_energy_eV=1e-8)
     assert again.get_potential_energy() == fresh.get_potential_energy()
+
+
+@needs_pw
+@pytest.mark.slow
+def test_constraints_stay_out_of_the_input(config: Config, tmp_path: Path) -> None:
+    """ASE would write fixed atoms into the input, whereupon pw.x gives zero for their forces."""
+    atoms = prepared(silicon(), config, tmp_path)
+    atoms.set_constraint([FixAtoms([0, 1])])
+    assert np.abs(atoms.get_forces(apply_constraint=False)).max() > 0.1
+    atoms.set_constraint(FixSymmetry(atoms))
+    atoms.positions[1] -= 0.001
+    assert np.abs(atoms.get_forces(apply_constraint=False)).max() > 0.1
 
 
 @needs_pw
