@@ -31,7 +31,8 @@ LEFT_PHASE = "left-its-phase"
 LARGEST_STRAIN = 0.12
 """Strain beyond the hydrostatic one between neighbours of a ladder above which they are taken for different phases:
 twice what hP4 sodium shows, whose c/a changes fastest of all that are known."""
-SOFTEST, STIFFNESS, STIFFEST = 0.5, 12.0, 70.0
+SOFTEST, STIFFNESS, STIFFEST = 0.5, 6.0, 70.0
+LONGEST_STEP_A = 0.15
 """Curvature (eV/Å²) that relaxations begin with where no neighbour found one, and the limits of what is believed;
 ASE's 70 suits molecules, cells under pressure are softer."""
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
@@ -148,7 +149,9 @@ def _relax(
     if not limits.rattle_A:
         atoms.set_constraint(FixSymmetry(atoms))
     target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
-    optimizer = BFGS(target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness)
+    optimizer = BFGS(
+        target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness, maxstep=LONGEST_STEP_A
+    )
     path: list[tuple[Any, Any]] = []
     for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):
         step = _record(atoms, history)
