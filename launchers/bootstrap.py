@@ -23,7 +23,7 @@ from pathlib import Path
 from megabar.launchers import system_packages as system
 from megabar.launchers.setup_site import LOCK_NAME, SetupFailed, Site, Stamp, install, run, say, tail
 
-EXTRAS = ("mongod",)
+EXTRAS = ("mongod", "dispersion")
 PYTHON_CHECK = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
 COMMANDS_WITH_DFT = ("run", "submit", "worker", "setup", "test")
 # What GPAW is without when it was built where a library was missing; its build does not fail then.

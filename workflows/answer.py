@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
+import numpy as np
 from ase import units
 
 from megabar.analysis.curve import Clipped, clipped
@@ -18,6 +20,7 @@ from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import CalculationRecord
 
 BROKEN_EV = 1e-3
+MOSTLY = 0.5
 MOST_JUDGED = 2
 
 
@@ -132,9 +135,30 @@ def answer(
         curves=curves,
         stability=stability,
         failures=failures,
-        warnings=(*_warnings(plan, states), *_broken_symmetries(rungs, records)),
+        warnings=(
+            *_warnings(plan, states),
+            *_unresolved(plan, _asked_for(plan, curves)),
+            *_broken_symmetries(rungs, records),
+        ),
         verdicts=tuple(_verdicts(plan, stability, rungs, records)) if stability else (),
     )
+
+
+def _unresolved(plan: StabilityPlan, curves: Sequence[Clipped]) -> list[str]:
+    """Return a sentence for each pair of phases of one composition that the method does not tell apart."""
+    found = []
+    for one, other in combinations(curves, 2):
+        low, high = max(one.from_GPa, other.from_GPa), min(one.to_GPa, other.to_GPa)
+        if one.formula != other.formula or low >= high:
+            continue
+        pressures = np.linspace(low, high, 101)
+        close = np.abs(one.enthalpy(pressures) - other.enthalpy(pressures)) < plan.resolution_eV
+        if close.mean() > MOSTLY:
+            found.append(
+                f"{one.phase} and {other.phase} are closer than the {1000 * plan.resolution_eV:g} meV/atom that "
+                f"`{plan.method.protocol}` resolves, between {pressures[close][0]:.0f} and {pressures[close][-1]:.0f} GPa"
+            )
+    return found
 
 
 def _broken_symmetries(rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]) -> list[str]:
