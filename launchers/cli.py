@@ -176,8 +176,8 @@ def run(
 
 @app.command()
 def hull(
-    source: Annotated[
-        str, typer.Argument(metavar="FILE.csv|STUDY", help="enthalpies in a CSV file, or a stored study")
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE.csv|STUDY…", help="enthalpies in a CSV file, or stored studies")
     ],
     at: Annotated[float | None, typer.Option(help="also the distance above the hull at this pressure (GPa)")] = None,
     as_json: AsJson = False,
@@ -186,7 +186,7 @@ def hull(
     from megabar.launchers.commands import hull_of
     from megabar.launchers.terminal import hull_text
 
-    answer = hull_of(source, at)
+    answer = hull_of(sources, at)
     if as_json:
         _print_json(answer)
     else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.answer import StabilityAnswer, answer
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import StudyEstimate, estimate
-from megabar.workflows.plan import StabilityPlan, resolve
+from megabar.workflows.driver import retry_crashed
+from megabar.workflows.plan import StabilityPlan, check_same_method, resolve
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import ResultStore, StudyRecord
 from megabar.workflows.study import load_study
@@ -108,6 +110,9 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
     plan = resolve(file, config)
     with open_runtime(config) as runtime:
         identifier = register(file, plan, runtime)
+        again = retry_crashed(identifier, runtime)
+        if again:
+            print(f"{again} calculations that had crashed are tried again", file=sys.stderr)
         before = runtime.store.get_study(identifier)
         with Progress(file.name, plan, runtime.store) as progress:
             for study in run_to_end(identifier, plan, runtime):
@@ -168,18 +173,29 @@ def _existing_store(config: Config) -> Iterator[ResultStore]:
         yield store
 
 
-def hull_of(source: str, at: float | None) -> dict[str, Any]:
-    """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies or of a stored study."""
+def hull_of(sources: Sequence[str], at: float | None) -> dict[str, Any]:
+    """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies, or of one or more stored studies.
+
+    Raises InputError where studies were computed in ways that must not be mixed.
+    """
     from megabar.analysis.stability import analyse
     from megabar.analysis.stability_output import stability_json
 
-    path = Path(source)
+    path = Path(sources[0])
     if path.suffix.lower() == ".csv" or (path.is_file() and path.suffix not in (".yaml", ".yml")):
         from megabar.analysis.tables import read_curves
 
+        if len(sources) > 1:
+            raise InputError(f"one file at a time: {', '.join(sources)}")
         return stability_json(analyse(read_curves(path)), at)
     with _existing_store(load_config()) as store:
-        return stored_answer(find_study(source, store), store).json(at)
+        studies = [find_study(source, store) for source in sources]
+        answers = [stored_answer(study, store) for study in studies]
+    if len(answers) == 1:
+        return answers[0].json(at)
+    check_same_method([each.plan for each in answers])
+    curves = {curve.phase: curve for each in answers for curve in each.curves}
+    return stability_json(analyse(list(curves.values())), at)
 
 
 def report_on(name: str, folder: Path | None) -> Path:

@@ -38,7 +38,9 @@ def site(tmp_path):
 
 
 def test_arguments_of_megabar_pass_through():
-    assert plan_of(["hull", "file.csv"]) == Plan(("mongod",), (), False, False, ("megabar", "hull", "file.csv"))
+    assert plan_of(["hull", "file.csv"]) == Plan(
+        ("mongod", "dispersion"), (), False, False, ("megabar", "hull", "file.csv")
+    )
     assert plan_of(["run", "study.yaml"]).dft
     assert plan_of([]).after == ("megabar",)
 

@@ -108,6 +108,14 @@ def test_run_again_and_share(folder: Path) -> None:
     status = json.loads(megabar(folder, "status", "--json").stdout)
     assert {row["complete"] for row in status} == {True}
 
+    key = next(iter(results_of_all(folder)))
+    with opened(folder) as store:
+        crashed = {"$set": {"state": "failed", "cause": "killed", "detail": "by a test"}}
+        store.client[store.name].calculations.update_one({"_id": key}, crashed)
+    mended = [megabar(folder, "run", name, "--json") for name in ("cuau.yaml", "narrow.yaml")]
+    assert sum(json.loads(each.stdout)["calculations_run"] for each in mended) == 1
+    assert any("tried again" in each.stderr for each in mended)
+
     for record in results_of_all(folder).values():
         assert record.provenance["packages"]["ase"]
         assert record.provenance["host"]

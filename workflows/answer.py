@@ -156,7 +156,7 @@ def _unresolved(plan: StabilityPlan, curves: Sequence[Clipped]) -> list[str]:
         if close.mean() > MOSTLY:
             found.append(
                 f"{one.phase} and {other.phase} are closer than the {1000 * plan.resolution_eV:g} meV/atom that "
-                f"`{plan.method.protocol}` resolves, between {pressures[close][0]:.0f} and {pressures[close][-1]:.0f} GPa"
+                f"`{plan.method.protocol}` resolves, from {pressures[close][0]:.0f} to {pressures[close][-1]:.0f} GPa"
             )
     return found
 

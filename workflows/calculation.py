@@ -152,16 +152,6 @@ class Calculation:
         )
 
 
-def method_fingerprint(calculation: Calculation) -> dict[str, Any]:
-    """Return what two calculations must share for their energies to be comparable.
-
-    Everything of the method but the k-point grid, which differs from cell to cell, and the data of elements,
-    which are compared element by element.
-    """
-    settings = {name: value for name, value in calculation.settings.items() if name != "kpoints"}
-    return {"code": calculation.code, "version": calculation.version, "settings": canonical(settings)}
-
-
 def started_from(calculation: Calculation, relaxed: Sequence[Structure]) -> Atoms:
     """Return the cell that a calculation starts with: that of a relaxed neighbour, scaled to its volume.
 

@@ -13,12 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from megabar.workflows.calculation import Calculation
+from megabar.workflows.execution import RESULT
+from megabar.workflows.isolation import ATTEMPTS
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.stability import wanted_next
 from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
 
 ALIVE = ("WAITING", "READY", "RESERVED", "RUNNING")
+CRASHES = ("killed", "internal-error", "task-crashed")
 MOST_CRASHES = 3
 CHECKOUT_SECONDS = 10
 
@@ -99,6 +102,24 @@ def submit(calculations: list[tuple[Calculation, str]], study: str, runtime: Run
         firework = Firework(CalculationTask(), spec=spec, name=name)
         workflows.append(Workflow([firework], name=f"{study}: {name}"))
     runtime.launchpad.bulk_add_wfs(workflows)
+
+
+def retry_crashed(identifier: str, runtime: Runtime) -> int:
+    """Forget failures that say nothing about the calculation (killed, crashed), so that they are tried once more.
+
+    Returns how many there were. What the code itself said, such as not converged, stands.
+    """
+    study = runtime.store.get_study(identifier)
+    records = runtime.store.get_many(study.wanted if study else [])
+    crashed = [record.key for record in records.values() if not record.done and record.cause in CRASHES]
+    for key in crashed:
+        for name in (RESULT, ATTEMPTS):
+            (runtime.folder(key) / name).unlink(missing_ok=True)
+        runtime.launchpad.fireworks.update_many({"spec.key": key, "state": "FIZZLED"}, {"$set": {"state": "ARCHIVED"}})
+    if crashed:
+        runtime.store.forget(crashed)
+        runtime.store.reopen(identifier)
+    return len(crashed)
 
 
 def recover_lost(runtime: Runtime, is_alive: Callable[[str], bool]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations_with_replacement
 from typing import Any
@@ -210,3 +210,41 @@ def _settings(phase: Phase, smallest: Atoms, method: Method) -> dict[str, Any]:
             data=method.data,
         )
     )
+
+
+def check_same_method(plans: Sequence[StabilityPlan]) -> None:
+    """Raise InputError where plans were computed in ways whose energies must not be compared."""
+    first = plans[0]
+    for other in plans[1:]:
+        for name, one, two in _differences(first, other):
+            raise InputError(f"results with different {name} ({one} and {two}) must not be mixed in one hull")
+
+
+def _differences(one: StabilityPlan, other: StabilityPlan) -> Iterator[tuple[str, str, str]]:
+    for name in ("code", "version", "protocol", "functional"):
+        values = getattr(one.method, name), getattr(other.method, name)
+        if values[0] != values[1]:
+            yield name, *values
+    data = [{each.element: each.sha256 for each in plan.method.data} for plan in (one, other)]
+    for element in sorted(data[0].keys() & data[1].keys()):
+        if data[0][element] != data[1][element]:
+            yield f"pseudopotentials or PAW sets of {element}", data[0][element][:12], data[1][element][:12]
+    settings = [
+        {
+            digest({name: value for name, value in ladder.settings.items() if name != "kpoints"})
+            for ladder in plan.ladders
+        }
+        for plan in (one, other)
+    ]
+    if settings[0] != settings[1]:
+        yield "settings", _cutoffs(one), _cutoffs(other)
+
+
+def _shared_settings(plan: StabilityPlan) -> set[str]:
+    """Return hashes of the settings that all phases share: all but the k-points, which differ from cell to cell."""
+    shared = ({name: value for name, value in ladder.settings.items() if name != "kpoints"} for ladder in plan.ladders)
+    return {digest(settings) for settings in shared}
+
+
+def _cutoffs(plan: StabilityPlan) -> str:
+    return ", ".join(sorted({f"cutoff {ladder.settings.get('cutoff_eV')} eV" for ladder in plan.ladders}))

@@ -113,6 +113,10 @@ class ResultStore:
             if record.done:
                 self._database.calculations.replace_one({"_id": record.key, "state": "failed"}, document)
 
+    def forget(self, keys: Sequence[str]) -> None:
+        """Remove failed calculations; those that are done stay."""
+        self._database.calculations.delete_many({"_id": {"$in": list(keys)}, "state": "failed"})
+
     def get(self, key: str) -> CalculationRecord | None:
         """Return the calculation with a key, None where it has not ended."""
         document = self._database.calculations.find_one({"_id": key})
@@ -175,6 +179,10 @@ class ResultStore:
     def reset_wanted(self, identifier: str) -> None:
         """Forget what a study has asked for (its results stay): for a study that is resolved anew."""
         self._database.studies.update_one({"_id": identifier}, {"$set": {"wanted": [], "rungs": [], "complete": False}})
+
+    def reopen(self, identifier: str) -> None:
+        """Say that a study may want more again."""
+        self._database.studies.update_one({"_id": identifier}, {"$set": {"complete": False}})
 
     def mark_complete(self, identifier: str) -> None:
         """Say that a study wants nothing more."""
