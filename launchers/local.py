@@ -38,7 +38,9 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime) -> str:
     if known is not None and StabilityPlan.from_dict(known.resolved).fingerprint != plan.fingerprint:
         runtime.store.reset_wanted(identifier)
         known = None
-    if known is None:
+    if known is not None:
+        runtime.store.reopen(identifier)  # what is wanted is worked out anew: the rules may have changed
+    else:
         runtime.store.put_study(
             StudyRecord(
                 identifier=identifier,

@@ -21,7 +21,9 @@ from megabar.workflows.store import CalculationRecord
 MOST_RUNGS = 40
 GRID_POINTS = 201
 SMALLEST_STEP = STEP / 7
-COVERED_WITHIN_GPA = 0.5
+COVERED_WITHIN_GPA = 0.02
+MOST_COVERING = 5
+"""Volumes added at one end to cover a window: an unbound solid never reaches zero pressure."""
 CLOSEST_END = Fraction(1, 2)
 CROSSING_WITHIN = Fraction(1, 16)
 """Distance (in rungs) at which a computed volume serves for a transition: ΔE of two codes hardly changes over it."""
@@ -110,7 +112,9 @@ def _covering(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
     # The margin around the pressures that a phase is known for is not insisted on.
     low, high = (min(max(end, asked[0]), asked[1]) for end in (low, high))
     for gap in coverage(curve, low, high):
-        if abs(gap.known_to_GPa - gap.asked_GPa) > COVERED_WITHIN_GPA:
+        first = state.ladder.first
+        added = [index for index in state.ended if (index > first[-1] if gap.end == "high" else index < first[0])]
+        if abs(gap.known_to_GPa - gap.asked_GPa) > COVERED_WITHIN_GPA and len(added) < MOST_COVERING:
             wanted += _half_step(plan, state, gap) or _beyond(plan, state, gap.end, "coverage")
     return wanted
 
