@@ -24,6 +24,7 @@ from megabar.launchers import system_packages as system
 from megabar.launchers.setup_site import LOCK_NAME, SetupFailed, Site, Stamp, install, run, say, tail
 
 EXTRAS = ("mongod", "dispersion")
+PARALLEL = ("-n", "auto", "--dist", "worksteal")  # DFT codes run on one core each
 PYTHON_CHECK = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
 COMMANDS_WITH_DFT = ("run", "submit", "worker", "setup", "test")
 # What GPAW is without when it was built where a library was missing; its build does not fail then.
@@ -78,7 +79,7 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     command = arguments[0] if arguments else "--help"
     dft = command in COMMANDS_WITH_DFT
     if command == "test":
-        after = ("python", "-m", "pytest", *arguments[1:])
+        after = ("python", "-m", "pytest", *PARALLEL, *arguments[1:])
         return Plan((*EXTRAS, "test"), tuple(system.CODES), dft, True, after)
     if command == "setup":
         return Plan(EXTRAS, _codes(arguments[1:]), dft, True, ())

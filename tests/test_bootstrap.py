@@ -47,7 +47,7 @@ def test_arguments_of_megabar_pass_through():
 
 def test_test_sets_up_everything_and_passes_arguments_on():
     plan = plan_of(["test", "-m", "not slow"])
-    assert plan.after == ("python", "-m", "pytest", "-m", "not slow")
+    assert plan.after == ("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-m", "not slow")
     assert "test" in plan.extras
     assert set(plan.codes) == {"espresso", "elk", "abinit"}
     assert plan.dft
@@ -204,7 +204,7 @@ def test_changed_project_is_installed_again_with_all_extras(site, steps, monkeyp
     set_up(site, plan_of(["test"]))
     (site.root / "pyproject.toml").write_text("[project]\nname = 'changed'\n")
     set_up(site, plan_of(["hull"]))
-    assert seen == [f"{site.root}[mongod,test]"] * 2
+    assert seen == [f"{site.root}[dispersion,mongod,test]"] * 2
 
 
 def test_interrupted_installation_is_repeated_in_full(site, steps, monkeypatch):

@@ -82,6 +82,7 @@ def times_of(folder: Path, keys: set[str]) -> dict[str, float]:
     return {key: (base / key[:2] / key / "result.json").stat().st_mtime for key in keys}
 
 
+@pytest.mark.slow
 def test_run_again_and_share(folder: Path) -> None:
     first = megabar(folder, "run", "cuau.yaml", "--json")
     assert first.returncode == 0, first.stderr
@@ -100,7 +101,7 @@ def test_run_again_and_share(folder: Path) -> None:
     (folder / "narrow.yaml").write_text(STUDY.replace("to: 60", "to: 40"))
     other = json.loads(megabar(folder, "run", "narrow.yaml", "--json").stdout)
     assert other["calculations_reused"] >= 5
-    assert other["calculations_run"] <= 4
+    assert other["calculations_run"] < other["calculations_reused"]
 
     hull = json.loads(megabar(folder, "hull", "cuau", "--json", "--at", "20").stdout)
     assert hull["stable"] == answer["stable"]
