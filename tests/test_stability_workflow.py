@@ -15,6 +15,7 @@ from megabar.analysis.eos import vinet_shapes
 from megabar.structures.phase import Phase
 from megabar.workflows.answer import answer
 from megabar.workflows.calculation import Relaxation, Structure
+from megabar.workflows.execution import LEFT_PHASE
 from megabar.workflows.ladder import Ladder, Method, Rung, chain_parents, first_indices
 from megabar.workflows.phase_state import phase_states
 from megabar.workflows.plan import StabilityPlan
@@ -295,3 +296,57 @@ def test_the_judge_is_asked_at_the_transition_only(tmp_path: Path) -> None:
     assert math.isclose(verdict.judged_GPa, expected, rel_tol=1e-6)
     assert verdict.judged_GPa > formation.pressure_GPa
     assert sum(rung["kind"] == "judge" for rung in rungs) <= 6
+
+
+def test_a_phase_that_turns_into_another_is_followed_half_a_step() -> None:
+    plan = plan_of(ladder("Na-low", WHOLE, relaxed=True), wide("He-one"))
+
+    def outcome(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+        if rung.phase == "Na-low" and rung.index > 1:
+            content = plan.calculation_of(rung).to_dict()
+            return CalculationRecord(key=rung.key, calculation=content, state="failed", cause=LEFT_PHASE, detail="")
+        return exact(plan, rung)
+
+    rungs, records = play(plan, outcome)
+    tried = sorted(Fraction(rung["index"]) for rung in rungs if rung["phase"] == "Na-low")
+    assert tried[-2:] == [Fraction(3, 2), Fraction(2)] or tried[-1] == Fraction(3, 2)
+    curve = answer(plan, rungs, records).curve("Na-low")
+    assert curve is not None
+    assert curve.to_GPa < 300.0
+
+
+def test_different_methods_are_not_mixed() -> None:
+    from dataclasses import replace
+
+    from megabar.structures.errors import InputError
+    from megabar.workflows.codes.interface import AtomicData
+    from megabar.workflows.plan import check_same_method
+
+    one = plan_of(wide("Na-low"))
+    check_same_method([one, plan_of(wide("He-one"))])
+    sets = [AtomicData("Na", "", letter * 64, 0.8, 500.0, "") for letter in "ab"]
+    others = {
+        "functional": replace(one, method=replace(METHOD, functional="LDA")),
+        "protocol": replace(one, method=replace(METHOD, protocol="moderate")),
+        "version": replace(one, method=replace(METHOD, version="1")),
+        "settings": replace(one, ladders=(replace(one.ladders[0], settings={"kpoints": [1, 1, 1], "cutoff_eV": 1.0}),)),
+    }
+    for name, other in others.items():
+        with pytest.raises(InputError, match=name):
+            check_same_method([one, other])
+    with_data = [replace(one, method=replace(METHOD, data=(each,))) for each in sets]
+    with pytest.raises(InputError, match="PAW sets of Na"):
+        check_same_method(with_data)
+
+
+def test_polymorphs_that_the_method_does_not_resolve_are_named() -> None:
+    from dataclasses import replace
+
+    twin = replace(ladder("Na-low", WHOLE), phase="Na-twin", settings={"kpoints": [2, 2, 2]})
+    TRUTH["Na-twin"] = TRUTH["Na-low"]
+    try:
+        plan = plan_of(ladder("Na-low", WHOLE), twin, wide("He-one"))
+        found = answer(plan, *play(plan, exact))
+    finally:
+        del TRUTH["Na-twin"]
+    assert any("Na-low and Na-twin are closer" in warning for warning in found.warnings)
