@@ -11,9 +11,9 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
     """Return the JSON document of ``megabar hull --json``: plain dictionaries, lists, numbers and strings.
 
     ``stable``: intervals with ``from_GPa``, ``to_GPa``, ``from_open``, ``to_open`` (true where a bound is the end of
-    the data) and ``from_error_GPa``, ``to_error_GPa`` where known. ``transitions``: ``pressure_GPa``, ``error_GPa``
-    where known, ``reaction`` and more. With a pressure, ``above_hull_eV_per_atom`` by phase there. ``notes``:
-    sentences on what is missing.
+    the data; ``open`` lists these bounds, as ``from`` and ``to``) and ``from_error_GPa``, ``to_error_GPa`` where known.
+    ``transitions``: ``pressure_GPa``, ``error_GPa`` where known, ``reaction`` and more.
+    With a pressure, ``above_hull_eV_per_atom`` by phase there. ``notes``: sentences on what is missing.
     """
     document: dict[str, Any] = {
         "elements": list(stability.elements),
@@ -49,6 +49,7 @@ def _interval(interval: StableInterval) -> dict[str, Any]:
         to_GPa=interval.to_GPa,
         from_open=interval.from_open,
         to_open=interval.to_open,
+        open=[name for name, is_open in (("from", interval.from_open), ("to", interval.to_open)) if is_open],
         from_error_GPa=interval.from_error_GPa,
         to_error_GPa=interval.to_error_GPa,
     )

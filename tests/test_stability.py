@@ -315,6 +315,7 @@ def test_json_document():
         "to_GPa": 500,
         "from_open": True,
         "to_open": True,
+        "open": ["from", "to"],
     }
     assert compound["phase"] == "Na2He-Fm-3m" and helium["phase"] == "He-hcp"
     assert compound["from_GPa"] == pytest.approx(160)
