@@ -11,7 +11,7 @@ from scipy.special import erfc
 
 from megabar.structures.contacts import shortest_distances
 from megabar.structures.errors import InputError, SetupError
-from megabar.workflows.codes.elk import ELK, check_info, elk_input, forces_in, observed
+from megabar.workflows.codes.elk import ELK, check_info, elk_input, observed
 from megabar.workflows.codes.elk_smearing import methfessel_paxton_term
 from megabar.workflows.codes.elk_species import GAP_BOHR, LARGEST_RATIO, default_radius, muffin_tin_radii, with_radius
 from megabar.workflows.codes.interface import CalculationFailed, Request
@@ -145,11 +145,6 @@ def test_a_finished_run_is_accepted_and_read():
     assert said["charge_error"] == pytest.approx(0.02001202522)
     assert said["core_leakage"] == pytest.approx(0.5854627894e-10)
     assert said["code_warnings"] == {"linengy": 1}
-
-
-def test_forces_come_back_in_the_order_of_the_atoms():
-    forces = forces_in(FINISHED, na2he(15.46)) * Bohr / Hartree
-    assert forces[:, 0] == pytest.approx([0.00244270, -0.00488539, 0.00244270])
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,9 @@ def test_rungs_are_on_one_grid_whatever_the_study() -> None:
 def test_the_judge_is_asked_at_the_transition_only(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    ladders = [replace(ladder(name, WHOLE), judge_settings={"kpoints": [1, 1, 1]}) for name in TRUTH]
+    coarse = {"kpoints": [2, 2, 2]}
+    same = {"judge_settings": coarse, "reference_settings": coarse}
+    ladders = [replace(ladder(name, WHOLE), **same) for name in TRUTH]
     plan = replace(plan_of(*ladders), judge=Method("elk", "8.4", "moderate", "PBE", ()))
 
     def outcome(plan: StabilityPlan, rung: Rung) -> CalculationRecord:

@@ -181,12 +181,14 @@ def _verdicts(
     records: Mapping[str, CalculationRecord],
 ) -> list[Verdict]:
     """Return the verdicts on the transitions whose phases all have been judged near their pressure."""
+    checks = [rung for rung in map(Rung.from_dict, rungs) if rung.kind in ("judge", "reference")]
+    ours = {rung.start: records.get(rung.key) for rung in checks if rung.kind == "reference"}
     judged: dict[str, list[tuple[float, float, str]]] = {}
-    for rung in map(Rung.from_dict, rungs):
-        own, other = records.get(rung.start or ""), records.get(rung.key)
-        if rung.kind == "judge" and own and other and own.energy_eV_per_atom and other.energy_eV_per_atom:
-            difference = other.energy_eV_per_atom - own.energy_eV_per_atom
-            judged.setdefault(rung.phase, []).append((own.pressure_GPa or 0.0, difference, rung.key))
+    for rung in checks:
+        relaxed, own, other = records.get(rung.start or ""), ours.get(rung.start), records.get(rung.key)
+        if rung.kind == "judge" and relaxed and own and other and own.done and other.done:
+            difference = (other.energy_eV_per_atom or 0.0) - (own.energy_eV_per_atom or 0.0)
+            judged.setdefault(rung.phase, []).append((relaxed.pressure_GPa or 0.0, difference, rung.key))
     found = []
     for transition in judged_transitions(stability):
         pressure, shares = transition.pressure_GPa, transition.reaction.atom_fractions

@@ -50,6 +50,7 @@ class Ladder:
     it is extended from there where it turns out to be on the hull at the window's end.
     relaxation: None where symmetry leaves nothing to relax at fixed volume.
     first: indices of the first rungs. judge_settings: those of the verifying code, None where there is none;
+    reference_settings: the study's own on the verifying code's k-points, for the difference of the two codes;
     symmetry_check: limits of the relaxation from a rattled cell, None where it is not asked for.
     """
 
@@ -66,6 +67,7 @@ class Ladder:
     relaxation: Relaxation | None
     first: tuple[Fraction, ...]
     judge_settings: Mapping[str, Any] | None = None
+    reference_settings: Mapping[str, Any] | None = None
     symmetry_check: Relaxation | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +112,11 @@ class Ladder:
         own = self.calculation(method, index)
         return replace(own, settings=self.judge_settings or {}, relaxation=None, starts=(start,))
 
+    def reference(self, method: Method, index: Fraction | int, start: str) -> Calculation:
+        """Return the study's own code's single point with the verifying code's k-points, on the same structure."""
+        own = self.calculation(method, index)
+        return replace(own, settings=self.reference_settings or {}, relaxation=None, starts=(start,))
+
     def rattled(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return a relaxation without symmetry from the slightly rattled result of the calculation ``start``."""
         own = self.calculation(method, index)
@@ -124,7 +131,8 @@ class Rung:
 
     purpose: why: ``ladder``, ``coverage``, ``extension``, ``refinement``, ``crossing``,
     ``verification``, ``symmetry check``.
-    kind: ``main``; ``judge``: the verifying code's single point on the structure of the calculation ``start``;
+    kind: ``main``; ``judge``: the verifying code's single point on the structure of the calculation ``start``, and
+    ``reference``: the study's code's, with the same k-points;
     ``rattled``: a relaxation without symmetry from it.
     """
 

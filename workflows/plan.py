@@ -23,6 +23,8 @@ from megabar.workflows.ladder import Ladder, Method, Rung, first_indices
 from megabar.workflows.protocols import kpoint_grid, protocol
 from megabar.workflows.study import StabilityStudy, StudyFile
 
+JUDGED_DENSITY = 2.0
+"""k-points per Å⁻¹ of the comparison with a verifying code: both have the same, and the error of PAW data is local."""
 MARGIN = 0.25
 LEAST_MARGIN_GPA = 15.0
 PRESSURE_CLASSES_GPA = (25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 700.0, 1000.0, 2000.0, 5000.0)
@@ -62,6 +64,8 @@ class StabilityPlan:
         ladder = self.ladder(rung.phase)
         if rung.kind == "judge" and self.judge is not None and rung.start is not None:
             return ladder.judged(self.judge, rung.index, rung.start)
+        if rung.kind == "reference" and rung.start is not None:
+            return ladder.reference(self.method, rung.index, rung.start)
         if rung.kind == "rattled" and rung.start is not None:
             return ladder.rattled(self.method, rung.index, rung.start)
         return ladder.calculation(self.method, rung.index, rung.starts)
@@ -177,11 +181,11 @@ def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method |
     if study.method.kpoint_density is not None:
         settings["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density)
     relaxation = Relaxation(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=freedom.shape > 0)
-    judged = None
+    judged, reference = None, None
     if judge is not None:
-        # The same k-points and smearing, so that only what differs between the codes remains.
-        same = {name: settings[name] for name in ("kpoints", "smearing")}
-        judged = {**_settings(phase, smallest, judge), **same}
+        # The same k-points and smearing for both codes, so that only what differs between them remains.
+        same = {"kpoints": kpoint_grid(smallest, JUDGED_DENSITY), "smearing": settings["smearing"]}
+        judged, reference = {**_settings(phase, smallest, judge), **same}, {**settings, **same}
     return Ladder(
         phase=phase.name,
         formula=phase.formula,
@@ -196,6 +200,7 @@ def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method |
         relaxation=relaxation if freedom.internal or freedom.shape else None,
         first=first_indices(phase, window),
         judge_settings=judged,
+        reference_settings=reference,
         symmetry_check=relaxation if study.symmetry_check else None,
     )
 

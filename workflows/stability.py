@@ -197,8 +197,11 @@ def _judgement(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rung
     start = state.done[near].key
     if any(rung.kind == "judge" and rung.phase == ladder.phase and start in rung.starts for rung in rungs):
         return []
-    key = ladder.judged(plan.judge, near, start).key
-    return [Rung(ladder.phase, near, key, (start,), "verification", "judge")]
+    pair = {
+        "judge": ladder.judged(plan.judge, near, start),
+        "reference": ladder.reference(plan.method, near, start),
+    }
+    return [Rung(ladder.phase, near, each.key, (start,), "verification", kind) for kind, each in pair.items()]
 
 
 def _rattling(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rungs: Sequence[Rung]) -> list[Rung]:

@@ -1,7 +1,7 @@
 """Adapter to Elk, an all-electron full-potential LAPW code (elk.sourceforge.io): the judge of pseudopotentials.
 
-Fixed geometries only: there is no stress, and LAPW forces at these settings are good to about 15% (He moved in
-Na2He, against finite differences), which is not enough to relax with.
+Energies of fixed geometries only: there is no stress, and LAPW forces at these settings are good to about 15 % (He
+moved in Na2He, against finite differences), not enough to relax with, and take longer than the energy.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Elk:
 class ElkCalculator(ExternalCalculator):
     """One Elk ground state per geometry. Units in ``elk.in``: Hartree and bohr."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy"]
     output_names = ("INFO.OUT", "TOTENERGY.OUT", "STATE.OUT", "EIGVAL.OUT", "KPOINTS.OUT")
 
     def __init__(
@@ -155,7 +155,7 @@ class ElkCalculator(ExternalCalculator):
         return {"elk.in": elk_input(atoms, self.settings, radii), **files}
 
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
-        """Return energy (eV; with smearing the generalised free energy) and forces (eV/Å) of a finished run."""
+        """Return the energy (eV; with smearing the generalised free energy) of a finished run."""
         text, said = read_text(self.folder / "INFO.OUT"), read_text(self.folder / self.stdout_name)
         radii = {element: self.data[element].radius_A / Bohr for element in species_order(atoms)}
         check_info(text, said, self.tail(), radii)
@@ -164,7 +164,7 @@ class ElkCalculator(ExternalCalculator):
         smearing = self.settings["smearing"]
         if smearing["kind"] == "methfessel-paxton":
             energy += entropy_term(self.folder, self.said["fermi_eV"], smearing["width_eV"])
-        return {"energy": energy, "free_energy": energy, "forces": forces_in(text, atoms)}
+        return {"energy": energy, "free_energy": energy}
 
 
 def species_order(atoms: Atoms) -> list[str]:
@@ -202,7 +202,6 @@ def elk_input(atoms: Atoms, settings: Mapping[str, Any], radii_bohr: Mapping[str
         "epsengy": f"{settings['scf']['energy_eV'] / Hartree:.3e}",
         "epspot": f"{settings['scf']['potential_hartree']:.3e}",
         "maxscl": settings["scf"]["steps"],
-        "tforce": ".true.",
         "avec": "\n  ".join(_numbers(vector / Bohr) for vector in atoms.cell.array),
     }
     fractions = atoms.get_scaled_positions(wrap=False)
@@ -255,16 +254,6 @@ def observed(text: str, said: str) -> dict[str, Any]:
         "local_orbitals": int(_last(r"Total number of local-orbitals\s*:\s*(\d+)", text)),
         "code_warnings": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
     }
-
-
-def forces_in(text: str, atoms: Atoms) -> Any:
-    """Return the forces (eV/Å) of the last self-consistent loop, in the order of the atoms."""
-    rows = re.findall(r"total force\s*:\s*(\S+)\s+(\S+)\s+(\S+)", text)[-len(atoms) :]
-    if len(rows) != len(atoms):
-        raise CalculationFailed("incomplete-output", "Elk printed no forces")
-    forces = np.empty((len(atoms), 3))
-    forces[atom_order(atoms)] = np.array(rows, dtype=float) * Hartree / Bohr
-    return forces
 
 
 def _species_folder(config: Config) -> Path:

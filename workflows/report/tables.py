@@ -52,6 +52,8 @@ def calculation_rows(
         ladder, judged = plan.ladder(rung.phase), rung.kind == "judge" and plan.judge is not None
         method = plan.judge if judged and plan.judge else plan.method
         settings = (ladder.judge_settings or {}) if judged else ladder.settings
+        if rung.kind == "reference":
+            settings = ladder.reference_settings or {}
         volume = ladder.volume(rung.index)
         rows.append(CalculationRow(rung, volume, settings, method.code, method.version, records.get(rung.key)))
     return rows
