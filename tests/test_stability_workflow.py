@@ -57,7 +57,7 @@ def ladder(name: str, window: tuple[float, float], relaxed: bool = False) -> Lad
         window_GPa=window,
         settings={"kpoints": [1, 1, 1]},
         relaxation=Relaxation(0.01, 0.1, True) if relaxed else None,
-        first=first_indices(phase, window),
+        first=first_indices(phase, window, (0.0, 300.0)),
     )
 
 

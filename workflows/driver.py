@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from megabar.workflows.calculation import Calculation
+from megabar.workflows.cost import seconds
 from megabar.workflows.execution import RESULT
 from megabar.workflows.isolation import ATTEMPTS
 from megabar.workflows.plan import StabilityPlan
@@ -98,7 +99,14 @@ def submit(calculations: list[tuple[Calculation, str]], study: str, runtime: Run
 
     workflows = []
     for calculation, name in calculations:
-        spec = {"key": calculation.key, "calculation": calculation.to_dict(), "study": study}
+        # The longest first, so that they do not end alone.
+        priority = round(seconds(calculation, None))
+        spec = {
+            "key": calculation.key,
+            "calculation": calculation.to_dict(),
+            "study": study,
+            "_priority": priority,
+        }
         firework = Firework(CalculationTask(), spec=spec, name=name)
         workflows.append(Workflow([firework], name=f"{study}: {name}"))
     runtime.launchpad.bulk_add_wfs(workflows)

@@ -31,7 +31,7 @@ LEFT_PHASE = "left-its-phase"
 LARGEST_STRAIN = 0.12
 """Strain beyond the hydrostatic one between neighbours of a ladder above which they are taken for different phases:
 twice what hP4 sodium shows, whose c/a changes fastest of all that are known."""
-SOFTEST, STIFFNESS, STIFFEST = 0.5, 6.0, 70.0
+SOFTEST, STIFFNESS, STIFFEST = 0.5, 3.0, 70.0
 LONGEST_STEP_A = 0.15
 """Curvature (eV/Å²) that relaxations begin with where no neighbour found one, and the limits of what is believed;
 ASE's 70 suits molecules, cells under pressure are softer."""

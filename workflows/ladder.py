@@ -158,14 +158,24 @@ class Rung:
         return cls(**{**content, "index": Fraction(content["index"]), "starts": tuple(content["starts"])})
 
 
-def first_indices(phase: Phase, window_GPa: tuple[float, float]) -> tuple[Fraction, ...]:
+def first_indices(
+    phase: Phase, window_GPa: tuple[float, float], asked_GPa: tuple[float, float]
+) -> tuple[Fraction, ...]:
     """Return the indices whose guessed volumes about cover a window of pressures (GPa), at least two, ascending.
 
-    Whole numbers, and half ones at the ends where these fit better. Rounded inwards: guesses are off by some percent,
-    and what is missing is added when that is seen.
+    Whole numbers, and half ones at the ends where these fit better. Rounded inwards, as guesses are off by some
+    percent and what is missing is added when that is seen, but outwards where the pressures (GPa) that the phase is
+    known for, as far as they are asked for, would not be covered.
     """
-    halves = [2 * math.log(phase.volume_per_atom / guess_volume(phase, pressure)) / STEP for pressure in window_GPa]
-    low, high = Fraction(math.ceil(halves[0]), 2), Fraction(math.floor(halves[1]), 2)
+
+    def halves(pressure_GPa: float) -> float:
+        return 2 * math.log(phase.volume_per_atom / guess_volume(phase, pressure_GPa)) / STEP
+
+    # A guess is the less to be trusted the further it is from the cell as known.
+    known = [halves(min(max(end, asked_GPa[0]), asked_GPa[1])) for end in phase.known_GPa]
+    doubt = [0.1 + 0.12 * abs(end) for end in known]
+    low = Fraction(min(math.ceil(halves(window_GPa[0])), math.floor(known[0] + doubt[0])), 2)
+    high = Fraction(max(math.floor(halves(window_GPa[1])), math.ceil(known[1] - doubt[1])), 2)
     if high - low < Fraction(1, 2):
         high = low + Fraction(1, 2)
     inner = [Fraction(number) for number in range(math.floor(low) + 1, math.ceil(high))]

@@ -198,7 +198,7 @@ def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method |
         window_GPa=window,
         settings=settings,
         relaxation=relaxation if freedom.internal or freedom.shape else None,
-        first=first_indices(phase, window),
+        first=first_indices(phase, window, (pressures[0], pressures[-1])),
         judge_settings=judged,
         reference_settings=reference,
         symmetry_check=relaxation if study.symmetry_check else None,

@@ -144,13 +144,15 @@ def _for_the_hull(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Run
     by_phase = {state.ladder.phase: state for state, _ in known}
     grid = pressure_grid(plan)
     distance = np.array([hull.above_eV for hull in hulls_at(curves, grid)]).T
-    wanted = []
+    beyond: dict[str, list[Rung]] = {"high": [], "low": []}
     for extension in ends_to_extend(curves, distance, grid, grid[0], grid[-1], step=STEP):
         asked = grid[0] if extension.end == "low" else grid[-1]
         if abs(extension.pressure_GPa - asked) > COVERED_WITHIN_GPA and _worth_following(plan, extension, curves):
-            wanted += _beyond(plan, by_phase[extension.phase], extension.end, "extension")
-    if wanted:
-        return wanted
+            beyond[extension.end] += _beyond(plan, by_phase[extension.phase], extension.end, "extension")
+    if beyond["high"] or beyond["low"]:
+        # First upwards: a phase followed there may show that one that begins above need not be followed downwards.
+        return beyond["high"] or beyond["low"]
+    wanted = []
     for volume in volumes_to_add(curves, distance, grid, target_eV=plan.accuracy_eV, smallest_step=SMALLEST_STEP):
         state = by_phase[volume.phase]
         index = _between(state, volume.above_A3, volume.below_A3)
