@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from megabar.analysis.curve import Array
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, volumes_to_add
@@ -43,9 +44,23 @@ def wanted_next(
     for state in states:
         if state.ladder.phase not in waiting:
             wanted += _covering(plan, state)
+    waiting |= {rung.phase for rung in wanted}
+    for group in _elements(states):
+        # The phases of an element compete with each other alone: no need to wait for the compounds.
+        if not any(state.ladder.phase in waiting for state in group):
+            wanted += _extensions(plan, group)
     if wanted or waiting:
         return wanted
-    return _for_the_hull(plan, states) or _checks(plan, states, rungs, records)
+    return _extensions(plan, states) or _refinements(plan, states) or _checks(plan, states, rungs, records)
+
+
+def _elements(states: Sequence[PhaseState]) -> list[list[PhaseState]]:
+    """Return the phases of each pure element."""
+    groups: dict[str, list[PhaseState]] = {}
+    for state in states:
+        if len(set(state.ladder.structure.symbols)) == 1:
+            groups.setdefault(state.ladder.structure.symbols[0], []).append(state)
+    return list(groups.values())
 
 
 def _unfinished(state: PhaseState) -> bool:
@@ -136,24 +151,34 @@ def pressure_grid(plan: StabilityPlan) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.unique(np.round(np.concatenate([fine, plan.pressures_GPa]), 6))
 
 
-def _for_the_hull(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Rung]:
+def _competition(
+    plan: StabilityPlan, states: Sequence[PhaseState]
+) -> tuple[dict[str, PhaseState], list[EnthalpyCurve], Array, Array]:
+    """Return the phases that have curves, the curves, pressures (GPa) and heights above the hull there (eV/atom)."""
     known = [(state, curve) for state in states if (curve := state.curve()) is not None]
-    if not known:
-        return []
     curves = [curve for _, curve in known]
-    by_phase = {state.ladder.phase: state for state, _ in known}
     grid = pressure_grid(plan)
-    distance = np.array([hull.above_eV for hull in hulls_at(curves, grid)]).T
+    height = np.array([hull.above_eV for hull in hulls_at(curves, grid)]).T if curves else np.empty((0, len(grid)))
+    return {state.ladder.phase: state for state, _ in known}, curves, grid, height
+
+
+def _extensions(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Rung]:
+    """Return the rungs that follow phases which compete at the end of their window."""
+    by_phase, curves, grid, height = _competition(plan, states)
     beyond: dict[str, list[Rung]] = {"high": [], "low": []}
-    for extension in ends_to_extend(curves, distance, grid, grid[0], grid[-1], step=STEP):
+    for extension in ends_to_extend(curves, height, grid, grid[0], grid[-1], step=STEP):
         asked = grid[0] if extension.end == "low" else grid[-1]
         if abs(extension.pressure_GPa - asked) > COVERED_WITHIN_GPA and _worth_following(plan, extension, curves):
             beyond[extension.end] += _beyond(plan, by_phase[extension.phase], extension.end, "extension")
-    if beyond["high"] or beyond["low"]:
-        # First upwards: a phase followed there may show that one that begins above need not be followed downwards.
-        return beyond["high"] or beyond["low"]
+    # First upwards: a phase followed there may show that one that begins above need not be followed downwards.
+    return beyond["high"] or beyond["low"]
+
+
+def _refinements(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Rung]:
+    """Return the rungs that halve intervals whose uncertainty matters for the hull."""
+    by_phase, curves, grid, height = _competition(plan, states)
     wanted = []
-    for volume in volumes_to_add(curves, distance, grid, target_eV=plan.accuracy_eV, smallest_step=SMALLEST_STEP):
+    for volume in volumes_to_add(curves, height, grid, target_eV=plan.accuracy_eV, smallest_step=SMALLEST_STEP):
         state = by_phase[volume.phase]
         index = _between(state, volume.above_A3, volume.below_A3)
         if index is not None:
