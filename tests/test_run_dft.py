@@ -89,7 +89,7 @@ def test_gpaw_study_killed_in_mid_relaxation(folder: Path) -> None:
 def test_espresso_study(folder: Path) -> None:
     answer = run(
         folder,
-        "kind: stability\nsystem: He\npressures: {from: 50, to: 100, step: 25}\n"
+        "kind: stability\nsystem: He\npressures: {from: 10, to: 20, step: 5}\n"
         "phases: [He-hcp, He-fcc]\nmethod: {code: espresso, protocol: fast}\n",
     )
     assert answer["failures"] == []
@@ -99,6 +99,6 @@ def test_espresso_study(folder: Path) -> None:
 
     with (folder / "study-report" / "enthalpies.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    heights = {row["phase"]: float(row["enthalpy_eV_per_atom"]) for row in rows if float(row["pressure_GPa"]) == 75.0}
+    heights = {row["phase"]: float(row["enthalpy_eV_per_atom"]) for row in rows if float(row["pressure_GPa"]) == 10.0}
     # Close packings of a rare gas differ by about a meV/atom, whatever the code.
     assert abs(heights["He-hcp"] - heights["He-fcc"]) < 0.003

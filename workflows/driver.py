@@ -50,11 +50,12 @@ def advance(identifier: str, runtime: Runtime) -> bool:
         rungs = wanted_next(plan, study.rungs, records)
         store.add_wanted(identifier, [rung.to_dict() for rung in rungs])
         known = [*study.rungs, *(rung.to_dict() for rung in rungs)]
-        missing = _submit_missing(plan, study, known, records, runtime)
-        if not rungs and not missing:
-            store.mark_complete(identifier)
-            return True
-        return False
+        _submit_missing(plan, study, known, records, runtime)
+        # Judged by what the planning saw: results that came since may make the study want more.
+        if rungs or any(rung["key"] not in records for rung in known):
+            return False
+        store.mark_complete(identifier)
+        return True
     finally:
         store.release_lease(identifier, runtime.owner)
 
@@ -65,8 +66,8 @@ def _submit_missing(
     rungs: Iterable[dict[str, Any]],
     records: dict[str, CalculationRecord],
     runtime: Runtime,
-) -> list[str]:
-    """Submit the wanted calculations that have neither result nor living firework; return all without a result."""
+) -> None:
+    """Submit the wanted calculations that have neither result nor living firework."""
     known = runtime.store.ended([rung["key"] for rung in rungs if rung["key"] not in records])
     open_rungs = {rung["key"]: rung for rung in rungs if rung["key"] not in records and rung["key"] not in known}
     states = _firework_states(list(open_rungs), runtime)
@@ -78,7 +79,6 @@ def _submit_missing(
         elif not any(states[key][state] for state in ALIVE):
             orphans.append((plan.calculation(rung), f"{rung['phase']} {rung['index']}"))
     submit(orphans, study.name, runtime)
-    return list(open_rungs)
 
 
 def _firework_states(keys: list[str], runtime: Runtime) -> dict[str, Counter[str]]:
