@@ -6,6 +6,7 @@ step, while it runs) and at the end ``result.json``, written before anything els
 
 from __future__ import annotations
 
+import json
 import platform
 import resource
 import time
@@ -49,7 +50,8 @@ def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: flo
         "start": asdict(Structure.of(start)),
         "stiffness_eV_A2": stiffness,
     }
-    if read_json(folder / INPUT) != content:
+    # Compared as JSON has it: a tuple is a list there, and a difference would cost the steps already done.
+    if read_json(folder / INPUT) != json.loads(json.dumps(content)):
         (folder / STATE).unlink(missing_ok=True)
         write_json(folder / INPUT, content)
 
