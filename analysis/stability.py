@@ -43,7 +43,8 @@ class Transition:
 
     delta_volume: products less reactants (Å³/atom). error_GPa: standard uncertainty σ(ΔH)/|ΔV|; None where that of
     a curve is not known. appears, disappears: phases that become stable and that cease to be; both empty where only
-    the coexisting phases change, as in A + B → C + D with all four stable on both sides.
+    the coexisting phases change, as in A + B → C + D with all four stable on both sides. resolved: whether each of
+    two polymorphs is lower somewhere on its side by what the method resolves; None where that is not known.
     """
 
     pressure_GPa: float
@@ -52,6 +53,7 @@ class Transition:
     delta_volume: float
     appears: tuple[str, ...]
     disappears: tuple[str, ...]
+    resolved: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
 
     ``stable``: intervals with ``from_GPa``, ``to_GPa``, ``from_open``, ``to_open`` (true where a bound is the end of
     the data; ``open`` lists these bounds, as ``from`` and ``to``) and ``from_error_GPa``, ``to_error_GPa`` where known.
-    ``transitions``: ``pressure_GPa``, ``error_GPa`` where known, ``reaction`` and more.
+    ``transitions``: ``pressure_GPa``, ``error_GPa`` where known, ``reaction`` and more; ``resolved`` is false where two
+    polymorphs differ by less than the method resolves, absent where that is not known.
     With a pressure, ``above_hull_eV_per_atom`` by phase there. ``notes``: sentences on what is missing.
     """
     document: dict[str, Any] = {
@@ -27,6 +28,7 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
                 delta_volume_A3_per_atom=transition.delta_volume,
                 appears=list(transition.appears),
                 disappears=list(transition.disappears),
+                resolved=transition.resolved,
             )
             for transition in stability.transitions
         ],
@@ -87,7 +89,8 @@ def transition_rows(stability: Stability) -> list[tuple[str, str, str, str]]:
     """Return the rows of the table of transitions: pressure (GPa), reaction, the same by phases, ΔV (Å³/atom)."""
     return [
         (
-            _bound(transition.pressure_GPa, False, transition.error_GPa, ""),
+            _bound(transition.pressure_GPa, False, transition.error_GPa, "")
+            + (" (not resolved)" if transition.resolved is False else ""),
             transition.reaction.text,
             transition.reaction.phases_text,
             f"{transition.delta_volume:.3f}",

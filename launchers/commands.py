@@ -225,6 +225,7 @@ def status_of(name: str | None) -> list[dict[str, Any]]:
                     "calculations": len(set(study.wanted)),
                     "done": states.count("done"),
                     "failed": states.count("failed"),
+                    "left_phase": states.count("left"),
                 }
             )
         return rows

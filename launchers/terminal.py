@@ -100,13 +100,17 @@ def hull_text(answer: dict[str, Any]) -> str:
         lines += ["", "With increasing pressure:"]
         for each in answer["transitions"]:
             pressure = _bound(each["pressure_GPa"], each.get("error_GPa"), False)
-            lines.append(f"  {pressure:>14} GPa  {each['reaction']}")
+            mark = "" if each.get("resolved", True) else "  (closer than the method resolves)"
+            lines.append(f"  {pressure:>14} GPa  {each['reaction']}{mark}")
     if "above_hull_eV_per_atom" in answer:
         lines += ["", f"Above the hull at {answer['at_GPa']:g} GPa (meV/atom):"]
         for phase, value in sorted(answer["above_hull_eV_per_atom"].items(), key=lambda item: item[1]):
             lines.append(f"  {phase:<{width}}  {1000 * value:.1f}")
     for each in answer.get("failures", []):
         lines.append(f"Failed: {each['phase']} at {each['volume_A3']:.2f} Å³/atom: {each['detail'] or each['cause']}")
+    for phase in sorted({each["phase"] for each in answer.get("left_phase", [])}):
+        volumes = ", ".join(f"{each['volume_A3']:.2f}" for each in answer["left_phase"] if each["phase"] == phase)
+        lines.append(f"{phase} turns into another phase at {volumes} Å³/atom and is not followed there")
     for each in answer.get("verification", []):
         lines.append(
             f"Verification by {each['code']}: {each['reaction']} at {each['judged_pressure_GPa']:.1f} GPa "

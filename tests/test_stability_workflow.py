@@ -306,7 +306,7 @@ def test_a_phase_that_turns_into_another_is_followed_half_a_step() -> None:
     def outcome(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
         if rung.phase == "Na-low" and rung.index > 1:
             content = plan.calculation_of(rung).to_dict()
-            return CalculationRecord(key=rung.key, calculation=content, state="failed", cause=LEFT_PHASE, detail="")
+            return CalculationRecord(key=rung.key, calculation=content, state="left", cause=LEFT_PHASE, detail="")
         return exact(plan, rung)
 
     rungs, records = play(plan, outcome)

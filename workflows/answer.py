@@ -12,6 +12,7 @@ from ase import units
 
 from megabar.analysis.curve import Clipped, clipped
 from megabar.analysis.enthalpy import EnthalpyCurve, outliers
+from megabar.analysis.resolution import resolved
 from megabar.analysis.stability import Stability, Transition, analyse
 from megabar.analysis.stability_output import stability_json
 from megabar.workflows.ladder import Rung
@@ -26,7 +27,7 @@ MOST_JUDGED = 2
 
 @dataclass(frozen=True)
 class Failure:
-    """A calculation that failed: which one, why, in the code's words."""
+    """A calculation without a result: which one, why, in the code's words."""
 
     phase: str
     volume_A3: float
@@ -56,7 +57,8 @@ class StabilityAnswer:
     """What a stability study has found so far.
 
     curves: enthalpy curves of the phases that have any; stability: the hull against pressure, None while an element
-    has no curve. failures: calculations without a result; warnings: what a reader must know of the others.
+    has no curve. failures: calculations without a result; left: relaxations that left their phase, which thus ends
+    there; warnings: what a reader must know of the others.
     verdicts: what the verifying code says.
     """
 
@@ -67,6 +69,7 @@ class StabilityAnswer:
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
     verdicts: tuple[Verdict, ...] = ()
+    left: tuple[Failure, ...] = ()
 
     def curve(self, phase: str) -> EnthalpyCurve | None:
         """Return the enthalpy curve of a phase, None where it has none."""
@@ -89,10 +92,11 @@ class StabilityAnswer:
             content |= stability_json(self.stability, at_GPa)
         else:
             content |= {"stable": [], "transitions": [], "notes": ["an element has no converged calculation yet"]}
-        content["failures"] = [
-            {"phase": each.phase, "volume_A3": round(each.volume_A3, 4), "cause": each.cause, "detail": each.detail}
-            for each in self.failures
-        ]
+        for name, without in (("failures", self.failures), ("left_phase", self.left)):
+            content[name] = [
+                {"phase": each.phase, "volume_A3": round(each.volume_A3, 4), "cause": each.cause, "detail": each.detail}
+                for each in without
+            ]
         if self.plan.judge is not None:
             content["verification"] = [
                 {
@@ -116,7 +120,25 @@ def answer(
     curves = tuple(curve for state in states if (curve := state.curve()) is not None)
     elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
     pure = {curve.formula for curve in _asked_for(plan, curves)}
-    failures = tuple(
+    stability = resolved(analyse(_asked_for(plan, curves)), plan.resolution_eV) if elements <= pure else None
+    return StabilityAnswer(
+        plan=plan,
+        states=tuple(states),
+        curves=curves,
+        stability=stability,
+        failures=_without_result(states, "failed"),
+        left=_without_result(states, "left"),
+        warnings=(
+            *_warnings(plan, states),
+            *_unresolved(plan, _asked_for(plan, curves)),
+            *_broken_symmetries(rungs, records),
+        ),
+        verdicts=tuple(_verdicts(plan, stability, rungs, records)) if stability else (),
+    )
+
+
+def _without_result(states: Sequence[PhaseState], how: str) -> tuple[Failure, ...]:
+    return tuple(
         Failure(
             phase=state.ladder.phase,
             volume_A3=state.ladder.volume(index),
@@ -126,21 +148,7 @@ def answer(
         )
         for state in states
         for index, record in sorted(state.ended.items())
-        if not record.done
-    )
-    stability = analyse(_asked_for(plan, curves)) if elements <= pure else None
-    return StabilityAnswer(
-        plan=plan,
-        states=tuple(states),
-        curves=curves,
-        stability=stability,
-        failures=failures,
-        warnings=(
-            *_warnings(plan, states),
-            *_unresolved(plan, _asked_for(plan, curves)),
-            *_broken_symmetries(rungs, records),
-        ),
-        verdicts=tuple(_verdicts(plan, stability, rungs, records)) if stability else (),
+        if record.state == how
     )
 
 

@@ -46,10 +46,14 @@ def advance(identifier: str, runtime: Runtime) -> bool:
         if study is None or study.complete:
             return study is not None
         plan = StabilityPlan.from_dict(study.resolved)
-        records = store.get_many(study.wanted)
-        rungs = wanted_next(plan, study.rungs, records)
-        store.add_wanted(identifier, [rung.to_dict() for rung in rungs])
-        known = [*study.rungs, *(rung.to_dict() for rung in rungs)]
+        known, records = list(study.rungs), store.get_many(study.wanted)
+        while rungs := [rung.to_dict() for rung in wanted_next(plan, known, records)]:
+            store.add_wanted(identifier, rungs)
+            known += rungs
+            stored = store.get_many(rung["key"] for rung in rungs)
+            records |= stored
+            if len(stored) < len(rungs):
+                break  # else another study has computed them all: plan on with its results
         _submit_missing(plan, study, known, records, runtime)
         # Judged by what the planning saw: results that came since may make the study want more.
         if rungs or any(rung["key"] not in records for rung in known):

@@ -78,7 +78,8 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         stiffness = content.get("stiffness_eV_A2") or STIFFNESS
         result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config)
     except CalculationFailed as failure:
-        result = {"state": "failed", "cause": failure.cause, "detail": failure.detail}
+        state = "left" if failure.cause == LEFT_PHASE else "failed"
+        result = {"state": state, "cause": failure.cause, "detail": failure.detail}
     result["provenance"] = {
         "host": platform.node(),
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),

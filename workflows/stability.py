@@ -13,7 +13,6 @@ from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, volumes_to_add
 from megabar.workflows.answer import answer, judged_transitions
-from megabar.workflows.execution import LEFT_PHASE
 from megabar.workflows.ladder import FINEST, STEP, Rung, chain_parents
 from megabar.workflows.phase_state import PhaseState, phase_states
 from megabar.workflows.plan import StabilityPlan
@@ -105,7 +104,7 @@ def _beyond(plan: StabilityPlan, state: PhaseState, end: str, purpose: str) -> l
         index = Fraction(last.__floor__() + 1) if end == "high" else Fraction(last.__ceil__() - 1)
     elif state.done:
         inner = max(state.done) if end == "high" else min(state.done)
-        outside = [index for index, record in state.ended.items() if record.cause == LEFT_PHASE]
+        outside = [index for index, record in state.ended.items() if record.state == "left"]
         outside = [index for index in outside if (index > inner if end == "high" else index < inner)]
         if not outside:
             return []

@@ -22,7 +22,8 @@ LEASE_SECONDS = 60
 class CalculationRecord(BaseModel):
     """What is known of one calculation that has ended; its ``_id`` in the database is its key.
 
-    state: ``done`` or ``failed`` (then ``cause`` and ``detail`` say why).
+    state: ``done``; ``failed`` (then ``cause`` and ``detail`` say why); ``left`` where the relaxation left its phase,
+    which thus ends before this volume.
     energy_eV_per_atom: energy consistent with the forces (with smearing: the Mermin free energy).
     pressure_GPa: from the stress; None where the code gives none.
     structure: the final one; stress_deviation_GPa: largest deviation from hydrostatic stress.
@@ -128,7 +129,7 @@ class ResultStore:
         return {document["_id"]: _record(document) for document in found}
 
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return the state (``done``, ``failed``) of those of these calculations that have ended."""
+        """Return the state (``done``, ``failed``, ``left``) of those of these calculations that have ended."""
         found = self._database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})
         return {document["_id"]: document["state"] for document in found}
 

@@ -36,7 +36,7 @@ class CalculationRow:
 
     @property
     def state(self) -> str:
-        """``done``, ``failed`` or ``open``."""
+        """``done``, ``failed``, ``left`` (its phase) or ``open``."""
         return self.record.state if self.record else "open"
 
 
@@ -121,14 +121,15 @@ def phase_rows(answer: StabilityAnswer) -> list[PhaseRow]:
     for state in answer.states:
         ladder, curve = state.ladder, answer.curve(state.ladder.phase)
         groups = sorted({record.space_group for record in state.done.values() if record.space_group})
-        failed = len(state.ended) - len(state.done)
+        ends = [record.state for record in state.ended.values()]
+        without = ((ends.count("failed"), "failed"), (ends.count("left"), "left the phase"))
         v0, k0, k0_prime, misfit, extrapolated = _equation_of_state(curve)
         low, high = ladder.window_GPa
         rows.append(
             PhaseRow(
                 phase=ladder.phase,
                 formula=ladder.formula,
-                volumes=f"{len(state.done)}" + (f" (+{failed} failed)" if failed else ""),
+                volumes=f"{len(state.done)}" + "".join(f" (+{count} {how})" for count, how in without if count),
                 range_A3=f"{curve.volumes_A3[0]:.2f} – {curve.volumes_A3[-1]:.2f}" if curve else "–",
                 window=f"{low:.0f} – {high:.0f}" if high > low else f"{low:.0f}",
                 known=f"{_round(curve.from_GPa)} – {_round(curve.to_GPa)}" if curve else "–",
