@@ -24,11 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from megabar.launchers.mongo_uri import DRIVER_OPTIONS, check_reachable, hosts, with_driver_options
+from megabar.launchers.mongo_uri import DRIVER_OPTIONS, check_reachable, with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
 from megabar.launchers.mongod_folder import REPLICA_SET, USER, MongodFolder, State, answers, open_lock, try_lock
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
+from megabar.workflows.secrecy import hosts
 
 LINGER_S = 15.0
 START_TIMEOUT_S = 330.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from megabar.structures.errors import SetupError
+from megabar.workflows.secrecy import hosts
 
 REACH_TIMEOUT_S = 4.0
 # An outage shorter than the selection timeout is survived without an error (a restart takes about a second).
@@ -45,14 +46,6 @@ def check_reachable(uri: str, name: str) -> None:
         raise SetupError(f"the database at {place} cannot be used ({type(error).__name__})") from None
     finally:
         client.close()
-
-
-def hosts(uri: str) -> str:
-    """Return the hosts of a URI, without user and password, also where the user forgot what comes after them."""
-    rest = uri.split("://", 1)[-1]
-    names = rest.rsplit("@", 1)[-1].split("/", 1)[0].split("?", 1)[0]
-    shown = [each if each.rpartition(":")[2].isdigit() else each.partition(":")[0] for each in names.split(",")]
-    return ",".join(shown) or "?"
 
 
 def with_driver_options(uri: str) -> str:

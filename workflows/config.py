@@ -3,8 +3,8 @@
 The file is the first of: the one that ``MEGABAR_CONFIG`` names; ``megabar.yaml`` in the working folder or
 the nearest folder above it; ``~/.config/megabar/config.yaml``. None is needed.
 
-The environment overrides it: ``MEGABAR_DATA``, ``MEGABAR_DATABASE_URI``, ``MEGABAR_DATABASE_NAME``,
-``MEGABAR_WORKERS``, and for each code ``MEGABAR_<CODE>_COMMAND``, ``MEGABAR_<CODE>_LAUNCH``,
+The environment overrides it: ``MEGABAR_DATA``, ``MEGABAR_DATABASE_URI`` or ``MEGABAR_DATABASE_URI_FILE``,
+``MEGABAR_DATABASE_NAME``, ``MEGABAR_WORKERS``, and for each code ``MEGABAR_<CODE>_COMMAND``, ``MEGABAR_<CODE>_LAUNCH``,
 ``MEGABAR_<CODE>_PSEUDOPOTENTIALS``.
 """
 
@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from megabar.structures.errors import InputError
+from megabar.workflows.secrecy import has_password, open_to_others, read_uri_file, with_absolute_files
 from megabar.workflows.yaml_input import read_yaml, validated
 
 CODE_VARIABLES = ("COMMAND", "LAUNCH", "PSEUDOPOTENTIALS")
@@ -44,18 +45,23 @@ class CodeConfig(BaseModel):
 
 
 class DatabaseConfig(BaseModel):
-    """Which MongoDB is used; without a URI, megabar's own (started on demand in the data folder)."""
+    """Which MongoDB is used; without a URI, megabar's own (started on demand in the data folder).
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    uri: holds a password, so it is neither in the repr nor in errors; uri_file: a file of the owner's alone with it.
+    name: the workspace: the results' database; the LaunchPad's is beside it.
+    """
 
-    uri: str | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    uri: str | None = Field(default=None, repr=False)
+    uri_file: Path | None = None
     name: str = "megabar"
 
 
 class Config(BaseModel):
     """All of the configuration; every field has a working default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     data: Path = Path(DATA_FOLDER_NAME)
     database: DatabaseConfig = DatabaseConfig()
@@ -70,7 +76,7 @@ class Config(BaseModel):
 def load_config(folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
     """Return the configuration seen from a folder (the working one), its data folder made absolute.
 
-    Raises InputError where the file has unknown keys or impossible values.
+    Raises InputError where the file has unknown keys or impossible values, or a secret that others can read.
     """
     folder = (folder or Path.cwd()).absolute()
     environment = os.environ if environment is None else environment
@@ -78,7 +84,35 @@ def load_config(folder: Path | None = None, environment: Mapping[str, str] | Non
     raw = read_yaml(path) if path else None
     config = validated(Config, raw, path) if raw and path else Config()
     base = path.parent if path and path.name == FILE_NAME else _project_folder(folder)
-    return _overridden(config, environment, base)
+    database = _database(config.database, path, environment, folder)
+    return _overridden(config.model_copy(update={"database": database}), environment, base)
+
+
+def _database(
+    database: DatabaseConfig, path: Path | None, environment: Mapping[str, str], folder: Path
+) -> DatabaseConfig:
+    """Return the database as configured, its URI read from wherever it is: the environment, a file, a file's file."""
+    name = environment.get("MEGABAR_DATABASE_NAME") or database.name
+    uri, uri_file = environment.get("MEGABAR_DATABASE_URI"), environment.get("MEGABAR_DATABASE_URI_FILE")
+    if uri:
+        return DatabaseConfig(uri=with_absolute_files(uri, folder), name=name)
+    if uri_file:
+        place = folder / Path(uri_file).expanduser()
+        return DatabaseConfig(uri=read_uri_file(place, "MEGABAR_DATABASE_URI_FILE"), uri_file=place, name=name)
+    if path is None or (database.uri is None and database.uri_file is None):
+        return database.model_copy(update={"name": name})
+    if database.uri_file is None:
+        assert database.uri is not None
+        if has_password(database.uri) and open_to_others(path):
+            raise InputError(
+                f"{path}: `database.uri` holds a password and others may read the file; `chmod 600 {path}`, or put the "
+                "address into a file of its own and name that in `database.uri_file`"
+            )
+        return DatabaseConfig(uri=with_absolute_files(database.uri, path.parent), name=name)
+    if database.uri is not None:
+        raise InputError(f"{path}: give `database.uri` or `database.uri_file`, not both")
+    place = path.parent / database.uri_file.expanduser()
+    return DatabaseConfig(uri=read_uri_file(place, f"{path}: `database.uri_file`"), uri_file=place, name=name)
 
 
 def _find_file(folder: Path, environment: Mapping[str, str]) -> Path | None:
@@ -103,13 +137,6 @@ def _project_folder(folder: Path) -> Path:
 
 
 def _overridden(config: Config, environment: Mapping[str, str], base: Path) -> Config:
-    database = config.database.model_copy(
-        update={
-            key: environment[name]
-            for key, name in (("uri", "MEGABAR_DATABASE_URI"), ("name", "MEGABAR_DATABASE_NAME"))
-            if environment.get(name)
-        }
-    )
     codes = dict(config.codes)
     for name, value in environment.items():
         parts = name.split("_")
@@ -134,7 +161,6 @@ def _overridden(config: Config, environment: Mapping[str, str], base: Path) -> C
     return config.model_copy(
         update={
             "data": data if data.is_absolute() else base / data,
-            "database": database,
             "codes": codes,
             "workers": workers,
         }

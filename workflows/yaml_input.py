@@ -12,6 +12,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from megabar.structures.errors import InputError
+from megabar.workflows.secrecy import hidden
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -96,7 +97,7 @@ def _sentence(model: type[BaseModel], error: Any, location: tuple[Any, ...]) -> 
         return f"the key `{key}` is missing"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     found = error.get("input")
-    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
+    shown = f" (found {hidden(repr(found))})" if isinstance(found, str | int | float | bool) else ""
     return f"`{key}`: {message[0].lower() + message[1:]}{shown}" if key else message
 
 
