@@ -20,6 +20,7 @@ from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, finished
 from megabar.workflows.files import read_json, write_json
+from megabar.workflows.secrecy import SECRET_VARIABLES
 
 MOST_ATTEMPTS = 3
 ATTEMPTS = "attempts.json"
@@ -101,6 +102,8 @@ def _child(folder: str, config: str) -> None:
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for name in SECRET_VARIABLES:
+        os.environ.pop(name, None)  # codes and MPI launchers print and forward what they inherit
     os.chdir(folder)
     log = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
