@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,7 +63,7 @@ class StudyRecord(BaseModel):
 
     definition: the study file's content; resolved: phases, methods and ladders as planned on submission.
     wanted: keys of all calculations that the study has asked for, in the order asked.
-    complete: whether nothing more is wanted.
+    complete: whether nothing more is wanted. owner: who submitted it first, empty where that is not known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,13 +77,14 @@ class StudyRecord(BaseModel):
     rungs: list[dict[str, Any]] = []
     complete: bool = False
     created: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True)
 class ResultStore:
     """Calculations and studies in one MongoDB database."""
 
-    client: MongoClient[dict[str, Any]]
+    client: MongoClient[dict[str, Any]] = field(repr=False)
     name: str
 
     @classmethod
@@ -146,12 +147,17 @@ class ResultStore:
 
     def put_study(self, study: StudyRecord) -> None:
         """Store a study, or renew what it was resolved to; what it has asked for before is kept."""
-        content = study.model_dump(exclude={"identifier", "wanted", "rungs", "created", "complete"})
+        content = study.model_dump(exclude={"identifier", "wanted", "rungs", "created", "complete", "owner"})
         self._database.studies.update_one(
             {"_id": study.identifier},
             {
                 "$set": {**content, "complete": False},
-                "$setOnInsert": {"wanted": [], "rungs": [], "created": datetime.now(UTC).isoformat(timespec="seconds")},
+                "$setOnInsert": {
+                    "wanted": [],
+                    "rungs": [],
+                    "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "owner": study.owner,
+                },
             },
             upsert=True,
         )
