@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,12 @@ from ase.constraints import FixAtoms, FixSymmetry
 from ase.io import read
 from ase.units import GPa, Ry
 
-from megabar.structures.errors import SetupError
+from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes.espresso import ESPRESSO
 from megabar.workflows.codes.espresso_output import band_gap, check_output
 from megabar.workflows.codes.espresso_run import density_fits, note_density, parameters
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
+from megabar.workflows.codes.registry import CODES
 from megabar.workflows.config import CodeConfig, Config
 
 DATA = Path(__file__).with_name("data") / "espresso"
@@ -164,6 +166,14 @@ def test_density_is_used_only_when_whole(tmp_path: Path) -> None:
     assert not density_fits(tmp_path, bulk("Na", cubic=True))
     (save / "charge-density.dat").write_bytes(b"densi")
     assert not density_fits(tmp_path, atoms)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_unknown_functionals_are_told_by_every_code(name: str, tmp_path: Path) -> None:
+    adapter = CODES[name]
+    known = ", ".join(adapter.functionals)
+    with pytest.raises(InputError, match=re.escape(f"{name} has no functional 'B3LYP' here (known: {known})")):
+        adapter.atomic_data(["Cu"], "B3LYP", "fast", {}, Config(data=tmp_path))
 
 
 def test_missing_command(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from ase.calculators.calculator import BaseCalculator
 from ase.data import atomic_numbers
 from ase.units import Bohr, Hartree
 
-from megabar.structures.errors import InputError, SetupError
+from megabar.structures.errors import SetupError
 from megabar.workflows.codes.abinit_data import choose, read_pseudo
+from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.config import Config
@@ -31,7 +32,6 @@ DEBIAN_FOLDERS = {
     "PBE": ("Pseudodojo_nc_sr_04_pbe_standard_psp8", "Pseudodojo_paw_pbe_standard"),
     "LDA": ("Pseudodojo_nc_sr_04_pw_standard_psp8", "Pseudodojo_paw_pw_standard"),
 }
-CUTOFF_STEP_eV = 10.0
 FINE_GRID_FACTOR = 2.0
 BANDS_FACTOR, BANDS_MORE = 1.2, 4
 SCF_STEPS = 60
@@ -59,7 +59,7 @@ class Abinit:
         config: Config,
     ) -> tuple[AtomicData, ...]:
         """Return a pseudopotential file of each element, all norm-conserving or all PAW."""
-        self._check(functional)
+        check_functional(self.name, functional, self.functionals)
         return tuple(
             AtomicData(
                 element=each.element,
@@ -77,7 +77,7 @@ class Abinit:
 
         Raises SetupError where nothing says which cutoff a pseudopotential needs.
         """
-        self._check(request.functional)
+        check_functional(self.name, request.functional, self.functionals)
         unknown = [each for each in request.data if not each.cutoff_eV]
         if unknown:
             names = ", ".join(Path(each.path).name for each in unknown)
@@ -86,15 +86,12 @@ class Abinit:
             )
         chosen = named_protocol(self.name, request.protocol)
         own = chosen.code_settings
-        needed = max(each.cutoff_eV for each in request.data) * own["cutoff_factor"]
-        cutoff = CUTOFF_STEP_eV * math.ceil(needed / CUTOFF_STEP_eV - 1e-9)
+        cutoff = cutoff_of_data(request, own["cutoff_factor"])
         paw = any(each.path.endswith(".xml") for each in request.data)
         return {
-            "functional": request.functional,
+            **shared_settings(request, chosen),
             "cutoff_eV": cutoff,
             **({"fine_grid_cutoff_eV": FINE_GRID_FACTOR * cutoff} if paw else {}),
-            "kpoints": chosen.kpoints(request.smallest, request.insulating),
-            "smearing": chosen.smearing,
             "scf": {"energy_eV": own["scf_energy_eV"], "steps": SCF_STEPS},
         }
 
@@ -113,10 +110,6 @@ class Abinit:
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
         """Return ``scf_steps`` (of the last geometry), ``fermi_eV`` and ``code_warnings`` (their number)."""
         return dict(getattr(calculator, "said", {}))
-
-    def _check(self, functional: str) -> None:
-        if functional not in self.functionals:
-            raise InputError(f"abinit has no functional {functional!r} here (known: {', '.join(self.functionals)})")
 
 
 class AbinitCalculator(ExternalCalculator):

@@ -17,7 +17,8 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from ase.units import Bohr, Hartree
 
-from megabar.structures.errors import InputError, SetupError
+from megabar.structures.errors import SetupError
+from megabar.workflows.codes.common import check_functional, check_smearing, shared_settings
 from megabar.workflows.codes.elk_smearing import entropy_term
 from megabar.workflows.codes.elk_species import muffin_tin_radii, species_text, with_radius
 from megabar.workflows.codes.external import (
@@ -69,7 +70,7 @@ class Elk:
         config: Config,
     ) -> tuple[AtomicData, ...]:
         """Return a species file for each element: Elk's own with a radius that leaves room for its neighbours."""
-        self._check(functional)
+        check_functional(self.name, functional, self.functionals)
         folder = _species_folder(config)
         texts = {element: species_text(folder, element) for element in elements}
         radii = muffin_tin_radii(texts, closest_A)
@@ -87,19 +88,16 @@ class Elk:
 
     def settings(self, request: Request) -> dict[str, Any]:
         """Return cutoffs, k-points, smearing, local orbitals and SCF thresholds of a phase."""
-        self._check(request.functional)
+        check_functional(self.name, request.functional, self.functionals)
         chosen = named_protocol(self.name, request.protocol)
-        if chosen.smearing_kind not in SMEARING_TYPES:
-            raise InputError(f"elk has no {chosen.smearing_kind} smearing (known: {', '.join(SMEARING_TYPES)})")
+        check_smearing(self.name, chosen.smearing_kind, SMEARING_TYPES)
         own = chosen.code_settings
         gkmax = own["rgkmax"] * Bohr / min(each.radius_A for each in request.data)
         return {
-            "functional": request.functional,
+            **shared_settings(request, chosen),
             "cutoff_eV": round(gkmax**2 / 2 * Hartree, 3),
             # Twice gkmax is the least that Elk takes; with three times it compressed Na2He may diverge at once.
             "gmaxvr_per_bohr": round(max(float(own["gmaxvr"]), LEAST_GMAX_OVER_GKMAX * gkmax), 3),
-            "kpoints": chosen.kpoints(request.smallest, request.insulating),
-            "smearing": chosen.smearing,
             "nxlo": own["nxlo"],
             # Elk's own meshes lose 0.01 electrons a sphere and 20 meV, by amounts that change with the radius.
             "radial_mesh_factor": RADIAL_MESH_FACTOR,
@@ -127,10 +125,6 @@ class Elk:
         that integration over the meshes loses), ``core_leakage`` (core electrons outside their sphere, the largest),
         ``local_orbitals`` and ``code_warnings`` by kind."""
         return dict(getattr(calculator, "said", {}))
-
-    def _check(self, functional: str) -> None:
-        if functional not in self.functionals:
-            raise InputError(f"elk has no functional {functional!r} here (known: {', '.join(self.functionals)})")
 
 
 class ElkCalculator(ExternalCalculator):

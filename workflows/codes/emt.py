@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import InputError
+from megabar.workflows.codes.common import check_functional
 from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
 
@@ -44,6 +45,7 @@ class Emt:
         """Return the parameters of each element; raises InputError for elements that EMT does not know."""
         from ase.calculators.emt import parameters
 
+        check_functional(self.name, functional, self.functionals)
         missing = [element for element in elements if element not in parameters]
         if missing:
             raise InputError(f"the toy code emt does not know {', '.join(missing)}; it knows {', '.join(parameters)}")
@@ -61,6 +63,7 @@ class Emt:
 
     def settings(self, request: Request) -> dict[str, Any]:
         """Return the settings that every code has: one k-point and no smearing, since EMT has no electrons."""
+        check_functional(self.name, request.functional, self.functionals)
         return {"functional": "EMT", "kpoints": [1, 1, 1], "smearing": {"kind": "none", "width_eV": 0.0}}
 
     def calculator(

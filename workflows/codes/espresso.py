@@ -18,6 +18,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import SetupError
+from megabar.workflows.codes.common import check_functional, shared_settings
 from megabar.workflows.codes.espresso_output import output_facts
 from megabar.workflows.codes.espresso_run import EspressoRun
 from megabar.workflows.codes.interface import AtomicData, Installation, Request
@@ -66,6 +67,7 @@ class Espresso:
 
         Raises SetupError where one is missing, or made for another functional.
         """
+        check_functional(self.name, functional, self.functionals)
         family = FUNCTIONALS[functional]
         folder = config.code(self.name).pseudopotentials
         found = []
@@ -88,6 +90,7 @@ class Espresso:
         cutoff, and each the derivative of the other: M. Bernasconi et al., J. Phys. Chem. Solids 56, 501 (1995),
         doi:10.1016/0022-3697(94)00228-2.
         """
+        check_functional(self.name, request.functional, self.functionals)
         accuracy = protocol(self.name, request.protocol)
         members = [member_of(Path(each.path)) for each in request.data]
         factor = float(accuracy.code_settings["cutoff_factor"])
@@ -95,7 +98,7 @@ class Espresso:
         ratio = max(each.density_cutoff_eV / each.cutoff_eV for each in members)
         ratio = max(ratio, float(accuracy.code_settings["density_cutoff_factor"]))
         return {
-            "functional": request.functional,
+            **shared_settings(request, accuracy),
             "cutoff_eV": round(cutoff, 3),
             "density_cutoff_eV": round(ratio * cutoff, 3),
             "constant_cutoff": {
@@ -103,8 +106,6 @@ class Espresso:
                 "width_eV": round(SMOOTH_WIDTH * cutoff, 3),
                 "height_eV": round(SMOOTH_HEIGHT * cutoff, 3),
             },
-            "kpoints": accuracy.kpoints(request.smallest, request.insulating),
-            "smearing": accuracy.smearing,
             "scf_energy_eV": float(accuracy.code_settings["scf_energy_eV"]),
         }
 

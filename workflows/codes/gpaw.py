@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,13 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
-from megabar.structures.errors import InputError
+from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
 from megabar.workflows.codes.dispersion import dispersion_version
 from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.paw.choice import choose, file_of
 from megabar.workflows.paw.generate import content_sha256, gpaw_version
 from megabar.workflows.protocols import protocol as named_protocol
-
-CUTOFF_STEP_eV = 10.0
 
 
 class Gpaw:
@@ -42,7 +39,7 @@ class Gpaw:
         config: Config,
     ) -> tuple[AtomicData, ...]:
         """Return the PAW set of each element: GPAW's own, or one of smaller radius made under ``config.data``."""
-        self._check(functional)
+        check_functional(self.name, functional, self.functionals)
         dispersion_version(functional)
         gpaw_version()
         xc = _xc_of_sets(functional)
@@ -58,17 +55,13 @@ class Gpaw:
 
     def settings(self, request: Request) -> dict[str, Any]:
         """Return cutoff, k-points, smearing and SCF thresholds of a phase."""
-        self._check(request.functional)
+        check_functional(self.name, request.functional, self.functionals)
         chosen = named_protocol(self.name, request.protocol)
         own = chosen.code_settings
-        needed_eV = max((each.cutoff_eV for each in request.data), default=0.0) * own["cutoff_factor"]
-        cutoff_eV = CUTOFF_STEP_eV * math.ceil(max(needed_eV, own["cutoff_eV"]) / CUTOFF_STEP_eV - 1e-9)
         return {
-            "functional": request.functional,
+            **shared_settings(request, chosen),
             "dispersion": dispersion_version(request.functional),
-            "cutoff_eV": cutoff_eV,
-            "kpoints": chosen.kpoints(request.smallest, request.insulating),
-            "smearing": chosen.smearing,
+            "cutoff_eV": cutoff_of_data(request, own["cutoff_factor"], own["cutoff_eV"]),
             "scf": {
                 "energy_eV_per_electron": own["scf_energy_eV_per_electron"],
                 "density_per_electron": own["scf_density_per_electron"],
@@ -105,10 +98,6 @@ class Gpaw:
         wavefunctions did not converge.
         """
         return dict(getattr(calculator, "said", {}))
-
-    def _check(self, functional: str) -> None:
-        if functional not in self.functionals:
-            raise InputError(f"gpaw has no functional {functional!r} here (known: {', '.join(self.functionals)})")
 
 
 def _xc_of_sets(functional: str) -> str:

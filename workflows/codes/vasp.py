@@ -6,7 +6,6 @@ Tested on its input and output files only: VASP's licence does not let everybody
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,7 +18,8 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from ase.units import GPa
 
-from megabar.structures.errors import InputError, SetupError
+from megabar.structures.errors import SetupError
+from megabar.workflows.codes.common import check_functional, check_smearing, cutoff_of_data, shared_settings
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.codes.vasp_potcar import choose, header
@@ -35,7 +35,6 @@ FUNCTIONALS: dict[str, dict[str, Any]] = {
 """INCAR tags by functional; IVDW 12 is D3 with Becke-Johnson damping."""
 ISMEAR = {"fermi-dirac": -1, "methfessel-paxton": 1}
 HOW_TO_GET = "set codes.vasp.command to it (VASP needs a licence, vasp.at)"
-CUTOFF_STEP_eV = 10.0
 SCF_STEPS = 100
 FINISHED = "General timing and accounting informations for this job"
 
@@ -66,7 +65,7 @@ class Vasp:
         config: Config,
     ) -> tuple[AtomicData, ...]:
         """Return a POTCAR of each element: the softest whose core leaves room, else that of smallest core radius."""
-        self._check(functional)
+        check_functional(self.name, functional, self.functionals)
         folder = config.code(self.name).pseudopotentials
         if folder is None or not folder.is_dir():
             raise SetupError(
@@ -81,16 +80,12 @@ class Vasp:
 
     def settings(self, request: Request) -> dict[str, Any]:
         """Return cutoff, k-points, smearing and SCF thresholds of a phase."""
-        self._check(request.functional)
+        check_functional(self.name, request.functional, self.functionals)
         chosen = named_protocol(self.name, request.protocol)
-        if chosen.smearing_kind not in ISMEAR:
-            raise InputError(f"vasp has no {chosen.smearing_kind} smearing (known: {', '.join(ISMEAR)})")
-        needed = max(each.cutoff_eV for each in request.data) * chosen.code_settings["cutoff_factor"]
+        check_smearing(self.name, chosen.smearing_kind, ISMEAR)
         return {
-            "functional": request.functional,
-            "cutoff_eV": CUTOFF_STEP_eV * math.ceil(needed / CUTOFF_STEP_eV - 1e-9),
-            "kpoints": chosen.kpoints(request.smallest, request.insulating),
-            "smearing": chosen.smearing,
+            **shared_settings(request, chosen),
+            "cutoff_eV": cutoff_of_data(request, chosen.code_settings["cutoff_factor"]),
             "scf": {"energy_eV": chosen.code_settings["scf_energy_eV"], "steps": SCF_STEPS},
         }
 
@@ -108,10 +103,6 @@ class Vasp:
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
         """Return ``version``, ``scf_steps`` and ``fermi_eV`` of the last geometry."""
         return dict(getattr(calculator, "said", {}))
-
-    def _check(self, functional: str) -> None:
-        if functional not in self.functionals:
-            raise InputError(f"vasp has no functional {functional!r} here (known: {', '.join(self.functionals)})")
 
 
 class VaspCalculator(ExternalCalculator):
