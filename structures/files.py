@@ -52,7 +52,7 @@ def read_phase(path: str | Path, name: str | None = None, pressure_GPa: float | 
         atoms=reduced,
         pressure_GPa=pressure,
         known_GPa=UNKNOWN_GPA,
-        source=str(path),
+        source=path.name,
         note=" ".join(notes),
     )
 

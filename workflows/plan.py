@@ -89,8 +89,12 @@ class StabilityPlan:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the whole plan: another code version or other data make another one."""
-        return digest(self.to_dict())
+        """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
+        content = self.to_dict()
+        for method in (content["method"], content["judge"] or {"data": ()}):
+            for each in method["data"]:
+                del each["path"], each["origin"]
+        return digest(content)
 
 
 def resolve(file: StudyFile, config: Config) -> StabilityPlan:
