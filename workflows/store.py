@@ -11,12 +11,13 @@ from gridfs import GridFS
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from pymongo import ASCENDING, MongoClient, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.files import packed, unpacked
 
 LEASE_SECONDS = 60
+UNAUTHORIZED = 13
 
 
 class CalculationRecord(BaseModel):
@@ -89,11 +90,15 @@ class ResultStore:
 
     @classmethod
     def connect(cls, uri: str, name: str) -> ResultStore:
-        """Return the store at a MongoDB URI, its indexes made."""
+        """Return the store at a MongoDB URI, its indexes made by whoever may write."""
         store = cls(MongoClient(uri, tz_aware=True), name)
-        store._database.calculations.create_index([("calculation.code", ASCENDING), ("state", ASCENDING)])
-        store._database.studies.create_index([("wanted", ASCENDING)])
-        store._database.studies.create_index([("name", ASCENDING)])
+        try:
+            store._database.calculations.create_index([("calculation.code", ASCENDING), ("state", ASCENDING)])
+            store._database.studies.create_index([("wanted", ASCENDING)])
+            store._database.studies.create_index([("name", ASCENDING)])
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:  # who may only read finds the indexes made
+                raise
         return store
 
     def close(self) -> None:
@@ -138,6 +143,11 @@ class ResultStore:
         """Return the arrays of a calculation: energy, cell, positions, forces and stress at every ionic step."""
         file = GridFS(self._database).find_one({"filename": key})
         return {} if file is None else unpacked(file.read())
+
+    def packed_history(self, key: str) -> bytes | None:
+        """Return a calculation's arrays as the content of an npz file, as stored; None where it has none."""
+        file = GridFS(self.client[self.name]).find_one({"filename": key})
+        return None if file is None else bytes(file.read())
 
     def costs(self, code: str) -> list[dict[str, Any]]:
         """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
