@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from megabar.launchers.sharing import current_user
 from megabar.launchers.worker import is_alive
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
@@ -37,19 +38,18 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime) -> str:
     known = runtime.store.get_study(identifier)
     if known is not None and StabilityPlan.from_dict(known.resolved).fingerprint != plan.fingerprint:
         runtime.store.reset_wanted(identifier)
-        known = None
-    if known is not None:
-        runtime.store.reopen(identifier)  # what is wanted is worked out anew: the rules may have changed
-    else:
-        runtime.store.put_study(
-            StudyRecord(
-                identifier=identifier,
-                name=file.name,
-                kind=file.study.kind,
-                definition=file.study.model_dump(mode="json", by_alias=True),
-                resolved=plan.to_dict(),
-            )
+    # Renewed also where it is known: its data may lie elsewhere now, as after an import, and what is wanted is worked
+    # out anew, as the rules may have changed.
+    runtime.store.put_study(
+        StudyRecord(
+            identifier=identifier,
+            name=file.name,
+            kind=file.study.kind,
+            definition=file.study.model_dump(mode="json", by_alias=True),
+            resolved=plan.to_dict(),
+            owner=current_user(runtime.config, runtime.store.client),
         )
+    )
     return identifier
 
 

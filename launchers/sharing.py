@@ -1,0 +1,48 @@
+"""Who uses the database, and whose studies they may change.
+
+What a user can see and write at all the MongoDB server enforces, workspace by workspace (docs/database.md). Within a
+workspace all members see everything, and nobody changes another's study by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+from megabar.structures.errors import InputError
+from megabar.workflows.config import Config
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+    from megabar.workflows.store import StudyRecord
+
+
+def current_user(config: Config, client: MongoClient[dict[str, Any]]) -> str:
+    """Return who this is: the database user where there is one of one's own, else the system's."""
+    if config.database.uri is None:  # all users of the embedded database are one and the same
+        return system_user()
+    users = client.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
+    return str(users[0]["user"]) if users else system_user()
+
+
+def system_user() -> str:
+    """Return the name of the user of this process, its number where it has no name (in containers)."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid{os.getuid()}"
+
+
+def may_change(study: StudyRecord, user: str) -> bool:
+    """Return whether a study is a user's own, or nobody's."""
+    return study.owner in ("", user)
+
+
+def check_may_change(study: StudyRecord, user: str, force: bool = False) -> None:
+    """Raise InputError where a study is another's and the user has not said that it is meant."""
+    if not force and not may_change(study, user):
+        raise InputError(
+            f"the study {study.identifier} is {study.owner}'s, and you are {user}; with --force it is done"
+        )
