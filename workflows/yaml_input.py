@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -104,6 +104,8 @@ def _sentence(model: type[BaseModel], error: Any, location: tuple[Any, ...]) -> 
 def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Return the keys that a model knows at a location inside it."""
     current: Any = model
+    if issubclass(model, RootModel):  # a mapping by the user's own names
+        current, location = model.model_fields["root"].annotation.__args__[1], location[1:]  # type: ignore[union-attr]
     for part in location:
         field = current.model_fields.get(part) if isinstance(current, type) and issubclass(current, BaseModel) else None
         if field is None:
