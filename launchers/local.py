@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from megabar.launchers.sharing import current_user
-from megabar.launchers.worker import is_alive
+from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
@@ -55,10 +56,10 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime) -> str:
 
 @dataclass
 class WorkerPool:
-    """Local worker processes; those that die are replaced."""
+    """Worker processes on this computer, all with one task; those that die are replaced."""
 
     config: Config
-    code: str
+    task: Task
     count: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     restarts: int = 0
@@ -86,7 +87,7 @@ class WorkerPool:
         environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", WORKER, "--code", self.code],
+                [sys.executable, "-c", WORKER, self.task.as_json()],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -114,9 +115,9 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(config: Config, code: str) -> Iterator[WorkerPool]:
+def worker_pool(config: Config, task: Task) -> Iterator[WorkerPool]:
     """Have local workers while the block runs."""
-    pool = WorkerPool(config, code, config.workers or os.cpu_count() or 1)
+    pool = WorkerPool(config, task, config.workers or os.cpu_count() or 1)
     try:
         pool.fill()
         yield pool
@@ -128,12 +129,19 @@ def run_to_end(identifier: str, plan: StabilityPlan, runtime: Runtime) -> Iterat
     """Run a study until nothing more is wanted, yielding how it stands several times a second."""
 
     def care() -> bool:
-        recover_lost(runtime, lambda name: is_alive(runtime.config, name))
+        recover_lost(runtime, lambda name: is_gone(runtime.config, name))
         return advance(identifier, runtime)
 
+    def check_machine() -> None:
+        here = [each for each in runtime.presence.workers() if each["host"] == platform.node() and not each["machine"]]
+        troubles = [each["trouble"] for each in here]
+        if troubles and all(troubles):
+            raise SetupError(f"{troubles[0]}; nothing is lost: mend that, and the same command goes on from here")
+
     complete = care()
+    task = Task(code=plan.method.code, study=identifier, with_parent=True)
     if not complete:
-        with worker_pool(runtime.config, plan.method.code) as pool:
+        with worker_pool(runtime.config, task) as pool:
             cared = time.monotonic()
             while not complete:
                 time.sleep(POLL_SECONDS)
@@ -144,6 +152,7 @@ def run_to_end(identifier: str, plan: StabilityPlan, runtime: Runtime) -> Iterat
                 if not complete and time.monotonic() - cared > CARE_SECONDS:
                     pool.fill()
                     complete = care()
+                    check_machine()
                     cared = time.monotonic()
                 yield study
     study = runtime.store.get_study(identifier)

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
 import fcntl
+import getpass
+import json
+import math
 import os
 import platform
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import PyMongoError
 
 from megabar.workflows.config import Config
+from megabar.workflows.driver import advance, advance_all, give_back, recover_lost
+from megabar.workflows.stopping import Control
+
+if TYPE_CHECKING:
+    from megabar.workflows.presence import Worker
+    from megabar.workflows.runtime import Runtime
 
 IDLE_SECONDS = 0.1
 LONGEST_IDLE_SECONDS = 1.0
+CARE_SECONDS = 10.0
+LONGEST_TROUBLE_SECONDS = 60.0
+PREPARED_SECONDS = 1.0
+SAFETY = 1.5
+"""Estimates are believed to within this factor."""
 GONE_FILE = "workers"
 
 
@@ -26,19 +44,49 @@ def lock_path(config: Config, name: str) -> Path:
     return config.data / GONE_FILE / f"{name}.lock"
 
 
-def is_alive(config: Config, name: str) -> bool:
-    """Return whether the worker of a name lives; workers of other hosts are taken to."""
+def is_gone(config: Config, name: str) -> bool:
+    """Return whether a worker of this host and data folder is known to live no more: its lock is free."""
     if not name.startswith(f"{platform.node()}-"):
-        return True
+        return False
     try:
         with lock_path(config, name).open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except BlockingIOError:
-        return True
+        return False
     lock_path(config, name).unlink(missing_ok=True)
-    return False
+    return True
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker process is to do.
+
+    code: adapter to import beforehand. study: identifier of the one whose calculations it takes, else it takes those
+    of a machine; job: the queue's job that it runs in; cores: of each calculation; speed: core-seconds of the cost
+    model in a second here.
+    seconds: wall time given to it, None without end; ends: when that is over (``time.monotonic()``); length_s: the
+    wall time of a whole job. patience_s: how long a gentle stop may take. idle_s: it ends after so long without work.
+    with_parent: it ends when the process that started it ends.
+    """
+
+    code: str
+    study: str = ""
+    machine: str = ""
+    job: str = ""
+    cores: int = 1
+    speed: float = 1.0
+    seconds: float | None = None
+    ends: float = math.inf
+    length_s: float = math.inf
+    patience_s: float = 5.0
+    idle_s: float = math.inf
+    with_parent: bool = False
+
+    def as_json(self) -> str:
+        """Return the task as the argument of a worker process."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value != math.inf})
 
 
 @contextmanager
@@ -54,55 +102,142 @@ def alive(config: Config, name: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def work(config: Config, code: str, with_parent: bool = False) -> None:
-    """Run fireworks until SIGTERM or SIGINT; a calculation that runs then is stopped and goes on elsewhere later.
+def work(config: Config, task: Task) -> None:
+    """Run fireworks until told to stop (SIGTERM, SIGUSR1, SIGUSR2, SIGINT), out of time, or out of work.
 
-    code: adapter to import beforehand. with_parent: end when the process that started this one ends.
+    A calculation that runs then is stopped gently, given back, and goes on elsewhere later.
     """
-    from fireworks import FWorker
-    from fireworks.core.rocket import Rocket
-
     from megabar.launchers.embedded_mongo import database_session
-    from megabar.workflows.isolation import die_with_parent, fork_server, run_isolated, stop_running
+    from megabar.workflows.isolation import die_with_parent, fork_server, run_isolated
+    from megabar.workflows.presence import Worker
     from megabar.workflows.runtime import Runtime, launchpad, use
     from megabar.workflows.store import ResultStore
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        # Left as RUNNING, the firework is seen to be lost at once, since the lock of this worker is free then.
-        stop_running()
-        os._exit(0)
+    control = Control(ends=task.ends, patience_s=task.patience_s)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN if with_parent else stop)
-    if with_parent:
+    def stop(number: int, frame: FrameType | None) -> None:
+        control.stop = True
+
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if task.with_parent else stop)
+    if task.with_parent:
         die_with_parent(signal.SIGTERM)
     name = f"{platform.node()}-{os.getpid()}-{int(time.time())}"
-    context = fork_server(code)
-    scratch = config.data / GONE_FILE
+    context = fork_server(task.code)
     with alive(config, name), database_session(config) as address:
-        os.chdir(scratch)
-        pad = launchpad(address.uri, address.name)
-        use(
-            Runtime(
-                store=ResultStore.connect(address.uri, address.name),
-                launchpad=pad,
-                config=config,
-                run=lambda folder, _: run_isolated(context, folder, config),
-                owner=name,
-            )
+        os.chdir(config.data / GONE_FILE)
+        runtime = Runtime(
+            store=ResultStore.connect(address.uri, address.name),
+            launchpad=launchpad(address.uri, address.name),
+            config=config,
+            run=lambda folder, _: run_isolated(context, folder, config, control),
+            owner=name,
+            control=control,
         )
-        idle = IDLE_SECONDS
-        while True:
-            if Rocket(pad, FWorker(name=name), None).run():
-                idle = IDLE_SECONDS
-            else:
-                time.sleep(idle)
-                idle = min(LONGEST_IDLE_SECONDS, 1.5 * idle)
+        use(runtime)
+        worker = Worker(name, platform.node(), os.getpid(), getpass.getuser(), task.machine, task.job, task.cores)
+        with heard(worker, runtime):
+            _loop(runtime, task)
+
+
+def _loop(runtime: Runtime, task: Task) -> None:
+    """Take one firework after the other; between them see to what others have left behind."""
+    idle, doubt, cared, worked = IDLE_SECONDS, False, time.monotonic(), time.monotonic()
+    control = runtime.control
+    while not control.stopping:
+        try:
+            if doubt:
+                give_back_own(runtime)
+                doubt = False
+            if _take(runtime, task):
+                idle, worked = IDLE_SECONDS, time.monotonic()
+                continue
+            if time.monotonic() - cared > CARE_SECONDS:
+                cared = time.monotonic()
+                care(runtime, task)
+        except PyMongoError as error:
+            control.trouble, doubt = f"the database is out of reach: {type(error).__name__}", True
+        if time.monotonic() - worked > task.idle_s:
+            return
+        _pause(idle, control)
+        idle = min(LONGEST_TROUBLE_SECONDS if control.trouble else LONGEST_IDLE_SECONDS, 1.5 * idle)
+
+
+def _pause(seconds: float, control: Control) -> None:
+    until = time.monotonic() + seconds
+    while not control.stopping and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, 0.2))
+
+
+def _take(runtime: Runtime, task: Task) -> bool:
+    """Run the next firework that fits into the time left, and return whether there was one that could be run."""
+    from fireworks import FWorker
+    from fireworks.core.rocket import Rocket
+
+    control = runtime.control
+    control.reset()
+    found = Rocket(runtime.launchpad, FWorker(name=runtime.owner, query=_fitting(task)), None).run()
+    if control.unfinished is not None:
+        runtime.presence.release(control.unfinished, runtime.owner)
+        advance_all(control.unfinished, runtime)  # what was stopped here is for another worker at once
+    return bool(found) and not control.trouble
+
+
+def give_back_own(runtime: Runtime) -> None:
+    """Give back what this worker holds without running it: an outage of the database may have left it so."""
+    launches = runtime.launchpad.launches
+    held = launches.distinct("fw_id", {"fworker.name": runtime.owner, "state": {"$in": ["RESERVED", "RUNNING"]}})
+    if held:
+        give_back({"fw_id": {"$in": held}}, runtime)
+        launches.update_many({"fw_id": {"$in": held}, "fworker.name": runtime.owner}, {"$set": {"state": "ARCHIVED"}})
+
+
+def _fitting(task: Task) -> dict[str, Any]:
+    """Return the query of the fireworks that this worker may take now.
+
+    A calculation longer than what is left of a job is begun in the first half of one only: it goes on in the next.
+    """
+    query: dict[str, Any] = {"spec.study": task.study} if task.study else {"spec.machine": task.machine}
+    left = task.ends - task.patience_s - time.monotonic()
+    if left > task.length_s / 2 or math.isinf(task.ends):
+        return query
+    return {**query, "spec.core_seconds": {"$lte": left * task.cores * task.speed / SAFETY}}
+
+
+def care(runtime: Runtime, task: Task) -> None:
+    """Take back what lost workers held, and let the unfinished studies that this worker works for go on."""
+    recover_lost(runtime, lambda name: is_gone(runtime.config, name))
+    for identifier in [task.study] if task.study else runtime.store.unfinished(task.machine):
+        advance(identifier, runtime)
+
+
+@contextmanager
+def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
+    """Let the database hear of this worker every few seconds while the block runs."""
+    from megabar.workflows.presence import BEAT_SECONDS
+
+    presence, control, ended = runtime.presence, runtime.control, threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            with suppress(PyMongoError):
+                presence.beat(worker, control.running, control.trouble)
+
+    presence.announce(worker)
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        with suppress(PyMongoError):
+            give_back_own(runtime)
+            presence.leave(worker.name)
 
 
 def main() -> None:
-    """Start a worker of `megabar run`: configuration (JSON) on standard input, the code's name as argument."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--code", required=True)
-    arguments = parser.parse_args()
-    work(Config.model_validate_json(sys.stdin.read()), arguments.code, with_parent=True)
+    """Start a worker process: configuration (JSON) on standard input, what it is to do as JSON argument."""
+    task = Task(**json.loads(sys.argv[1]))
+    left = task.seconds - PREPARED_SECONDS if task.seconds is not None else math.inf
+    work(Config.model_validate_json(sys.stdin.read()), replace(task, ends=time.monotonic() + left))

@@ -7,7 +7,6 @@ single and independent; which calculation must wait for which is known to the st
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +20,6 @@ from megabar.workflows.runtime import Runtime
 from megabar.workflows.stability import wanted_next
 from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
 
-ALIVE = ("WAITING", "READY", "RESERVED", "RUNNING")
 CRASHES = ("killed", "internal-error", "task-crashed")
 MOST_CRASHES = 3
 CHECKOUT_SECONDS = 10
@@ -43,7 +41,7 @@ def advance(identifier: str, runtime: Runtime) -> bool:
         return False
     try:
         study = store.get_study(identifier)
-        if study is None or study.complete:
+        if study is None or study.complete or study.cancelled:
             return study is not None
         plan = StabilityPlan.from_dict(study.resolved)
         known, records = list(study.rungs), store.get_many(study.wanted)
@@ -71,30 +69,44 @@ def _submit_missing(
     records: dict[str, CalculationRecord],
     runtime: Runtime,
 ) -> None:
-    """Submit the wanted calculations that have neither result nor living firework."""
-    known = runtime.store.ended([rung["key"] for rung in rungs if rung["key"] not in records])
-    open_rungs = {rung["key"]: rung for rung in rungs if rung["key"] not in records and rung["key"] not in known}
-    states = _firework_states(list(open_rungs), runtime)
-    orphans = []
-    for key, rung in open_rungs.items():
-        if states[key]["FIZZLED"] >= MOST_CRASHES:
-            failure = {"state": "failed", "cause": "task-crashed", "detail": f"its task crashed {MOST_CRASHES} times"}
-            runtime.store.save(record_of(plan.calculation(rung), failure, {"worker": runtime.owner}))
-        elif not any(states[key][state] for state in ALIVE):
-            orphans.append((plan.calculation(rung), f"{rung['phase']} {rung['index']}"))
-    submit(orphans, study.name, runtime)
+    """Submit the wanted calculations that have no result, no living firework, and no worker that runs them."""
+    ended = runtime.store.ended([rung["key"] for rung in rungs if rung["key"] not in records])
+    missing = {rung["key"]: rung for rung in rungs if rung["key"] not in records and rung["key"] not in ended}
+    if not missing:
+        return
+    alive = _alive(list(missing), study.identifier, runtime)
+    orphans = {key: rung for key, rung in missing.items() if key not in alive}
+    crashes = runtime.store.crashes(list(orphans)) if orphans else {}
+    for key in [key for key, tracebacks in crashes.items() if len(tracebacks) >= MOST_CRASHES]:
+        last = crashes[key][-1].strip().splitlines()[-1]
+        failure = {
+            "state": "failed",
+            "cause": "task-crashed",
+            "detail": f"its task crashed {len(crashes[key])} times, last with: {last}",
+        }
+        calculation = plan.calculation(orphans.pop(key))
+        runtime.store.save(record_of(calculation, failure, {"worker": runtime.owner}))
+    submit([(plan.calculation(rung), f"{rung['phase']} {rung['index']}") for rung in orphans.values()], study, runtime)
 
 
-def _firework_states(keys: list[str], runtime: Runtime) -> dict[str, Counter[str]]:
-    """Return, for each calculation, how many fireworks it has in each state."""
-    states: dict[str, Counter[str]] = {key: Counter() for key in keys}
-    for document in runtime.launchpad.fireworks.find({"spec.key": {"$in": keys}}, {"spec.key": 1, "state": 1}):
-        states[document["spec"]["key"]][document["state"]] += 1
-    return states
+def _alive(keys: list[str], study: str, runtime: Runtime) -> set[str]:
+    """Return those of some calculations that a worker runs, or that wait for one on behalf of a study.
+
+    Two studies may wait for one calculation on two machines; whoever comes second finds the result.
+    """
+    states = {"$in": ["RESERVED", "RUNNING"]}
+    here = {"state": {"$in": ["WAITING", "READY"]}, "spec.study": study}
+    query = {"spec.key": {"$in": keys}, "$or": [{"state": states}, here]}
+    found = runtime.launchpad.fireworks.find(query, {"spec.key": 1})
+    return {document["spec"]["key"] for document in found} | runtime.presence.claimed(keys)
 
 
-def submit(calculations: list[tuple[Calculation, str]], study: str, runtime: Runtime) -> None:
-    """Put calculations, each with a name, into the LaunchPad as workflows of one firework each."""
+def submit(calculations: list[tuple[Calculation, str]], study: StudyRecord, runtime: Runtime) -> None:
+    """Put a study's calculations, each with a name, into the LaunchPad as workflows of one firework each.
+
+    The specification says where a calculation is to run and about how long it takes on one core, for workers that
+    have only so much time left; the longest come first, so that they do not end alone.
+    """
     if not calculations:
         return
     from fireworks import Firework, Workflow
@@ -103,16 +115,18 @@ def submit(calculations: list[tuple[Calculation, str]], study: str, runtime: Run
 
     workflows = []
     for calculation, name in calculations:
-        # The longest first, so that they do not end alone.
-        priority = round(seconds(calculation, None))
+        estimate = round(seconds(calculation, None))
         spec = {
             "key": calculation.key,
             "calculation": calculation.to_dict(),
-            "study": study,
-            "_priority": priority,
+            "study": study.identifier,
+            "machine": study.machine,
+            "code": calculation.code,
+            "core_seconds": estimate,
+            "_priority": estimate,
         }
         firework = Firework(CalculationTask(), spec=spec, name=name)
-        workflows.append(Workflow([firework], name=f"{study}: {name}"))
+        workflows.append(Workflow([firework], name=f"{study.name}: {name}"))
     runtime.launchpad.bulk_add_wfs(workflows)
 
 
@@ -127,34 +141,47 @@ def retry_crashed(identifier: str, runtime: Runtime) -> int:
     for key in crashed:
         for name in (RESULT, ATTEMPTS):
             (runtime.folder(key) / name).unlink(missing_ok=True)
-        runtime.launchpad.fireworks.update_many({"spec.key": key, "state": "FIZZLED"}, {"$set": {"state": "ARCHIVED"}})
     if crashed:
         runtime.store.forget(crashed)
         runtime.store.reopen(identifier)
     return len(crashed)
 
 
-def recover_lost(runtime: Runtime, is_alive: Callable[[str], bool]) -> int:
+def recover_lost(runtime: Runtime, gone: Callable[[str], bool] = lambda name: False) -> int:
     """Take fireworks away from workers that are no more, and return how many there were.
 
-    is_alive: whether the worker of a name is at work. The fireworks are archived, not run again: ``advance``
-    submits what still has no result, and the calculation goes on from what lies in its folder.
+    gone: what this host knows of a worker by other means than the database (its lock is free). The fireworks are
+    archived, not run again: ``advance`` submits what still has no result, and the calculation goes on from what lies
+    in its folder.
     """
-    pad = runtime.launchpad
-    lost = 0
+    pad, presence = runtime.launchpad, runtime.presence
+    presence.sweep()
     fields = {"fw_id": 1, "launches": 1, "updated_on": 1}
-    for document in list(pad.fireworks.find({"state": {"$in": ["RESERVED", "RUNNING"]}}, fields)):
-        launch = pad.launches.find_one({"launch_id": {"$in": document.get("launches", [])}}, sort=[("launch_id", -1)])
-        worker = launch["fworker"]["name"] if launch else None
-        if worker is not None and is_alive(worker):
+    taken = list(pad.fireworks.find({"state": {"$in": ["RESERVED", "RUNNING"]}}, fields))
+    launches = [launch for document in taken for launch in document.get("launches", [])[-1:]]
+    workers = {
+        each["launch_id"]: each["fworker"]["name"]
+        for each in pad.launches.find({"launch_id": {"$in": launches}}, {"launch_id": 1, "fworker.name": 1})
+    }
+    names = set(workers.values())
+    dead = {name for name in names if gone(name)}
+    presence.forget(dead)
+    living = presence.known(names)
+    lost = []
+    for document in taken:
+        worker = next((workers[each] for each in document.get("launches", [])[-1:] if each in workers), None)
+        if worker in living:
             continue
         if worker is None and _age(document.get("updated_on")) < timedelta(seconds=CHECKOUT_SECONDS):
             continue  # a worker may be taking it this moment
-        archived = pad.fireworks.update_one(
-            {"fw_id": document["fw_id"], "state": {"$in": ["RESERVED", "RUNNING"]}}, {"$set": {"state": "ARCHIVED"}}
-        )
-        lost += archived.modified_count
-    return lost
+        lost.append(document["fw_id"])
+    return give_back({"fw_id": {"$in": lost}}, runtime)
+
+
+def give_back(query: dict[str, Any], runtime: Runtime) -> int:
+    """Archive taken fireworks, so that what they were to do is found to be wanted again; return how many."""
+    taken = {**query, "state": {"$in": ["RESERVED", "RUNNING"]}}
+    return int(runtime.launchpad.fireworks.update_many(taken, {"$set": {"state": "ARCHIVED"}}).modified_count)
 
 
 def _age(moment: datetime | str | None) -> timedelta:

@@ -6,6 +6,7 @@ step, while it runs) and at the end ``result.json``, written before anything els
 
 from __future__ import annotations
 
+import errno
 import json
 import platform
 import resource
@@ -78,6 +79,8 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         stiffness = content.get("stiffness_eV_A2") or STIFFNESS
         result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config)
     except CalculationFailed as failure:
+        if failure.cause == "disk-full":
+            raise OSError(errno.ENOSPC, failure.detail, str(folder)) from failure  # no property of the calculation
         state = "left" if failure.cause == LEFT_PHASE else "failed"
         result = {"state": state, "cause": failure.cause, "detail": failure.detail}
     result["provenance"] = {

@@ -6,21 +6,23 @@ A fork server that has imported the code once makes each child in milliseconds. 
 from __future__ import annotations
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, finished
 from megabar.workflows.files import read_json, write_json
 from megabar.workflows.secrecy import SECRET_VARIABLES
+from megabar.workflows.stopping import STOPPED_CODE, Control, Stopped, ask_to_stop, forget_stop
 
 MOST_ATTEMPTS = 3
 ATTEMPTS = "attempts.json"
@@ -42,7 +44,10 @@ PRELOAD_BY_CODE = {
 }
 """Modules that calculations would otherwise import one by one, a second of CPU each time."""
 
-_running: BaseProcess | None = None
+TROUBLE_CODE = 74
+TROUBLES = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO, errno.ESTALE)
+WATCH_SECONDS = 0.5
+LEAST_CPU_SECONDS = 0.5
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -58,14 +63,19 @@ def fork_server(code: str) -> ForkServerContext:
     return context
 
 
-def run_isolated(context: ForkServerContext, folder: Path, config: Config) -> dict[str, Any]:
+class MachineTrouble(Exception):
+    """The machine, not the calculation, is in trouble: its disk is full, its file system read-only."""
+
+
+def run_isolated(context: ForkServerContext, folder: Path, config: Config, control: Control) -> dict[str, Any]:
     """Run the calculation prepared in a folder and return its result; a child that dies is started again.
 
-    After ``MOST_ATTEMPTS`` deaths the calculation has failed, which is then its result.
+    After ``MOST_ATTEMPTS`` deaths the calculation has failed, which is then its result. Raises Stopped where the
+    control wanted it to stop, and MachineTrouble; both are no fault of the calculation.
     """
-    global _running
     done = finished(folder)
     attempts: list[str] = read_json(folder / ATTEMPTS) or []
+    forget_stop(folder)
     while done is None:
         if len(attempts) >= MOST_ATTEMPTS:
             done = {
@@ -75,26 +85,88 @@ def run_isolated(context: ForkServerContext, folder: Path, config: Config) -> di
             }
             write_json(folder / "result.json", done)
             break
-        _running = context.Process(target=_child, args=(str(folder), config.model_dump_json(exclude={"database"})))
-        _running.start()
-        _running.join()
-        code, _running = _running.exitcode, None
+        if control.stopping:
+            raise Stopped
+        process = context.Process(target=_child, args=(str(folder), config.model_dump_json(exclude={"database"})))
+        process.start()
+        hung = _watch(process, folder, control, local=not config.code(_code_of(folder)).launch)
         done = finished(folder)
-        if done is None:
-            attempts.append(_words(code, folder))
-            write_json(folder / ATTEMPTS, attempts)
+        if done is not None:
+            break
+        if control.stopping or process.exitcode == STOPPED_CODE:
+            raise Stopped
+        if process.exitcode == TROUBLE_CODE:
+            raise MachineTrouble(_last_line(folder))
+        attempts.append(hung or _words(process.exitcode, folder))
+        write_json(folder / ATTEMPTS, attempts)
     if attempts:
-        done["mendings"] = [f"started again after: {attempt}" for attempt in attempts]
+        done["mendings"] = [*done.get("mendings", []), *(f"started again after: {attempt}" for attempt in attempts)]
     return done
 
 
-def stop_running() -> None:
-    """Kill the calculation that runs now, if any, with all that it started; its last ionic step is on disk."""
-    if _running is not None and _running.pid is not None:
+def _watch(process: BaseProcess, folder: Path, control: Control, local: bool) -> str | None:
+    """Wait for a child to end; stop it where the control wants it, kill it where it hangs and say so."""
+    asked, seen, seen_cpu = None, _last_change(folder), 0.0
+    changed = computed = time.monotonic()
+    while process.is_alive():
+        process.join(WATCH_SECONDS)
+        now = time.monotonic()
+        if control.stopping and asked is None:
+            asked = now
+            ask_to_stop(folder)
+        if asked is not None and now - asked > control.patience_s:
+            _kill(process)
+            return None
+        if now - changed < min(control.idle_s, control.silent_s):
+            continue
+        change, cpu = _last_change(folder), _group_cpu_seconds(process.pid or 0)
+        if change != seen:
+            seen, changed = change, now
+        if cpu > seen_cpu + LEAST_CPU_SECONDS:
+            seen_cpu, computed = cpu, now
+        quiet = now - changed
+        if quiet > control.silent_s or (local and min(quiet, now - computed) > control.idle_s):
+            _kill(process)
+            return f"hung: neither output nor work for {min(quiet, now - computed) / 60:.0f} min, killed"
+    return None
+
+
+def _last_change(folder: Path) -> float:
+    """Return when a file below a folder was last written (s, by the file system's clock)."""
+    times = []
+    for path in folder.rglob("*"):
         try:
-            os.killpg(_running.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            _running.kill()
+            times.append(path.lstat().st_mtime)
+        except OSError:
+            continue  # gone meanwhile
+    return max(times, default=0.0)
+
+
+def _group_cpu_seconds(group: int) -> float:
+    """Return the CPU seconds of the processes of a group that live (Linux; elsewhere that of none)."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _kill(process: BaseProcess) -> None:
+    """Kill a child with all that it started; its last ionic step is on disk."""
+    try:
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
+    process.join()
+
+
+def _code_of(folder: Path) -> str:
+    content = read_json(folder / "input.json") or {}
+    return str(content.get("calculation", {}).get("code", ""))
 
 
 def _child(folder: str, config: str) -> None:
@@ -110,12 +182,12 @@ def _child(folder: str, config: str) -> None:
     os.dup2(log, 2)
     try:
         execute(Path(folder), Config.model_validate_json(config))
-    except CalculationFailed:
-        raise
+    except Stopped:
+        os._exit(STOPPED_CODE)
     except OSError as error:
-        # A full disk or a folder that vanished is no property of the calculation: the worker tries again.
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        os._exit(74)
+        # A full disk or a folder that vanished is no property of the calculation.
+        print(f"{error.strerror or type(error).__name__}: {error.filename or folder}", file=sys.stderr, flush=True)
+        os._exit(TROUBLE_CODE if error.errno in TROUBLES else 1)
     except Exception as error:
         import traceback
 
@@ -127,6 +199,11 @@ def _child(folder: str, config: str) -> None:
 def _words(code: int | None, folder: Path) -> str:
     if code is not None and code < 0:
         return f"killed by signal {-code} ({signal.Signals(-code).name})"
-    lines = (folder / "output.log").read_text(errors="replace").splitlines() if (folder / "output.log").exists() else []
-    said = f", last output: {lines[-1]}" if lines else ""
-    return f"ended with code {code}{said}"
+    said = _last_line(folder)
+    return f"ended with code {code}" + (f", last output: {said}" if said else "")
+
+
+def _last_line(folder: Path) -> str:
+    log = folder / "output.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return lines[-1] if lines else ""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
+from megabar.workflows.presence import Presence
+from megabar.workflows.stopping import Control
 from megabar.workflows.store import ResultStore
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Runtime:
     """Everything that a task needs; made once a process.
 
     run: runs the calculation prepared in a folder to its end and returns the result.
-    owner: who this is, for leases and records.
+    owner: who this is, for leases and records. control: what the worker wants of the calculation that it runs.
     """
 
     store: ResultStore
@@ -33,6 +35,12 @@ class Runtime:
     config: Config
     run: Callable[[Path, str], dict[str, Any]]
     owner: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}")
+    control: Control = field(default_factory=Control)
+
+    @property
+    def presence(self) -> Presence:
+        """The workers that live on this database, and what they have claimed."""
+        return Presence(self.store.database)
 
     def folder(self, key: str) -> Path:
         """Return the folder in which a calculation runs."""

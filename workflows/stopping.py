@@ -7,6 +7,9 @@ A stop is no failure: no result is written, and the calculation goes on from the
 
 from __future__ import annotations
 
+import math
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 STOP = "stop"
@@ -34,3 +37,34 @@ def stop_wanted(folder: Path) -> bool:
 def forget_stop(folder: Path) -> None:
     """Take the wish to stop back, before a calculation is run again."""
     (folder / STOP).unlink(missing_ok=True)
+
+
+@dataclass
+class Control:
+    """What a worker wants of the calculation that it runs.
+
+    ends: moment (``time.monotonic()``) at which it must have stopped, infinite where there is none.
+    patience_s: how long a gentle stop may take before the calculation is killed.
+    idle_s: a calculation that neither computes nor writes for so long hangs; only where all its processes run here.
+    silent_s: one that writes nothing for so long hangs.
+    stop: whether it has to stop at once. running: key of the calculation that runs now. trouble: what is wrong with
+    the machine, found by the last calculation. unfinished: key of the calculation that was stopped or met trouble.
+    """
+
+    ends: float = math.inf
+    patience_s: float = 120.0
+    idle_s: float = 900.0
+    silent_s: float = 12 * 3600.0
+    stop: bool = False
+    running: str | None = None
+    trouble: str | None = None
+    unfinished: str | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the calculation has to stop now."""
+        return self.stop or time.monotonic() > self.ends - self.patience_s
+
+    def reset(self) -> None:
+        """Forget what the last calculation left."""
+        self.running = self.trouble = self.unfinished = None

@@ -65,6 +65,8 @@ class StudyRecord(BaseModel):
     definition: the study file's content; resolved: phases, methods and ladders as planned on submission.
     wanted: keys of all calculations that the study has asked for, in the order asked.
     complete: whether nothing more is wanted. owner: who submitted it first, empty where that is not known.
+    machine: whose queue it runs on, "" for local workers.
+    cancelled: whether nothing more is to be run for it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +81,8 @@ class StudyRecord(BaseModel):
     complete: bool = False
     created: str = ""
     owner: str = ""
+    machine: str = ""
+    cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,10 @@ class ResultStore:
         """Return the store at a MongoDB URI, its indexes made by whoever may write."""
         store = cls(MongoClient(uri, tz_aware=True), name)
         try:
-            store._database.calculations.create_index([("calculation.code", ASCENDING), ("state", ASCENDING)])
-            store._database.studies.create_index([("wanted", ASCENDING)])
-            store._database.studies.create_index([("name", ASCENDING)])
+            store.database.calculations.create_index([("calculation.code", ASCENDING), ("state", ASCENDING)])
+            store.database.studies.create_index([("wanted", ASCENDING)])
+            store.database.studies.create_index([("name", ASCENDING)])
+            store.database.crashes.create_index([("key", ASCENDING)])
         except OperationFailure as error:
             if error.code != UNAUTHORIZED:  # who may only read finds the indexes made
                 raise
@@ -106,42 +111,55 @@ class ResultStore:
         self.client.close()
 
     @property
-    def _database(self) -> Any:
+    def database(self) -> Any:
+        """The database of results."""
         return self.client[self.name]
 
     def save(self, record: CalculationRecord, history: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Store a calculation's end, once: a second one with the same key leaves the first as it is."""
-        if history and not GridFS(self._database).exists({"filename": record.key}):
-            GridFS(self._database).put(packed(history), filename=record.key)
+        if history and not GridFS(self.database).exists({"filename": record.key}):
+            GridFS(self.database).put(packed(history), filename=record.key)
         document = {"_id": record.key, **record.model_dump(exclude={"key"})}
         try:
-            self._database.calculations.insert_one(document)
+            self.database.calculations.insert_one(document)
         except DuplicateKeyError:
             if record.done:
-                self._database.calculations.replace_one({"_id": record.key, "state": "failed"}, document)
+                self.database.calculations.replace_one({"_id": record.key, "state": "failed"}, document)
+
+    def note_crash(self, key: str, traceback: str) -> None:
+        """Note that the task of a calculation crashed, outside of the calculation itself."""
+        self.database.crashes.insert_one({"key": key, "traceback": traceback, "at": datetime.now(UTC)})
+
+    def crashes(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """Return the tracebacks of the tasks that crashed, by calculation."""
+        found: dict[str, list[str]] = {}
+        for each in self.database.crashes.find({"key": {"$in": list(keys)}}):
+            found.setdefault(each["key"], []).append(each["traceback"])
+        return found
 
     def forget(self, keys: Sequence[str]) -> None:
-        """Remove failed calculations; those that are done stay."""
-        self._database.calculations.delete_many({"_id": {"$in": list(keys)}, "state": "failed"})
+        """Remove failed calculations, and that their tasks crashed; those that are done stay."""
+        self.database.crashes.delete_many({"key": {"$in": list(keys)}})
+        self.database.calculations.delete_many({"_id": {"$in": list(keys)}, "state": "failed"})
 
     def get(self, key: str) -> CalculationRecord | None:
         """Return the calculation with a key, None where it has not ended."""
-        document = self._database.calculations.find_one({"_id": key})
+        document = self.database.calculations.find_one({"_id": key})
         return _record(document) if document else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
         """Return the calculations, of those with these keys, that have ended."""
-        found = self._database.calculations.find({"_id": {"$in": list(keys)}})
+        found = self.database.calculations.find({"_id": {"$in": list(keys)}})
         return {document["_id"]: _record(document) for document in found}
 
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the state (``done``, ``failed``, ``left``) of those of these calculations that have ended."""
-        found = self._database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})
+        found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})
         return {document["_id"]: document["state"] for document in found}
 
     def history(self, key: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of a calculation: energy, cell, positions, forces and stress at every ionic step."""
-        file = GridFS(self._database).find_one({"filename": key})
+        file = GridFS(self.database).find_one({"filename": key})
         return {} if file is None else unpacked(file.read())
 
     def packed_history(self, key: str) -> bytes | None:
@@ -153,12 +171,12 @@ class ResultStore:
         """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
         fields = {"calculation.structure": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
         query = {"calculation.code": code, "state": "done"}
-        return list(self._database.calculations.find(query, fields).sort("_id", -1).limit(60))
+        return list(self.database.calculations.find(query, fields).sort("_id", -1).limit(60))
 
     def put_study(self, study: StudyRecord) -> None:
         """Store a study, or renew what it was resolved to; what it has asked for before is kept."""
         content = study.model_dump(exclude={"identifier", "wanted", "rungs", "created", "complete", "owner"})
-        self._database.studies.update_one(
+        self.database.studies.update_one(
             {"_id": study.identifier},
             {
                 "$set": {**content, "complete": False},
@@ -174,50 +192,59 @@ class ResultStore:
 
     def get_study(self, identifier: str) -> StudyRecord | None:
         """Return a study by its identifier."""
-        document = self._database.studies.find_one({"_id": identifier})
+        document = self.database.studies.find_one({"_id": identifier})
         return _study(document) if document else None
 
     def find_studies(self, name: str | None = None) -> list[StudyRecord]:
         """Return the studies with a name or identifier (all where none is given), newest first."""
         query = {} if name is None else {"$or": [{"_id": name}, {"name": name}]}
-        return [_study(document) for document in self._database.studies.find(query).sort("created", -1)]
+        return [_study(document) for document in self.database.studies.find(query).sort("created", -1)]
 
     def studies_wanting(self, key: str) -> list[str]:
         """Return the identifiers of the unfinished studies that asked for a calculation."""
-        return [each["_id"] for each in self._database.studies.find({"wanted": key, "complete": False}, {"_id": 1})]
+        return [each["_id"] for each in self.database.studies.find({"wanted": key, "complete": False}, {"_id": 1})]
+
+    def unfinished(self, machine: str) -> list[str]:
+        """Return the identifiers of the studies that run on a machine ("" for local workers) and want more."""
+        query = {
+            "complete": False,
+            "cancelled": {"$ne": True},
+            "machine": {"$in": [machine, *([] if machine else [None])]},
+        }
+        return [each["_id"] for each in self.database.studies.find(query, {"_id": 1})]
 
     def add_wanted(self, identifier: str, rungs: Sequence[dict[str, Any]]) -> None:
         """Add rungs (each with its ``key``) to what a study has asked for."""
-        self._database.studies.update_one(
+        self.database.studies.update_one(
             {"_id": identifier},
             {"$push": {"rungs": {"$each": list(rungs)}}, "$addToSet": {"wanted": {"$each": [r["key"] for r in rungs]}}},
         )
 
     def reset_wanted(self, identifier: str) -> None:
         """Forget what a study has asked for (its results stay): for a study that is resolved anew."""
-        self._database.studies.update_one({"_id": identifier}, {"$set": {"wanted": [], "rungs": [], "complete": False}})
+        self.database.studies.update_one({"_id": identifier}, {"$set": {"wanted": [], "rungs": [], "complete": False}})
 
     def reopen(self, identifier: str) -> None:
         """Say that a study may want more again."""
-        self._database.studies.update_one({"_id": identifier}, {"$set": {"complete": False}})
+        self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": False}})
 
     def mark_complete(self, identifier: str) -> None:
         """Say that a study wants nothing more."""
-        self._database.studies.update_one({"_id": identifier}, {"$set": {"complete": True}})
+        self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": True}})
 
     def take_lease(self, identifier: str, owner: str) -> bool:
         """Take the right to plan for a study for a minute; False where somebody else has it."""
         now = datetime.now(UTC)
         free = {"$or": [{"lease": None}, {"lease.until": {"$lt": now}}, {"lease.owner": owner}]}
         lease = {"owner": owner, "until": now + timedelta(seconds=LEASE_SECONDS)}
-        found = self._database.studies.find_one_and_update(
+        found = self.database.studies.find_one_and_update(
             {"_id": identifier, **free}, {"$set": {"lease": lease}}, return_document=ReturnDocument.AFTER
         )
         return found is not None
 
     def release_lease(self, identifier: str, owner: str) -> None:
         """Give the right to plan back."""
-        self._database.studies.update_one({"_id": identifier, "lease.owner": owner}, {"$set": {"lease": None}})
+        self.database.studies.update_one({"_id": identifier, "lease.owner": owner}, {"$set": {"lease": None}})
 
 
 def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mapping[str, Any]) -> CalculationRecord:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 from fireworks import FiretaskBase, FWAction, explicit_serialize
+from pymongo.errors import ConnectionFailure, NotPrimaryError, PyMongoError
 
 from megabar import __version__
 from megabar.structures.symmetry import rattled
@@ -17,10 +20,14 @@ from megabar.workflows.calculation import Calculation, Structure, started_from
 from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, finished, prepare
 from megabar.workflows.files import unpacked
+from megabar.workflows.isolation import TROUBLES, MachineTrouble
 from megabar.workflows.runtime import Runtime, current
+from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import record_of
 
 RATTLE_SEED = 1
+ENDS = ("done", "failed", "left")
+OUTAGE_POLL_SECONDS = 2.0
 
 
 @explicit_serialize
@@ -31,33 +38,70 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
         """Run, store, and let the studies that wait for it go on."""
         runtime = current()
         calculation = Calculation.from_dict(fw_spec["calculation"])
-        state = run_and_store(calculation, runtime)
-        advance_all(calculation.key, runtime)
+        state, runtime.control.running = "crashed", calculation.key
+        try:
+            state = run_and_store(calculation, runtime)
+        except Stopped:
+            state, runtime.control.unfinished = "stopped", calculation.key
+        except MachineTrouble as trouble:
+            state, runtime.control.unfinished = "trouble", calculation.key
+            runtime.control.trouble = str(trouble)
+        except PyMongoError:
+            raise
+        except Exception:
+            runtime.store.note_crash(calculation.key, traceback.format_exc())
+        finally:
+            runtime.control.running = None
+        if state in ENDS:
+            # Where the database is out of reach now, whoever reaches it next does this.
+            with suppress(PyMongoError):
+                advance_all(calculation.key, runtime)
         return FWAction(stored_data={"key": calculation.key, "state": state})
 
 
 def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
     """Return the state that a calculation ended in, having run it where no result was there.
 
-    A result that lies in the calculation's folder but is not in the database yet is taken in from there.
+    A result that lies in the calculation's folder but is not in the database yet is taken in from there. ``taken``
+    is the state where another worker is running it.
     """
     key = calculation.key
     known = runtime.store.get(key)
     if known is not None:
         return known.state
+    if not runtime.presence.claim(key, runtime.owner):
+        return "taken"
     folder = runtime.folder(key)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        known = runtime.store.get(key)
-        if known is not None:
-            return known.state
-        result = finished(folder)
-        if result is None:
-            prepare(folder, calculation, *_start(calculation, runtime))
-            result = runtime.run(folder, calculation.code)
-        extra = {"megabar": __version__, "worker": runtime.owner, "folder": str(folder)}
-        runtime.store.save(record_of(calculation, result, extra), _history(folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            known = runtime.store.get(key)
+            if known is not None:
+                return known.state
+            result = finished(folder)
+            if result is None:
+                prepare(folder, calculation, *_start(calculation, runtime))
+                result = runtime.run(folder, calculation.code)
+    except OSError as error:
+        if error.errno in TROUBLES:
+            raise MachineTrouble(f"{error.strerror}: {error.filename or folder}") from error
+        raise
+    extra = {"megabar": __version__, "worker": runtime.owner, "folder": str(folder)}
+    record, history = record_of(calculation, result, extra), _history(folder)
+    _through_outages(lambda: runtime.store.save(record, history), runtime)
+    runtime.presence.release(key, runtime.owner)
     return str(result["state"])
+
+
+def _through_outages(store: Callable[[], None], runtime: Runtime) -> None:
+    """Store a result, however long the database is out of reach; told to stop, leave it on disk for the next one."""
+    while True:
+        try:
+            return store()
+        except (ConnectionFailure, NotPrimaryError):
+            if runtime.control.stopping:
+                raise
+            time.sleep(OUTAGE_POLL_SECONDS)
 
 
 def _start(calculation: Calculation, runtime: Runtime) -> tuple[Atoms, float | None]:
