@@ -175,6 +175,62 @@ def run(
 
 
 @app.command()
+def submit(
+    study: StudyPath,
+    machine: Annotated[str, typer.Option(help="the machine whose queue it is for; none: workers started by hand")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put a study into the database for workers: `megabar queue` keeps a queue fed with them."""
+    from dataclasses import asdict
+
+    from megabar.launchers.queueing import submit_study
+
+    done = submit_study(study, machine)
+    if as_json:
+        _print_json(asdict(done))
+    else:
+        then = f"`megabar queue {machine}`" if machine else "`megabar worker`"
+        print(f"{done.identifier}: {done.calculations} calculations asked for, {done.stored} of them stored; {then}")
+
+
+@app.command()
+def queue(
+    machine: Annotated[str, typer.Argument(help="the machine, as described in machines.yaml")],
+    once: Annotated[bool, typer.Option("--once", help="look once and end, for cron")] = False,
+    every: Annotated[float, typer.Option(min=1, help="seconds between two looks")] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a machine's queue fed with jobs until its studies are complete."""
+    from dataclasses import asdict
+
+    from megabar.launchers.queueing import feed_queue
+    from megabar.launchers.terminal import fed_text
+
+    for fed in feed_queue(machine, once, every):
+        if as_json:
+            print(json.dumps(asdict(fed)), flush=True)
+        else:
+            print(fed_text(fed), flush=True)
+
+
+@app.command()
+def worker(
+    machine: Annotated[str, typer.Option(help="take calculations submitted for this machine")] = "",
+    kind: Annotated[
+        str, typer.Option(help="shared: small calculations; whole: those that need a job alone")
+    ] = "shared",
+    count: Annotated[int | None, typer.Option(min=1, help="calculations at once")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="stop after so long, going on next time")] = None,
+) -> None:
+    """Work in the current allocation, or on this computer, until it ends or nothing more is to be done."""
+    from megabar.launchers.queueing import work_here
+
+    if kind not in ("shared", "whole"):
+        raise InputError(f"--kind is {kind!r}; it can be shared or whole")
+    work_here(machine, kind, count, seconds)
+
+
+@app.command()
 def hull(
     sources: Annotated[
         list[str], typer.Argument(metavar="FILE.csv|STUDY…", help="enthalpies in a CSV file, or stored studies")

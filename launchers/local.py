@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import signal
@@ -29,8 +30,8 @@ MOST_RESTARTS = 20
 WORKER = "from megabar.launchers.worker import main; main()"
 
 
-def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime) -> str:
-    """Store a study as it is asked for and planned, and return its identifier.
+def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime, machine: str = "") -> str:
+    """Store a study as it is asked for and planned, to run on a machine ("" for here), and return its identifier.
 
     A study that is there already goes on; where its plan has changed (another version of the code, other data)
     it starts anew, and results computed the old way are left alone.
@@ -49,7 +50,13 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime) -> str:
             definition=file.study.model_dump(mode="json", by_alias=True),
             resolved=plan.to_dict(),
             owner=current_user(runtime.config, runtime.store.client),
+            machine=machine,
         )
+    )
+    # What waits already, it may be for another machine, waits for this one from now on.
+    runtime.launchpad.fireworks.update_many(
+        {"spec.study": identifier, "state": "READY", "spec.machine": {"$ne": machine}},
+        {"$set": {"spec.machine": machine}},
     )
     return identifier
 
@@ -65,12 +72,13 @@ class WorkerPool:
     restarts: int = 0
 
     def fill(self) -> None:
-        """Start workers until there are as many as wanted.
+        """Start workers until there are as many as wanted; in a job, those that ended by themselves stay away.
 
         Raises SetupError where they die again and again, with the end of their log.
         """
-        dead = [each for each in self.processes if each.poll() is not None]
-        self.processes = [each for each in self.processes if each.poll() is None]
+        ended = [each for each in self.processes if each.poll() is not None]
+        dead = [each for each in ended if each.returncode != 0 or math.isinf(self.task.idle_s)]
+        self.processes = [each for each in self.processes if each not in dead]
         self.restarts += len(dead)
         if self.restarts > MOST_RESTARTS:
             raise SetupError(f"the workers die again and again; their log is {self.log}:\n{self._end_of_log()}")
@@ -99,14 +107,15 @@ class WorkerPool:
         process.stdin.close()
         return process
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float = 10.0) -> None:
         """Stop all workers; the calculations that run are stopped with them and go on next time."""
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + patience_s
         for process in self.processes:
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
 

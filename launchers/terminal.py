@@ -10,6 +10,7 @@ from rich.table import Table
 
 from megabar.launchers.commands import Outcome
 from megabar.launchers.doctor import Finding
+from megabar.launchers.queueing import Fed
 from megabar.structures.phase import Phase
 from megabar.workflows.cost import StudyEstimate
 
@@ -81,6 +82,17 @@ def status_table(rows: Iterable[dict[str, Any]]) -> Table:
         counts = (str(row[name]) for name in ("calculations", "done", "failed"))
         table.add_row(row["study"], row["created"][:16].replace("T", " "), *counts, state)
     return table
+
+
+def fed_text(fed: Fed) -> str:
+    """Return how a machine's queue stands, in a line."""
+    text = (
+        f"{fed.machine}: {fed.waiting} calculations wait, {fed.running} run; {fed.jobs_pending} jobs wait, "
+        f"{fed.jobs_running} run"
+    )
+    text += f"; {fed.submitted} jobs submitted" if fed.submitted else ""
+    text += f"; {fed.said}" if fed.said else ""
+    return text + ("" if fed.unfinished_studies else "; all studies are complete")
 
 
 def _bound(value: float, error: float | None, is_open: bool) -> str:

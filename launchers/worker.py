@@ -64,8 +64,8 @@ class Task:
     """What a worker process is to do.
 
     code: adapter to import beforehand. study: identifier of the one whose calculations it takes, else it takes those
-    of a machine; job: the queue's job that it runs in; cores: of each calculation; speed: core-seconds of the cost
-    model in a second here.
+    of a machine, with more than ``above`` and at most ``most`` core-seconds of the cost model; speed: how many of
+    these a core does in a second here. job: the queue's job that it runs in; cores: of each calculation.
     seconds: wall time given to it, None without end; ends: when that is over (``time.monotonic()``); length_s: the
     wall time of a whole job. patience_s: how long a gentle stop may take. idle_s: it ends after so long without work.
     with_parent: it ends when the process that started it ends.
@@ -74,9 +74,11 @@ class Task:
     code: str
     study: str = ""
     machine: str = ""
+    above: float = -1.0
+    most: float = math.inf
+    speed: float = 1.0
     job: str = ""
     cores: int = 1
-    speed: float = 1.0
     seconds: float | None = None
     ends: float = math.inf
     length_s: float = math.inf
@@ -198,11 +200,13 @@ def _fitting(task: Task) -> dict[str, Any]:
 
     A calculation longer than what is left of a job is begun in the first half of one only: it goes on in the next.
     """
-    query: dict[str, Any] = {"spec.study": task.study} if task.study else {"spec.machine": task.machine}
-    left = task.ends - task.patience_s - time.monotonic()
-    if left > task.length_s / 2 or math.isinf(task.ends):
-        return query
-    return {**query, "spec.core_seconds": {"$lte": left * task.cores * task.speed / SAFETY}}
+    if task.study:
+        return {"spec.study": task.study}
+    left, most = task.ends - task.patience_s - time.monotonic(), task.most
+    if left < task.length_s / 2 and not math.isinf(task.ends):
+        most = min(most, left * task.cores * task.speed / SAFETY)
+    sizes = {"$gt": task.above, **({} if math.isinf(most) else {"$lte": most})}
+    return {"spec.machine": task.machine, "spec.core_seconds": sizes}
 
 
 def care(runtime: Runtime, task: Task) -> None:

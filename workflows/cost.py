@@ -98,6 +98,12 @@ def measured_rate(store: ResultStore | None, code: str) -> float | None:
     return median(rates) if len(rates) >= 5 else None
 
 
+def speed(store: ResultStore, code: str) -> float:
+    """Return how many core-seconds of the cost model a core does in a second, by the stored calculations; else 1."""
+    rate = measured_rate(store, code)
+    return SECONDS_PER_UNIT.get(code, 1e-5) / rate if rate else 1.0
+
+
 def first_calculations(plan: StabilityPlan, ladder: Ladder) -> list[Calculation]:
     """Return a ladder's first calculations in the order in which each can start from the one before."""
     done: dict[Fraction, str] = {}

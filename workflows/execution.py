@@ -81,6 +81,8 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     except CalculationFailed as failure:
         if failure.cause == "disk-full":
             raise OSError(errno.ENOSPC, failure.detail, str(folder)) from failure  # no property of the calculation
+        if failure.cause == "killed":
+            raise ChildProcessError(failure.detail) from failure  # nor is this: it is tried again
         state = "left" if failure.cause == LEFT_PHASE else "failed"
         result = {"state": state, "cause": failure.cause, "detail": failure.detail}
     result["provenance"] = {

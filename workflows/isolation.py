@@ -48,6 +48,7 @@ TROUBLE_CODE = 74
 TROUBLES = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO, errno.ESTALE)
 WATCH_SECONDS = 0.5
 LEAST_CPU_SECONDS = 0.5
+SIGNAL_SECONDS = 0.5
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -93,6 +94,7 @@ def run_isolated(context: ForkServerContext, folder: Path, config: Config, contr
         done = finished(folder)
         if done is not None:
             break
+        time.sleep(SIGNAL_SECONDS)  # a signal to all processes of the job may still reach this one
         if control.stopping or process.exitcode == STOPPED_CODE:
             raise Stopped
         if process.exitcode == TROUBLE_CODE:
@@ -184,6 +186,9 @@ def _child(folder: str, config: str) -> None:
         execute(Path(folder), Config.model_validate_json(config))
     except Stopped:
         os._exit(STOPPED_CODE)
+    except ChildProcessError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(1)
     except OSError as error:
         # A full disk or a folder that vanished is no property of the calculation.
         print(f"{error.strerror or type(error).__name__}: {error.filename or folder}", file=sys.stderr, flush=True)
