@@ -6,12 +6,16 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from megabar import __version__
+from megabar.launchers.cli_sharing import add_commands
+from megabar.launchers.options import AsJson
+from megabar.launchers.options import print_json as _print_json
 from megabar.structures.errors import InputError
+from megabar.workflows.secrecy import hidden
 
 app = typer.Typer(
     name="megabar",
@@ -26,7 +30,6 @@ INTERRUPT_CODE = 130
 INTERRUPTED = "megabar: stopped; the same command goes on from here"
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study file")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
 
 
 def main() -> None:
@@ -47,20 +50,25 @@ def main() -> None:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's own: a wrong option, a missing argument
             error.show()
             sys.exit(error.exit_code)
-        outage = _outage(error)
-        if outage is not None:
-            sys.exit(_say(f"megabar: {outage}", 1))
-        sys.exit(_say(f"megabar: a failure of ours: {type(error).__name__}: {error}; details in {_save_details()}", 1))
+        said = _of_database(error)
+        if said is not None:
+            sys.exit(_say(f"megabar: {said[0]}", said[1]))
+        what = hidden(f"{type(error).__name__}: {error}")
+        sys.exit(_say(f"megabar: a failure of ours: {what}; details in {_save_details()}", 1))
 
 
-def _outage(error: Exception) -> str | None:
-    """Return what to say of a database that went away in mid-work, None where the error is something else."""
+def _of_database(error: Exception) -> tuple[str, int] | None:
+    """Return what to say of a database that went away in mid-work or forbids something, and the exit code."""
     from pymongo.errors import PyMongoError
 
     from megabar.launchers.embedded_mongo import explain_outage
+    from megabar.launchers.sharing import refusal
     from megabar.workflows.config import load_config
 
-    return explain_outage(load_config()) if isinstance(error, PyMongoError) else None
+    if not isinstance(error, PyMongoError):
+        return None
+    refused = refusal(error, load_config())
+    return (refused, 2) if refused else (explain_outage(load_config()), 1)
 
 
 def _say(text: str, code: int) -> int:
@@ -73,12 +81,8 @@ def _save_details() -> str:
     import traceback
 
     with tempfile.NamedTemporaryFile("w", prefix="megabar-", suffix=".log", delete=False) as file:
-        file.write(traceback.format_exc())
+        file.write(hidden(traceback.format_exc()))
     return file.name
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def _version(value: bool) -> None:
@@ -274,6 +278,9 @@ def status(
         _print_json(rows)
     else:
         show(status_table(rows))
+
+
+add_commands(app)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def plan_study(path: Path) -> StudyEstimate:
     plan = resolve(file, config)
     if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
         return estimate(file.name, plan, None)
-    with _existing_store(config) as store:
+    with existing_store(config) as store:
         return estimate(file.name, plan, store)
 
 
@@ -166,7 +166,7 @@ def find_study(name: str, store: ResultStore) -> StudyRecord:
 
 
 @contextmanager
-def _existing_store(config: Config) -> Iterator[ResultStore]:
+def existing_store(config: Config) -> Iterator[ResultStore]:
     if config.database.uri is None and not (config.data / "mongodb").exists():
         raise InputError(f"there are no results in {config.data} yet; start with `megabar run STUDY.yaml`")
     with database_session(config) as address, closing(ResultStore.connect(address.uri, address.name)) as store:
@@ -188,7 +188,7 @@ def hull_of(sources: Sequence[str], at: float | None) -> dict[str, Any]:
         if len(sources) > 1:
             raise InputError(f"one file at a time: {', '.join(sources)}")
         return stability_json(analyse(read_curves(path)), at)
-    with _existing_store(load_config()) as store:
+    with existing_store(load_config()) as store:
         studies = [find_study(source, store) for source in sources]
         answers = [stored_answer(study, store) for study in studies]
     if len(answers) == 1:
@@ -202,7 +202,7 @@ def report_on(name: str, folder: Path | None) -> Path:
     """Write the report of a stored study and return its page."""
     from megabar.workflows.report import write_report
 
-    with _existing_store(load_config()) as store:
+    with existing_store(load_config()) as store:
         study = find_study(name, store)
         target = folder or Path(f"{study.name}-report")
         _check_report_folder(target)
@@ -212,7 +212,7 @@ def report_on(name: str, folder: Path | None) -> Path:
 
 def status_of(name: str | None) -> list[dict[str, Any]]:
     """Return how far studies are: calculations asked for, done, failed."""
-    with _existing_store(load_config()) as store:
+    with existing_store(load_config()) as store:
         studies = store.find_studies() if name is None else [find_study(name, store)]
         rows = []
         for study in studies:

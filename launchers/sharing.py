@@ -10,8 +10,11 @@ import os
 import pwd
 from typing import TYPE_CHECKING, Any
 
+from megabar.launchers.mongo_access import AUTHENTICATION_FAILED, UNAUTHORIZED, read_only
+from megabar.launchers.mongo_uri import explained
 from megabar.structures.errors import InputError
 from megabar.workflows.config import Config
+from megabar.workflows.secrecy import user_of
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -25,6 +28,18 @@ def current_user(config: Config, client: MongoClient[dict[str, Any]]) -> str:
         return system_user()
     users = client.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
     return str(users[0]["user"]) if users else system_user()
+
+
+def refusal(error: Exception, config: Config) -> str | None:
+    """Return the sentence for what the database's server forbids this user, None for every other error."""
+    from pymongo.errors import OperationFailure
+
+    uri = config.database.uri
+    if uri is None or not isinstance(error, OperationFailure):
+        return None
+    if error.code == UNAUTHORIZED:
+        return read_only(user_of(uri), config.database.name)
+    return explained(error, uri) if error.code == AUTHENTICATION_FAILED else None
 
 
 def system_user() -> str:

@@ -1,8 +1,7 @@
-"""A study with all its results as one file, to publish with a paper or to take to another database: its format, and how
-it is written.
+"""A study with all its results as one file, to publish with a paper or to take to another database: how it is written.
 
-A ZIP file with plain members (``README.md`` in it says what they hold), a manifest with the SHA-256 of each, and nothing
-of the machine: neither folders nor user names nor addresses. The same content makes the same file, byte by byte.
+A ZIP file with plain members (``README.md`` in it says what they hold) and a manifest with the SHA-256 of each, but
+nothing of the machine: neither folders nor users nor addresses. The same content makes the same file, byte by byte.
 """
 
 from __future__ import annotations
@@ -186,7 +185,8 @@ def published_study(study: StudyRecord) -> dict[str, Any]:
     definition = dict(content["definition"])
     if isinstance(definition.get("phases"), list):
         definition["phases"] = [_phase_file(each) for each in definition["phases"]]
-    return {name: {**content, "resolved": resolved, "definition": definition}[name] for name in STUDY_FIELDS}
+    content |= {"resolved": resolved, "definition": definition}
+    return {name: content[name] for name in STUDY_FIELDS}
 
 
 def _with_file_names(method: Mapping[str, Any]) -> dict[str, Any]:

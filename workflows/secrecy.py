@@ -35,6 +35,12 @@ def _hosts_only(uri: str) -> str:
     return f"{scheme}://{'***@' if '@' in uri else ''}{hosts(uri).strip(chr(39) + chr(34) + ')]},;')}"
 
 
+def user_of(uri: str) -> str:
+    """Return the user's name in a database address, empty where it has none."""
+    user_info, at, _ = uri.partition("://")[2].rpartition("@")
+    return unquote(user_info.partition(":")[0]) if at else ""
+
+
 def has_password(uri: str) -> bool:
     """Return whether a database address holds a secret: a password, or that of a certificate's key."""
     _, _, rest = uri.partition("://")
