@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from megabar import __version__
+from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_sharing import add_commands
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
@@ -281,6 +282,7 @@ def status(
 
 
 add_commands(app)
+app.add_typer(machine_commands, name="machine")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from megabar.launchers.commands import Outcome
 from megabar.launchers.doctor import Finding
+from megabar.launchers.machines import Machines, clock
 from megabar.launchers.queueing import Fed
 from megabar.structures.phase import Phase
 from megabar.workflows.cost import StudyEstimate
@@ -71,6 +72,17 @@ def findings_table(findings: Iterable[Finding]) -> Table:
         mark = {"ok": "ok", "missing": "MISSING"}.get(finding.status, finding.status)
         detail = finding.detail + (f" – {finding.how_to_get}" if finding.how_to_get else "")
         table.add_row(mark, finding.part, finding.version or "", detail)
+    return table
+
+
+def machines_table(machines: Machines) -> Table:
+    """Return the table of `megabar machine list`."""
+    title = str(machines.path) if machines.path else "no machine is described; examples/machines.yaml shows how"
+    columns = ("machine", "scheduler", "partition", "nodes", "cores", "wall time", "at a time")
+    table = _table(title, *columns, numbers=(3, 4, 5, 6))
+    for each in machines.by_name.values():
+        numbers = (str(each.nodes), str(each.cores), clock(each.wall_time), str(each.calculations_at_once))
+        table.add_row(each.name, each.scheduler, each.partition or "", *numbers)
     return table
 
 

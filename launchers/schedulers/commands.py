@@ -1,4 +1,4 @@
-"""Runs a scheduler's programs: in a small environment, for a limited time, their complaints handed on in their words."""
+"""Runs a scheduler's programs: in a small environment, for a limited time; hands their complaints on in their words."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ def small(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if _KEPT.fullmatch(name)}
 
 
-def run(scheduler: Scheduler, words: Sequence[str], timeout_s: float = TIMEOUT_S, tolerant: bool = False) -> str:
-    """Return what a program of the scheduler writes to standard output (with errors behind it, where tolerant).
+def run(
+    scheduler: Scheduler,
+    words: Sequence[str],
+    timeout_s: float = TIMEOUT_S,
+    tolerant: bool = False,
+    with_errors: bool = False,
+) -> str:
+    """Return what a program of the scheduler writes to standard output, behind it its standard error where wanted.
 
     tolerant: whatever its exit code. Raises SchedulerBusy where it does not answer or cannot just now, SetupError with
     its own words where it is missing or refuses.
@@ -53,13 +59,11 @@ def run(scheduler: Scheduler, words: Sequence[str], timeout_s: float = TIMEOUT_S
     except OSError as error:
         raise SetupError(f"{words[0]} cannot be started: {error.strerror}") from None
     out, complaint = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
-    if tolerant:
-        return out + complaint
-    if done.returncode != 0:
+    if done.returncode != 0 and not tolerant:
         said = in_one_sentence(complaint or out) or f"exit code {done.returncode}"
         busy = any(sign.lower() in said.lower() for sign in scheduler.BUSY)
-        raise (SchedulerBusy if busy else SetupError)(f"{scheduler.TITLE} says no to {words[0]}: {said}")
-    return out
+        raise (SchedulerBusy if busy else SetupError)(f"{scheduler.TITLE} refuses ({words[0]}): {said}")
+    return out + complaint if with_errors else out
 
 
 def in_one_sentence(complaint: str) -> str:

@@ -45,7 +45,7 @@ def write_script(request: JobRequest) -> Path:
 
 
 def submit(request: JobRequest) -> Submission:
-    """Submit a request; raises InputError where it cannot be one, SetupError with the scheduler's words where it refuses.
+    """Submit a request; raises InputError where it is none, SetupError in the scheduler's words where that refuses it.
 
     After SchedulerBusy the job may be there nevertheless: ``own_jobs`` tells, by its name.
     """

@@ -30,7 +30,7 @@ def found_here() -> dict[str, str]:
     for name, scheduler in SCHEDULERS.items():
         if all(shutil.which(command) for command in scheduler.COMMANDS):
             try:
-                said = run(scheduler, scheduler.VERSION, VERSION_TIMEOUT_S, tolerant=True)
+                said = run(scheduler, scheduler.VERSION, VERSION_TIMEOUT_S, tolerant=True, with_errors=True)
             except SetupError:
                 said = ""
             version = scheduler.version(said)

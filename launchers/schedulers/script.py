@@ -28,6 +28,7 @@ MODULES = (
     "fi",
 )
 """A shell that is no login shell has no `module` where that is a function."""
+_MODULE = re.compile(r"\bmodule\b")
 _PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
 
 
@@ -35,26 +36,22 @@ def job_script(request: JobRequest) -> str:
     """Return the script that runs a request; raises InputError where it would ask for too much or hold a secret."""
     check_request(request)
     scheduler = SCHEDULERS.get(request.machine.scheduler)
-    text = "\n".join(
-        [
-            "#!/bin/bash",
-            *_directives(request, scheduler),
-            *(scheduler.opening(request) if scheduler else []),
-            f"export PATH={shlex.quote(_path(scheduler))}",
-            "unset LC_ALL BASH_ENV",
-            *_identity(request, scheduler),
-            *(
-                f"export {name}={shlex.quote(value)}"
-                for name, value in {"OMP_NUM_THREADS": "1", **request.environment}.items()
-            ),
-            *_scratch(request),
-            *(MODULES if any(re.search(r"\bmodule\b", line) for line in request.machine.prepare) else ()),
-            *request.machine.prepare,
-            f"cd {shlex.quote(str(request.folder or request.logs))} || exit 72",
-            f"exec {shlex.join(request.command)} </dev/null",
-            "",
-        ]
-    )
+    lines = [
+        "#!/bin/bash",
+        *_directives(request, scheduler),
+        *(scheduler.opening(request) if scheduler else []),
+        f"export PATH={shlex.quote(_path(scheduler))}",
+        "unset LC_ALL BASH_ENV",
+        *_identity(request, scheduler),
+        "export OMP_NUM_THREADS=1",
+        *(f"export {name}={shlex.quote(value)}" for name, value in request.environment.items()),
+        *_scratch(request),
+        *(MODULES if any(_MODULE.search(line) for line in request.machine.prepare) else ()),
+        *request.machine.prepare,
+        f"cd {shlex.quote(str(request.folder or request.logs))} || exit 72",
+        f"exec {shlex.join(request.command)} </dev/null",
+    ]
+    text = "\n".join(lines) + "\n"
     _check_secrecy(request, text)
     return text
 

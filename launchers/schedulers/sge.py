@@ -1,4 +1,4 @@
-"""Grid Engine (SGE and UGE): sge_submit(1), qstat(1), qdel(1), sge_queue_conf(5), sge_pe(5) of Son of Grid Engine 8.1.9.
+"""Grid Engine (SGE and UGE): sge_submit(1), qstat(1), qdel(1), sge_queue_conf(5), sge_pe(5) of SGE 8.1.9.
 
 With ``-notify`` SIGUSR2 comes a queue's ``notify`` (60 s) before SIGKILL when a job is deleted. The soft limit s_rt is
 not used: its SIGUSR1 goes to the whole process group and would kill the codes, so jobs go by their clock.

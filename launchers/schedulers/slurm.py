@@ -40,7 +40,7 @@ STATES: dict[str, State] = {
 
 def version(said: str) -> str | None:
     """Return the version in ``slurm 22.05.8``."""
-    return said.split()[-1] if said.startswith("slurm") else None
+    return said.rsplit(maxsplit=1)[-1] if said.startswith("slurm") else None
 
 
 def directives(request: JobRequest) -> list[str]:
@@ -69,8 +69,8 @@ def directives(request: JobRequest) -> list[str]:
 
 
 def opening(request: JobRequest) -> list[str]:
-    """Return nothing: sbatch puts the output where it belongs."""
-    return []
+    """Return what forgets the libraries of the shell that submitted, the one thing that sbatch may need of it."""
+    return ["unset LD_LIBRARY_PATH"]
 
 
 def job_variable(request: JobRequest) -> str:
