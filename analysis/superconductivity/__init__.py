@@ -1,0 +1,1 @@
+"""Superconductivity: from α²F(ω) of any code to the critical temperature."""

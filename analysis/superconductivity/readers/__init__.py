@@ -1,0 +1,1 @@
+"""Readers of α²F(ω) and λ, one module a code."""

@@ -1,0 +1,138 @@
+"""The Eliashberg spectral function α²F(ω), from whatever code it comes: one type for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from megabar.structures.errors import InputError
+
+Array = NDArray[np.float64]
+VISIBLE = 1e-3
+"""Share of the maximum of α²F below which a tail does not count towards ω_max."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralFunction:
+    """α²F(ω) with the weights that make integrals over it sums: ∫ f(ω) α²F(ω) dω = Σᵢ wᵢ f(ωᵢ) α²Fᵢ.
+
+    omega_meV: frequencies (meV), increasing, above 0, shape (n,). alpha2f: dimensionless, not negative, shape (n,).
+    weight_meV: weights (meV), shape (n,): of the trapezium rule for a smooth function, 1 meV for peaks, so that
+    `area_meV` is the weight of each δ(ω − ωᵢ). source: file or calculation. unit: of the frequencies there.
+    discrete: true for a sum of peaks (modes), which has no values between them. dos_per_eV: N(E_F) per spin, eV and
+    cell where known. notes: sentences on what a reader noticed.
+    Made by `tabulated` and `from_modes`, which check what they are given.
+    """
+
+    omega_meV: Array
+    alpha2f: Array
+    weight_meV: Array
+    source: str
+    unit: str = "meV"
+    discrete: bool = False
+    dos_per_eV: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def area_meV(self) -> Array:
+        """∫α²F dω carried by each point (meV), shape (n,)."""
+        return self.weight_meV * self.alpha2f
+
+    @property
+    def mode_lambda(self) -> Array:
+        """λ carried by each point, 2 wᵢ α²Fᵢ/ωᵢ, shape (n,): the spectrum as Einstein modes (ωᵢ, λᵢ)."""
+        return 2 * self.area_meV / self.omega_meV
+
+    def integral(self, function: Callable[[Array], Array]) -> float:
+        """Return ∫ f(ω) α²F(ω) dω of a function of ω (meV)."""
+        return float(np.sum(self.area_meV * function(self.omega_meV)))
+
+    @property
+    def lambda_(self) -> float:
+        """λ = 2 ∫ α²F/ω dω."""
+        return float(np.sum(self.mode_lambda))
+
+    @property
+    def omega_log_meV(self) -> float:
+        """ω_log = exp[(2/λ) ∫ ln ω α²F/ω dω] (meV): Allen & Dynes, Phys. Rev. B 12, 905 (1975), eq. 28."""
+        return float(np.exp(np.sum(self.mode_lambda * np.log(self.omega_meV)) / self.lambda_))
+
+    @property
+    def omega_2_meV(self) -> float:
+        """ω̄₂ = [(2/λ) ∫ ω α²F dω]^½ (meV): Allen & Dynes, Phys. Rev. B 12, 905 (1975), eq. 22."""
+        return float(np.sqrt(np.sum(self.mode_lambda * self.omega_meV**2) / self.lambda_))
+
+    @property
+    def omega_max_meV(self) -> float:
+        """Highest frequency (meV) at which α²F is above a thousandth of its maximum; of peaks, the highest one."""
+        least = 0.0 if self.discrete else VISIBLE * float(np.max(self.alpha2f))
+        return float(self.omega_meV[np.flatnonzero(self.alpha2f > least)[-1]])
+
+    @property
+    def cumulative_lambda(self) -> Array:
+        """λ(ω) = 2 ∫₀^ω α²F/ω′ dω′ at each frequency, shape (n,); its last value is λ."""
+        return np.cumsum(self.mode_lambda)
+
+
+def from_modes(
+    omega_meV: ArrayLike,
+    lambdas: ArrayLike,
+    source: str,
+    *,
+    unit: str = "meV",
+    dos_per_eV: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> SpectralFunction:
+    """Return α²F(ω) = ½ Σᵢ λᵢ ωᵢ δ(ω − ωᵢ) of modes in any order; modes of equal frequency become one peak.
+
+    omega_meV: frequencies (meV), above 0, shape (n,). lambdas: λ of each, not negative, shape (n,).
+    Raises InputError where that does not hold or where there is no coupling at all.
+    """
+    omega, coupling = np.atleast_1d(np.asarray(omega_meV, float)), np.atleast_1d(np.asarray(lambdas, float))
+    if omega.shape != coupling.shape or omega.ndim != 1 or not omega.size:
+        raise InputError(f"{source}: {omega.size} frequencies and {coupling.size} couplings; each mode has one of each")
+    if not (np.all(np.isfinite(omega)) and np.all(np.isfinite(coupling))):
+        raise InputError(f"{source}: a frequency or a λ of a mode is not a number")
+    if omega.min() <= 0:
+        raise InputError(f"{source}: a mode has the frequency {omega.min():g} meV; only modes above 0 have an α²F")
+    if coupling.min() < 0:
+        raise InputError(f"{source}: a mode has λ = {coupling.min():g}; λ of a mode is not negative")
+    if coupling.max() == 0:
+        raise InputError(f"{source}: λ is 0 in every mode; there is nothing that pairs electrons")
+    peaks, place = np.unique(omega, return_inverse=True)
+    area = np.bincount(place, weights=coupling * omega / 2)
+    return SpectralFunction(peaks, area, np.ones_like(peaks), source, unit, True, dos_per_eV, notes)
+
+
+def scale_frequencies(spectrum: SpectralFunction, factor: float) -> SpectralFunction:
+    """Return the spectrum with every frequency times a factor and λ kept: α²F(ω) → α²F(ω/factor).
+
+    A factor √(M/M′) is the isotope effect of one common mass M → M′: harmonic force constants and matrix elements
+    stay what they are.
+    """
+    return replace(spectrum, omega_meV=spectrum.omega_meV * factor, **_stretched(spectrum, factor))
+
+
+def _stretched(spectrum: SpectralFunction, factor: float) -> dict[str, Array]:
+    """The width of a panel grows with the frequencies; a peak keeps its width and grows in area."""
+    if spectrum.discrete:
+        return {"alpha2f": spectrum.alpha2f * factor}
+    return {"weight_meV": spectrum.weight_meV * factor}
+
+
+def scale_coupling(spectrum: SpectralFunction, factor: float) -> SpectralFunction:
+    """Return the spectrum with α²F, and so λ, times a factor."""
+    return replace(spectrum, alpha2f=spectrum.alpha2f * factor)
+
+
+def trapezium_weights(omega_meV: Array) -> Array:
+    """Return weights (meV) of the trapezium rule from 0 through the given frequencies, for a function that is 0 at 0.
+
+    omega_meV: increasing, above 0, shape (n,). The panel between 0 and the first frequency is part of the integral.
+    """
+    edges = np.concatenate([[0.0], omega_meV, omega_meV[-1:]])
+    weights: Array = (edges[2:] - edges[:-2]) / 2
+    return weights
