@@ -1,0 +1,374 @@
+"""What happens on machines: workers and nodes vanish, databases are out of reach, disks full; codes hang or die."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ase.build import bulk
+
+from megabar.launchers.embedded_mongo import database_session, running, stop_database
+from megabar.workflows import tasks
+from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.codes.interface import Request
+from megabar.workflows.codes.registry import code
+from megabar.workflows.config import Config
+from megabar.workflows.driver import recover_lost
+from megabar.workflows.execution import prepare
+from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolated
+from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
+from megabar.workflows.runtime import Runtime, launchpad
+from megabar.workflows.stopping import Control, Stopped
+from megabar.workflows.store import ResultStore
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """A data folder with a database of its own."""
+    config = Config(data=tmp_path_factory.mktemp("faults") / "data")
+    config.data.mkdir()
+    with database_session(config):
+        yield config
+    stop_database(config)
+
+
+@pytest.fixture
+def runtime(config: Config, request: pytest.FixtureRequest) -> Iterator[Runtime]:
+    """Store and LaunchPad in a fresh database."""
+    with database_session(config) as address:
+        name = f"t{abs(hash(request.node.name)) % 10**8}"
+        store = ResultStore.connect(address.uri, name)
+        pad = launchpad(address.uri.replace(f"/{address.name}?", f"/{name}?"), name)
+        yield Runtime(store, pad, config, run=lambda folder, _: pytest.fail("nothing is to be run"), owner="me")
+        store.client.drop_database(name)
+        store.client.drop_database(f"{name}_fireworks")
+        store.close()
+        pad.connection.close()
+
+
+def calculation(
+    name: str, element: str, scale: float = 1.0, kpoints: int = 2, config: Config | None = None
+) -> Calculation:
+    """Return a single point of an element's fcc crystal."""
+    adapter, config = code(name), config or Config()
+    atoms = bulk(element, "fcc", a=scale * {"Cu": 3.6, "He": 3.4}[element])
+    functional = adapter.functionals[0]
+    data = adapter.atomic_data([element], functional, "fast", {(element, element): 2.0}, config)
+    settings = adapter.settings(Request(atoms, "fast", functional, element == "He", data))
+    settings = {**settings, "kpoints": [kpoints] * 3} if "kpoints" in settings else settings
+    version = adapter.installation(config).version
+    return Calculation(name, version, settings, Structure.of(atoms), tuple(data))
+
+
+def age(presence: Presence, worker: str, seconds: float) -> None:
+    """Let a worker have been silent, and suspected where it is, for some seconds longer."""
+    document = presence.database.workers.find_one({"_id": worker})
+    older = {"beat": document["beat"] - timedelta(seconds=seconds)}
+    if document.get("suspected"):
+        older = {
+            "suspected.at": document["suspected"]["at"] - timedelta(seconds=seconds),
+        }
+    presence.database.workers.update_one({"_id": worker}, {"$set": older})
+
+
+def worker(name: str, host: str = "node2") -> Worker:
+    return Worker(name, host, 1, "somebody")
+
+
+# --- a node is gone: nothing but silence tells it ------------------------------------------------------------------
+
+
+def test_a_silent_worker_is_suspected_first_and_lost_when_it_stays_silent(runtime: Runtime) -> None:
+    presence = runtime.presence
+    presence.announce(worker("a"))
+    assert presence.sweep() == []
+    age(presence, "a", STALE_SECONDS + 1)
+    assert presence.sweep() == []  # suspected now
+    assert presence.known(["a"]) == {"a"}
+    age(presence, "a", SUSPECT_SECONDS + 1)
+    assert presence.sweep() == ["a"]
+    assert presence.known(["a"]) == set()
+
+
+def test_after_an_outage_who_lives_speaks_up_before_he_is_taken_for_lost(runtime: Runtime) -> None:
+    presence = runtime.presence
+    for name in ("alive", "dead"):
+        presence.announce(worker(name))
+        age(presence, name, 3600)
+    assert presence.sweep() == []
+    presence.beat(worker("alive"), None)
+    age(presence, "dead", SUSPECT_SECONDS + 1)
+    assert presence.sweep() == ["dead"]
+    assert presence.known(["alive", "dead"]) == {"alive"}
+
+
+def test_a_clock_that_jumps_back_is_no_reason_to_live_for_ever(runtime: Runtime) -> None:
+    presence = runtime.presence
+    presence.announce(worker("future"))
+    age(presence, "future", -7200)  # the database's clock went back two hours
+    assert presence.sweep() == []
+    age(presence, "future", SUSPECT_SECONDS + 1)
+    assert presence.sweep() == ["future"]
+
+
+def test_what_a_lost_node_held_is_run_by_another(runtime: Runtime) -> None:
+    from fireworks import Firework, FWorker, Workflow
+
+    item = calculation("emt", "Cu")
+    presence, pad = runtime.presence, runtime.launchpad
+    pad.bulk_add_wfs([Workflow([Firework(tasks.CalculationTask(), spec={"key": item.key, "machine": ""})])])
+    presence.announce(worker("node2-1"))
+    taken, _ = pad.checkout_fw(FWorker(name="node2-1"), "/tmp")
+    assert taken is not None
+    assert presence.claim(item.key, "node2-1")
+    assert recover_lost(runtime) == 0
+    assert not presence.claim(item.key, "me")
+    age(presence, "node2-1", STALE_SECONDS + 1)
+    assert recover_lost(runtime) == 0
+    age(presence, "node2-1", SUSPECT_SECONDS + 1)
+    assert recover_lost(runtime) == 1
+    assert pad.fireworks.find_one({"spec.key": item.key})["state"] == "ARCHIVED"
+    presence.announce(worker("me", "here"))
+    assert presence.claim(item.key, "me")
+
+
+# --- two workers reach for one calculation -------------------------------------------------------------------------
+
+
+def test_two_workers_that_reach_for_one_calculation_run_it_once(runtime: Runtime) -> None:
+    item = calculation("emt", "Cu", 1.01)
+    runs: list[str] = []
+
+    def run(owner: str) -> Runtime:
+        def slowly(folder: Path, _: str) -> dict[str, Any]:
+            runs.append(owner)
+            time.sleep(0.5)
+            return {"state": "done", "energy_eV_per_atom": -1.0}
+
+        return Runtime(runtime.store, runtime.launchpad, runtime.config, slowly, owner)
+
+    both = [run("one"), run("two")]
+    said: dict[str, str] = {}
+    for each in both:
+        runtime.presence.announce(worker(each.owner))
+    threads = [
+        threading.Thread(target=lambda each=each: said.__setitem__(each.owner, tasks.run_and_store(item, each)))
+        for each in both
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(runs) == 1
+    assert sorted(said.values()) == ["done", "taken"]
+    assert tasks.run_and_store(item, both[1]) == "done"
+    assert len(runs) == 1
+
+
+# --- the database is out of reach ----------------------------------------------------------------------------------
+
+
+def mongod_of(config: Config) -> psutil.Process:
+    state = running(config)
+    assert state is not None
+    return next(each for each in psutil.Process(state.supervisor_pid).children() if "mongod" in each.name())
+
+
+@pytest.mark.slow
+def test_a_result_waits_for_a_database_out_of_reach_for_longer_than_the_time_out(config: Config) -> None:
+    """mongod is stopped (SIGSTOP) for four of the client's time-outs while a calculation ends."""
+    with database_session(config) as address:
+        uri = f"{address.uri}&socketTimeoutMS=1500".replace(
+            "serverSelectionTimeoutMS=120000", "serverSelectionTimeoutMS=1500"
+        )
+        store = ResultStore.connect(uri, "outage")
+        pad = launchpad(address.uri.replace(f"/{address.name}?", "/outage?"), "outage")
+        item, server = calculation("emt", "Cu", 1.02), mongod_of(config)
+        runs = []
+
+        def run(folder: Path, _: str) -> dict[str, Any]:
+            runs.append(1)
+            server.suspend()
+            result = {"state": "done", "energy_eV_per_atom": -2.0}
+            (folder / "result.json").write_text(json.dumps(result))
+            threading.Timer(6.0, server.resume).start()
+            return result
+
+        began = time.monotonic()
+        assert tasks.run_and_store(item, Runtime(store, pad, config, run, "w")) == "done"
+        assert time.monotonic() - began > 5.0
+        assert store.get(item.key).energy_eV_per_atom == -2.0
+        assert len(runs) == 1
+        store.close()
+        pad.connection.close()
+
+
+def test_told_to_stop_during_an_outage_a_worker_leaves_the_result_on_disk_for_the_next(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pymongo.errors import ServerSelectionTimeoutError
+
+    item = calculation("emt", "Cu", 1.03)
+
+    def run(folder: Path, _: str) -> dict[str, Any]:
+        result = {"state": "done", "energy_eV_per_atom": -3.0}
+        (folder / "result.json").write_text(json.dumps(result))
+        return result
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise ServerSelectionTimeoutError("no server")
+
+    stopping = Runtime(runtime.store, runtime.launchpad, runtime.config, run, "first", Control(stop=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultStore, "save", unreachable)
+        with pytest.raises(ServerSelectionTimeoutError):
+            tasks.run_and_store(item, stopping)
+    assert runtime.store.get(item.key) is None
+    # `runtime` fails the test where it is asked to run anything.
+    assert tasks.run_and_store(item, runtime) == "done"
+    assert runtime.store.get(item.key).energy_eV_per_atom == -3.0
+
+
+# --- the disk is full, or read-only --------------------------------------------------------------------------------
+
+
+def mounted(folder: Path, options: str) -> bool:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return os.geteuid() == 0 and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 kB."""
+    folder = tmp_path / "small"
+    if not mounted(folder, "size=256k"):
+        pytest.skip("file systems can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def test_a_full_disk_is_the_machines_trouble_not_the_calculations(small_disk: Path, runtime: Runtime) -> None:
+    config = Config(data=small_disk)
+    item = calculation("emt", "Cu", 1.04)
+    full = small_disk / "full"
+    with pytest.raises(OSError, match="No space"), full.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"0" * 4096)
+    context = fork_server("emt")
+    here = Runtime(
+        runtime.store,
+        runtime.launchpad,
+        config,
+        lambda folder, _: run_isolated(context, folder, config, Control()),
+        "w",
+    )
+    with pytest.raises(MachineTrouble, match="No space left on device"):
+        tasks.run_and_store(item, here)
+    assert runtime.store.get(item.key) is None
+    full.unlink()
+    assert tasks.run_and_store(item, here) == "done"
+
+
+def test_a_read_only_file_system_is_the_machines_trouble(small_disk: Path, runtime: Runtime) -> None:
+    item = calculation("emt", "Cu", 1.05)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    here = Runtime(runtime.store, runtime.launchpad, Config(data=small_disk), lambda folder, _: {}, "w")
+    with pytest.raises(MachineTrouble, match="Read-only file system"):
+        tasks.run_and_store(item, here)
+    assert runtime.store.get(item.key) is None
+
+
+# --- the code hangs, dies, or is told to stop: a real one ----------------------------------------------------------
+
+needs_espresso = pytest.mark.skipif(shutil.which("pw.x") is None, reason="Quantum ESPRESSO is not installed")
+
+
+def child_of_ours(name: str, seconds: float = 60.0) -> psutil.Process:
+    """Return the running process of a name below this one, once it has computed for a moment."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for each in psutil.Process().children(recursive=True):
+            try:
+                if each.name() == name and each.cpu_times().user > 0.2:
+                    return each
+            except psutil.NoSuchProcess:
+                continue
+        time.sleep(0.05)
+    raise AssertionError(f"no {name} was started")
+
+
+def disturbed(folder: Path, config: Config, control: Control, disturb: Any) -> dict[str, Any]:
+    """Run what a folder holds, do something to its first pw.x, and return the result."""
+    thread = threading.Thread(target=lambda: disturb(child_of_ours("pw.x")))
+    thread.start()
+    try:
+        return run_isolated(fork_server("espresso"), folder, config, control)
+    finally:
+        thread.join()
+
+
+@pytest.fixture
+def helium(config: Config, tmp_path: Path) -> tuple[Path, float]:
+    """A folder with a calculation of a few seconds, and its energy when nothing happens (eV/atom)."""
+    item = calculation("espresso", "He", 0.8, 10, config)
+    for name in ("quiet", "disturbed"):
+        prepare(tmp_path / name, item, item.structure.atoms())
+    quiet = run_isolated(fork_server("espresso"), tmp_path / "quiet", config, Control())
+    return tmp_path / "disturbed", float(quiet["energy_eV_per_atom"])
+
+
+@pytest.mark.slow
+@needs_espresso
+def test_a_code_that_hangs_or_dies_is_started_again(helium: tuple[Path, float], config: Config, tmp_path: Path) -> None:
+    folder, energy = helium
+    result = disturbed(folder, config, Control(idle_s=3.0), lambda process: process.suspend())
+    assert result["energy_eV_per_atom"] == pytest.approx(energy, abs=1e-5)
+    assert any("hung" in each for each in result["mendings"])
+    for number in (signal.SIGKILL, signal.SIGSEGV):
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "quiet", folder, symlinks=True)
+        for name in ("result.json", "espresso.pwo", "density.json"):
+            (folder / name).unlink(missing_ok=True)
+        result = disturbed(folder, config, Control(), lambda process, number=number: process.send_signal(number))
+        assert result["state"] == "done"
+        assert result["energy_eV_per_atom"] == pytest.approx(energy, abs=1e-5)
+        assert any("started again" in each for each in result["mendings"])
+
+
+@pytest.mark.slow
+@needs_espresso
+def test_at_the_end_of_its_time_a_calculation_stops_and_goes_on(helium: tuple[Path, float], config: Config) -> None:
+    folder, energy = helium
+    control = Control(patience_s=20.0)
+
+    def tell(process: psutil.Process) -> None:
+        control.stop = True
+
+    with pytest.raises(Stopped):
+        disturbed(folder, config, control, tell)
+    assert not (folder / "result.json").exists()
+    result = run_isolated(fork_server("espresso"), folder, config, Control())
+    assert result["energy_eV_per_atom"] == pytest.approx(energy, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["state.json", "attempts.json", "input.json", "result.json"])
+def test_half_a_file_is_no_file(name: str, config: Config, tmp_path: Path) -> None:
+    item = calculation("emt", "Cu", 1.06)
+    folder = tmp_path / "half"
+    prepare(folder, item, item.structure.atoms())
+    (folder / name).write_text('{"steps": [{"energy_eV": -3.7, "cell_')
+    prepare(folder, item, item.structure.atoms())
+    result = run_isolated(fork_server("emt"), folder, config, Control())
+    assert result["state"] == "done"
