@@ -8,6 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from megabar.analysis.superconductivity.checks import (
+    END,
+    check_at_zero,
+    check_columns,
+    check_scale,
+    without_negative,
+)
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
@@ -77,6 +84,39 @@ class SpectralFunction:
         return np.cumsum(self.mode_lambda)
 
 
+def tabulated(
+    omega: ArrayLike,
+    alpha2f: ArrayLike,
+    source: str,
+    *,
+    unit: str = "meV",
+    dos_per_eV: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> SpectralFunction:
+    """Return a smooth α²F(ω) from a table, integrated by the trapezium rule, beginning with 0 at ω = 0.
+
+    omega: frequencies in the unit named, increasing, from 0 or above, shape (n,). alpha2f: dimensionless, shape (n,).
+    Raises InputError for frequencies that are negative, decreasing or no phonon's, for an α²F that does not vanish at
+    0, is negative beyond rounding or 0 everywhere, and for nan.
+    """
+    from megabar.analysis.superconductivity.units import MEV_PER
+
+    frequency, value = np.asarray(omega, float) * MEV_PER[unit], np.asarray(alpha2f, float)
+    check_columns(frequency, value, source)
+    check_at_zero(frequency, value, source)
+    above = frequency > 0
+    frequency, value = frequency[above], value[above]
+    weight = trapezium_weights(frequency)
+    value, said = without_negative(frequency, value, weight, source)
+    if value[-1] > END * value.max():
+        said += (
+            f"α²F is still {value[-1]:.2g} at the last frequency ({frequency[-1]:.4g} meV): is the table cut off?",
+        )
+    spectrum = SpectralFunction(frequency, value, weight, source, unit, False, dos_per_eV, (*notes, *said))
+    check_scale(spectrum.omega_max_meV, source, unit)
+    return spectrum
+
+
 def from_modes(
     omega_meV: ArrayLike,
     lambdas: ArrayLike,
@@ -103,7 +143,7 @@ def from_modes(
     if coupling.max() == 0:
         raise InputError(f"{source}: λ is 0 in every mode; there is nothing that pairs electrons")
     peaks, place = np.unique(omega, return_inverse=True)
-    area = np.bincount(place, weights=coupling * omega / 2)
+    area = np.bincount(place, weights=coupling * omega / 2).astype(float)
     return SpectralFunction(peaks, area, np.ones_like(peaks), source, unit, True, dos_per_eV, notes)
 
 
@@ -113,14 +153,10 @@ def scale_frequencies(spectrum: SpectralFunction, factor: float) -> SpectralFunc
     A factor √(M/M′) is the isotope effect of one common mass M → M′: harmonic force constants and matrix elements
     stay what they are.
     """
-    return replace(spectrum, omega_meV=spectrum.omega_meV * factor, **_stretched(spectrum, factor))
-
-
-def _stretched(spectrum: SpectralFunction, factor: float) -> dict[str, Array]:
-    """The width of a panel grows with the frequencies; a peak keeps its width and grows in area."""
-    if spectrum.discrete:
-        return {"alpha2f": spectrum.alpha2f * factor}
-    return {"weight_meV": spectrum.weight_meV * factor}
+    omega = spectrum.omega_meV * factor
+    if spectrum.discrete:  # a peak keeps its weight of 1 meV and grows in area
+        return replace(spectrum, omega_meV=omega, alpha2f=spectrum.alpha2f * factor)
+    return replace(spectrum, omega_meV=omega, weight_meV=spectrum.weight_meV * factor)
 
 
 def scale_coupling(spectrum: SpectralFunction, factor: float) -> SpectralFunction:
