@@ -158,6 +158,8 @@ def _loop(runtime: Runtime, task: Task) -> None:
             if time.monotonic() - cared > CARE_SECONDS:
                 cared = time.monotonic()
                 care(runtime, task)
+                if task.job and not runtime.store.unfinished(task.machine):
+                    return
         except PyMongoError as error:
             control.trouble, doubt = f"the database is out of reach: {type(error).__name__}", True
         if time.monotonic() - worked > task.idle_s:
