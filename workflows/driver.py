@@ -7,6 +7,7 @@ single and independent; which calculation must wait for which is known to the st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,16 +29,18 @@ CHECKOUT_SECONDS = 10
 def advance_all(key: str, runtime: Runtime) -> None:
     """Let every unfinished study that waits for a calculation go on."""
     for identifier in runtime.store.studies_wanting(key):
-        advance(identifier, runtime)
+        advance(identifier, runtime, patient=True)
 
 
-def advance(identifier: str, runtime: Runtime) -> bool:
+def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
     """Submit what a study wants next and return whether it is complete.
 
     Safe to call at any time by anybody; while somebody else does it, this call does nothing.
+    patient: nor where it was done a moment ago: whoever finds nothing to do calls it again.
     """
     store = runtime.store
-    if not store.take_lease(identifier, runtime.owner):
+    began = time.monotonic()
+    if not store.take_lease(identifier, runtime.owner, patient):
         return False
     try:
         study = store.get_study(identifier)
@@ -59,7 +62,7 @@ def advance(identifier: str, runtime: Runtime) -> bool:
         store.mark_complete(identifier)
         return True
     finally:
-        store.release_lease(identifier, runtime.owner)
+        store.release_lease(identifier, runtime.owner, time.monotonic() - began)
 
 
 def _submit_missing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve
@@ -36,6 +37,10 @@ class PhaseState:
 
     def curve(self) -> EnthalpyCurve | None:
         """Return the enthalpy curve of the converged rungs, None where there is none."""
+        return self._curve
+
+    @cached_property
+    def _curve(self) -> EnthalpyCurve | None:
         points = [volume_point(record) for record in self.done.values()]
         if not points:
             return None

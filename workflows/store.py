@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from gridfs import GridFS
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from pymongo import ASCENDING, MongoClient, ReturnDocument
+from pymongo import ASCENDING, MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.files import packed, unpacked
 
 LEASE_SECONDS = 60
+REST_SHARE, QUICK_SECONDS = 10.0, 0.5
+"""After each result a study is planned anew; where that takes long, it gets no more than a tenth of the time."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNAUTHORIZED = 13
 
 
@@ -232,19 +235,29 @@ class ResultStore:
         """Say that a study wants nothing more."""
         self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": True}})
 
-    def take_lease(self, identifier: str, owner: str) -> bool:
-        """Take the right to plan for a study for a minute; False where somebody else has it."""
-        now = datetime.now(UTC)
-        free = {"$or": [{"lease": None}, {"lease.until": {"$lt": now}}, {"lease.owner": owner}]}
-        lease = {"owner": owner, "until": now + timedelta(seconds=LEASE_SECONDS)}
-        found = self.database.studies.find_one_and_update(
-            {"_id": identifier, **free}, {"$set": {"lease": lease}}, return_document=ReturnDocument.AFTER
-        )
-        return found is not None
+    def take_lease(self, identifier: str, owner: str, patient: bool = False) -> bool:
+        """Take the right to plan for a study for a minute; False where somebody else has it.
 
-    def release_lease(self, identifier: str, owner: str) -> None:
-        """Give the right to plan back."""
-        self.database.studies.update_one({"_id": identifier, "lease.owner": owner}, {"$set": {"lease": None}})
+        patient: also where the last planning was too short a time ago, measured by how long it took.
+        """
+        free: dict[str, Any] = {
+            "$or": [
+                {"$lt": [{"$ifNull": ["$lease.until", EPOCH]}, "$$NOW"]},
+                {"$eq": ["$lease.owner", owner]},
+            ]
+        }
+        if patient:
+            free = {"$and": [free, {"$lt": [{"$ifNull": ["$rest_until", EPOCH]}, "$$NOW"]}]}
+        lease = {"owner": owner, "until": {"$add": ["$$NOW", 1000 * LEASE_SECONDS]}}
+        found = self.database.studies.update_one({"_id": identifier, "$expr": free}, [{"$set": {"lease": lease}}])
+        return bool(found.matched_count)
+
+    def release_lease(self, identifier: str, owner: str, took_s: float = 0.0) -> None:
+        """Give the right to plan back; took_s: how long it took to plan."""
+        rest = {"$add": ["$$NOW", round(1000 * REST_SHARE * max(0.0, took_s - QUICK_SECONDS))]}
+        self.database.studies.update_one(
+            {"_id": identifier, "lease.owner": owner}, [{"$set": {"lease": None, "rest_until": rest}}]
+        )
 
 
 def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mapping[str, Any]) -> CalculationRecord:
@@ -259,5 +272,6 @@ def _record(document: dict[str, Any]) -> CalculationRecord:
 
 
 def _study(document: dict[str, Any]) -> StudyRecord:
-    document.pop("lease", None)
+    for name in ("lease", "rest_until"):
+        document.pop(name, None)
     return StudyRecord(identifier=document.pop("_id"), **document)
