@@ -151,12 +151,14 @@ def phases(
 @app.command()
 def plan(study: StudyPath, as_json: AsJson = False) -> None:
     """Say what a study would compute and what that would cost; runs nothing."""
+    from dataclasses import asdict
+
     from megabar.launchers.commands import plan_study
     from megabar.launchers.terminal import plan_table, show
 
     summary = plan_study(study)
     if as_json:
-        _print_json(summary)
+        _print_json({**asdict(summary), "calculations": summary.calculations})
     else:
         show(plan_table(summary))
 
