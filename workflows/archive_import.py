@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 AGREE_EV, AGREE_GPA = 1e-4, 0.1
 """Two runs of one calculation, on different processors, differ by less (eV/atom, GPa); more is another result."""
 DUPLICATE = 11000
+WRITERS = 8
 ELSEWHERE = "nothing was imported; MEGABAR_DATABASE_NAME=ANOTHER imports it into a database of its own"
 
 
@@ -135,14 +137,10 @@ def _result(record: CalculationRecord) -> str:
 def _store_batch(batch: Sequence[CalculationRecord], archive: Archive, store: ResultStore) -> dict[str, int]:
     """Store the calculations of a batch that are not there, their histories first; return what became of them."""
     database = store.client[store.name]
-    files = GridFS(database)
     states = store.ended([record.key for record in batch])
     new = [record for record in batch if record.key not in states]
     mended = [record for record in batch if states.get(record.key) == "failed" and record.state != "failed"]
-    for record in [*new, *mended]:
-        history = archive.history(record.key)
-        if history is not None and not files.exists({"filename": record.key}):
-            files.put(history, filename=record.key)
+    _store_histories([record.key for record in [*new, *mended]], archive, database)
     if new:
         try:
             database.calculations.insert_many([_document(record) for record in new], ordered=False)
@@ -152,6 +150,22 @@ def _store_batch(batch: Sequence[CalculationRecord], archive: Archive, store: Re
     for record in mended:
         database.calculations.replace_one({"_id": record.key, "state": "failed"}, _document(record))
     return {"new": len(new), "mended": len(mended), "present": len(batch) - len(new) - len(mended)}
+
+
+def _store_histories(keys: Sequence[str], archive: Archive, database: Any) -> None:
+    """Store the histories that are not there; several at once, as each waits for the server's disk."""
+    files = GridFS(database)
+    there = set(database.fs.files.distinct("filename", {"filename": {"$in": list(keys)}}))
+    missing = [key for key in keys if key not in there]
+
+    def put(key: str, history: bytes | None) -> None:
+        if history is not None:
+            files.put(history, filename=key)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for start in range(0, len(missing), WRITERS):
+            part = missing[start : start + WRITERS]
+            list(pool.map(put, part, [archive.history(key) for key in part]))
 
 
 def _document(record: CalculationRecord) -> dict[str, Any]:

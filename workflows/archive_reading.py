@@ -135,7 +135,8 @@ def _manifest(path: Path, content: zipfile.ZipFile) -> dict[str, Any]:
     try:
         manifest = json.loads(content.read(MANIFEST))
     except KeyError:
-        raise InputError(f"{path} is no archive of megabar: it has no {MANIFEST}") from None
+        # Half an archive may end in the end of a history, which is a ZIP file itself.
+        raise InputError(f"{path} is no archive of megabar, or its end is missing: it has no {MANIFEST}") from None
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError):
         raise InputError(f"{path} is damaged: {MANIFEST} is not what was exported; get it once more") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -1,0 +1,452 @@
+"""A study as one file: exported from one database, imported into another on its own mongod, with nothing computed."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from megabar import __version__
+from megabar.launchers.embedded_mongo import database_session, stop_database
+from megabar.structures.errors import InputError
+from megabar.workflows.archive import CALCULATIONS, HISTORIES, MANIFEST, README, STUDY, as_json, write_archive
+from megabar.workflows.archive_import import Imported, import_archive
+from megabar.workflows.archive_reading import opened
+from megabar.workflows.calculation import Calculation
+from megabar.workflows.config import Config
+from megabar.workflows.plan import resolve
+from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.study import load_study
+
+MEGABAR = [sys.executable, "-m", "megabar.launchers.cli"]
+STUDY_YAML = """\
+kind: stability
+system: Cu-Au
+pressures: {from: 0, to: 40, step: 10}
+phases: [Cu-fcc.cif, Au-fcc.cif, Cu3Au-L12.cif]
+method: {code: emt}
+"""
+
+
+def write_study(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    bulk("Cu", "fcc", a=3.6).write(folder / "Cu-fcc.cif")
+    bulk("Au", "fcc", a=4.06).write(folder / "Au-fcc.cif")
+    corners = [(0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)]
+    Atoms("AuCu3", cell=[3.75] * 3, scaled_positions=corners, pbc=True).write(folder / "Cu3Au-L12.cif")
+    (folder / "cuau.yaml").write_text(STUDY_YAML)
+    return folder / "cuau.yaml"
+
+
+def megabar(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MEGABAR_DATA")}
+    return subprocess.run(
+        [*MEGABAR, *arguments], cwd=folder, env=environment, text=True, capture_output=True, check=False, timeout=240
+    )
+
+
+def succeeded(folder: Path, *arguments: str) -> str:
+    done = megabar(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def opened_store(folder: Path) -> Iterator[ResultStore]:
+    with database_session(Config(data=folder / ".megabar"), linger_s=1.0) as address:
+        store = ResultStore.connect(address.uri, address.name)
+        yield store
+        store.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project folder where the study has been run, reported and exported."""
+    folder = tmp_path_factory.mktemp("home")
+    write_study(folder)
+    succeeded(folder, "run", "cuau.yaml", "--workers", "2")
+    succeeded(folder, "export", "cuau", "--to", "paper.zip")
+    yield folder
+    stop_database(Config(data=folder / ".megabar"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A project folder without anything, far from the other one."""
+    folder = tmp_path / "elsewhere"
+    write_study(folder)
+    yield folder
+    stop_database(Config(data=folder / ".megabar"))
+
+
+def everything(folder: Path) -> dict[str, dict[Any, Any]]:
+    """Return all documents of a database, to see that nothing changes."""
+    with opened_store(folder) as store:
+        database = store.client[store.name]
+        return {
+            name: {each["_id"]: each for each in database[name].find()}
+            for name in database.list_collection_names()
+            if not name.startswith("workers")
+        }
+
+
+@pytest.mark.slow
+def test_everything_comes_out_again_without_a_calculation(home: Path, elsewhere: Path) -> None:
+    shutil.copy(home / "paper.zip", elsewhere)
+    first = json.loads(succeeded(elsewhere, "import", "paper.zip", "--json"))
+    assert first["study_state"] == "new"
+    assert first["new"] == first["calculations"] >= 6
+    assert first["complete"]
+    before = everything(elsewhere)
+    again = json.loads(succeeded(elsewhere, "import", "paper.zip", "--json"))
+    assert (again["new"], again["present"], again["study_state"]) == (0, first["new"], "unchanged")
+    assert everything(elsewhere) == before
+
+    hull = succeeded(home, "hull", "cuau", "--json", "--at", "20")
+    assert succeeded(elsewhere, "hull", "cuau.yaml", "--json", "--at", "20") == hull
+    for folder in (home, elsewhere):
+        succeeded(folder, "report", "cuau", "--to", "again")
+    files = sorted(path.relative_to(home / "again") for path in (home / "again").rglob("*.*"))
+    assert {path.suffix for path in files} == {".html", ".csv", ".json", ".svg", ".png"}
+    for path in files:
+        ours, theirs = ((folder / "again" / path).read_bytes() for folder in (home, elsewhere))
+        if path.suffix == ".html":  # it says when it was written
+            assert len(ours) == len(theirs)
+        else:
+            assert ours == theirs, path
+
+    run = json.loads(succeeded(elsewhere, "run", "cuau.yaml", "--json"))
+    assert run["calculations_run"] == 0
+    assert run["calculations_reused"] == first["calculations"]
+    assert not list((elsewhere / ".megabar").glob("calculations/*/*"))
+    succeeded(elsewhere, "export", "cuau", "--to", "once-more.zip")
+    assert (elsewhere / "once-more.zip").read_bytes() == (home / "paper.zip").read_bytes()
+
+
+@pytest.mark.slow
+def test_what_is_in_an_archive(home: Path) -> None:
+    with zipfile.ZipFile(home / "paper.zip") as content:
+        manifest = json.loads(content.read(MANIFEST))
+        for name, entry in manifest["members"].items():
+            data = content.read(name)
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"])
+        assert set(content.namelist()) == {*manifest["members"], MANIFEST}
+        assert (manifest["megabar"], manifest["format_version"]) == (__version__, 1)
+        lines = [json.loads(line) for line in content.read(CALCULATIONS).decode().splitlines()]
+        study = json.loads(content.read(STUDY))
+        keys = [line["key"] for line in lines]
+        assert keys == sorted(set(study["wanted"]))
+        with content.open(f"{HISTORIES}{keys[0]}.npz") as file, np.load(file) as arrays:
+            assert arrays["cell_A"].shape[1:] == (3, 3)
+            assert arrays["energy_eV"][-1] / len(lines[0]["structure"]["symbols"]) == pytest.approx(
+                lines[0]["energy_eV_per_atom"]
+            )
+        assert "histories/KEY.npz" in content.read(README).decode()
+        text = b"".join(content.read(name) for name in content.namelist() if not name.endswith(".npz")).decode()
+    password = (home / ".megabar" / "mongodb" / "password").read_text()
+    for private in (str(home), password, "mongodb", "owner", "worker", str(Path.home()) + "/"):
+        assert private not in text, private
+    assert all(line["provenance"]["host"] for line in lines)
+
+
+@pytest.mark.slow
+def test_wrong_exports_are_told(home: Path) -> None:
+    with opened_store(home) as store:
+        [study] = store.find_studies()
+        for name, expected in {
+            "paper.zip": "is there already",
+            "paper.tar.gz": "ends in .zip",
+            "no/paper.zip": "there is no folder",
+        }.items():
+            with pytest.raises(InputError, match=expected):
+                write_archive(home / name, study, store)
+    done = megabar(home, "export", "coau", "--to", "new.zip")
+    assert done.returncode == 2
+    assert "did you mean cuau" in done.stderr
+    assert not list(home.glob(".*.zip*"))
+
+
+# Archives made by hand, imported into one database.
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("empty")
+    with opened_store(folder):
+        yield folder
+    stop_database(Config(data=folder / ".megabar"))
+
+
+@pytest.fixture
+def store(empty: Path) -> Iterator[ResultStore]:
+    """A database without anything in it."""
+    with opened_store(empty) as found:
+        found.client.drop_database(found.name)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
+    """A study whose first calculations are asked for."""
+    folder = tmp_path_factory.mktemp("study")
+    file = load_study(write_study(folder))
+    plan = resolve(file, Config(data=folder / "data"))
+    rungs = []
+    for ladder in plan.ladders:
+        for index in ladder.first:
+            key = ladder.calculation(plan.method, index).key
+            rung = {"phase": ladder.phase, "index": str(index), "key": key, "starts": [], "purpose": "ladder"}
+            rungs.append({**rung, "kind": "main"})
+    return StudyRecord(
+        identifier=file.identifier,
+        name=file.name,
+        kind="stability",
+        definition=file.study.model_dump(mode="json", by_alias=True),
+        resolved=json.loads(json.dumps(plan.to_dict())),
+        wanted=[rung["key"] for rung in rungs],
+        rungs=rungs,
+        complete=True,
+        created="2026-01-01T00:00:00+00:00",
+    )
+
+
+def calculations(study: StudyRecord) -> list[Calculation]:
+    from megabar.workflows.plan import StabilityPlan
+
+    return [StabilityPlan.from_dict(study.resolved).calculation(rung) for rung in study.rungs]
+
+
+def record(calculation: Calculation, energy_eV: float = -1.0, **changes: Any) -> CalculationRecord:
+    content = {
+        "key": calculation.key,
+        "calculation": calculation.to_dict(),
+        "state": "done",
+        "energy_eV_per_atom": energy_eV,
+        "pressure_GPa": 10.0,
+        "volume_A3_per_atom": calculation.structure.volume_per_atom,
+        "provenance": {"host": "there", "folder": "/secret/place", "attempts": [{"folder": "/x", "cpu_s": 1.0}]},
+    }
+    return CalculationRecord(**{**content, **changes})
+
+
+@pytest.fixture
+def archive(store: ResultStore, study: StudyRecord, tmp_path: Path) -> Path:
+    """An archive of the study with a result for each calculation; the database is empty again."""
+    path = tmp_path / "made.zip"
+    return written(path, study, store)
+
+
+def written(path: Path, study: StudyRecord, store: ResultStore, **changes: Any) -> Path:
+    for calculation in calculations(study):
+        store.save(record(calculation, **changes), {"energy_eV": np.array([-1.0, -2.0])})
+    write_archive(path, study, store)
+    store.client.drop_database(store.name)
+    return path
+
+
+def changed(path: Path, target: Path, change: Callable[[str, bytes], bytes | None], mend: bool = True) -> Path:
+    """Write an archive anew with members changed (None: left out), and with mended hashes where asked."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        manifest = json.loads(old.read(MANIFEST))
+        for name in old.namelist():
+            data = change(name, old.read(name)) if name != MANIFEST else old.read(name)
+            if data is not None and name != MANIFEST:
+                new.writestr(name, data)
+                if mend:
+                    manifest["members"][name]["sha256"] = hashlib.sha256(data).hexdigest()
+        text = change(MANIFEST, json.dumps(manifest).encode())
+        if text is not None:
+            new.writestr(MANIFEST, text)
+    return target
+
+
+def refused(path: Path, store: ResultStore) -> str:
+    """Return why an import was refused, having seen that it wrote nothing."""
+    with pytest.raises(InputError) as error:
+        import_archive(path, store, "me")
+    said = str(error.value)
+    assert "\n" not in said and path.name in said
+    database = store.client[store.name]
+    assert database.studies.count_documents({}) == 0 or "plan" in said or "other results" in said
+    return said
+
+
+def edited(name: str, old: bytes, new: bytes) -> Callable[[str, bytes], bytes | None]:
+    def change(member: str, data: bytes) -> bytes:
+        if member == name or (name == HISTORIES and member.startswith(HISTORIES)):
+            assert old in data
+            return data.replace(old, new, 1)
+        return data
+
+    return change
+
+
+def test_import_of_an_archive(archive: Path, store: ResultStore, study: StudyRecord) -> None:
+    done = import_archive(archive, store, "me")
+    count = len(study.wanted)
+    assert done == Imported(study.identifier, "cuau", True, count, count, 0, 0, 0, "new")
+    found = store.get_study(study.identifier)
+    assert found is not None
+    assert (found.owner, found.created, found.complete) == ("me", study.created, True)
+    assert found.rungs == study.rungs
+    stored = store.get(study.wanted[0])
+    assert stored is not None
+    assert stored.provenance == {"host": "there", "attempts": [{"cpu_s": 1.0}]}
+    assert store.history(study.wanted[0])["energy_eV"].tolist() == [-1.0, -2.0]
+
+
+def test_numbers_that_json_does_not_have(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
+    path = written(tmp_path / "nan.zip", study, store, stress_deviation_GPa=float("nan"), energy_eV=0.1 + 0.2)
+    import_archive(path, store, "me")
+    stored = store.get(study.wanted[0])
+    assert stored is not None and stored.stress_deviation_GPa is not None
+    assert np.isnan(stored.stress_deviation_GPa)
+    assert stored.energy_eV_per_atom == 0.1 + 0.2
+    assert as_json({"x": float("inf")}) == b'{"x": {"$numberDouble": "Infinity"}}'
+
+
+def test_damaged_archives_name_the_member(
+    archive: Path, store: ResultStore, study: StudyRecord, tmp_path: Path
+) -> None:
+    history = f"{HISTORIES}{study.wanted[0]}.npz"
+    cases: list[tuple[Path, str]] = [
+        (changed(archive, tmp_path / "a.zip", edited(CALCULATIONS, b"-1.0", b"-1.1"), mend=False), CALCULATIONS),
+        (changed(archive, tmp_path / "b.zip", edited(STUDY, b"emt", b"emu"), mend=False), STUDY),
+        (changed(archive, tmp_path / "c.zip", lambda name, data: None if name == history else data), history),
+        (changed(archive, tmp_path / "d.zip", lambda n, data: b"no npz" if n == history else data), history),
+        (changed(archive, tmp_path / "e.zip", lambda name, data: None if name == MANIFEST else data), MANIFEST),
+        (changed(archive, tmp_path / "f.zip", lambda n, data: b"{" if n == MANIFEST else data), MANIFEST),
+    ]
+    for path, member in cases:
+        assert member in refused(path, store), path
+    with zipfile.ZipFile(archive, "a") as content:
+        content.writestr("more.txt", "more")
+    assert "more.txt is not in its manifest" in refused(archive, store)
+
+
+def test_a_cut_and_a_flipped_archive(archive: Path, store: ResultStore, tmp_path: Path) -> None:
+    whole = archive.read_bytes()
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert "its end is missing" in refused(cut, store)
+    with zipfile.ZipFile(archive) as content:
+        place = content.getinfo(CALCULATIONS).header_offset + 200
+    flipped = tmp_path / "flipped.zip"
+    flipped.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+    assert CALCULATIONS in refused(flipped, store)
+    (tmp_path / "text.zip").write_text("no archive")
+    assert "no archive of megabar" in refused(tmp_path / "text.zip", store)
+    assert "no such file" in refused(tmp_path / "none.zip", store)
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as content:
+        content.writestr("readme.txt", "something else")
+    assert "it has no manifest.json" in refused(tmp_path / "other.zip", store)
+
+
+def test_archives_of_other_versions(archive: Path, store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
+    cases = [
+        (edited(MANIFEST, b'"format_version": 1', b'"format_version": 7'), "format version 7", "knows 1"),
+        (edited(MANIFEST, b'"key_format": 1', b'"key_format": 2'), "key format 2", "knows 1"),
+        (edited(STUDY, b'"stability"', b'"magic"'), "'magic'", STUDY),
+        (edited(STUDY, b'"pressures_GPa"', b'"pressures_TPa"'), "cannot be understood", STUDY),
+        (edited(CALCULATIONS, b'"state"', b'"stage": 1, "state"'), "stage", f"{CALCULATIONS}, line 1"),
+        (edited(CALCULATIONS, b'"version": "', b'"version": "x'), "is another one's", f"{CALCULATIONS}, line 1"),
+    ]
+    for number, (change, *expected) in enumerate(cases):
+        said = refused(changed(archive, tmp_path / f"{number}.zip", change), store)
+        assert all(each in said for each in expected), said
+
+
+def test_other_results_are_never_overwritten(archive: Path, store: ResultStore, study: StudyRecord) -> None:
+    own = calculations(study)[2]
+    store.save(record(own, energy_eV=-1.01))
+    said = refused(archive, store)
+    for expected in (own.key, "-1.000000 eV/atom in the archive", "-1.010000 eV/atom here", "nothing was imported"):
+        assert expected in said
+    assert store.client[store.name].calculations.count_documents({}) == 1
+    stored = store.get(own.key)
+    assert stored is not None and stored.energy_eV_per_atom == -1.01
+
+
+def test_results_that_agree_stay_and_failures_are_mended(archive: Path, store: ResultStore, study: StudyRecord) -> None:
+    agreeing, failed, *_ = calculations(study)
+    store.save(record(agreeing, energy_eV=-1.00001))
+    store.save(CalculationRecord(key=failed.key, calculation=failed.to_dict(), state="failed", cause="killed"))
+    done = import_archive(archive, store, "me")
+    assert (done.present, done.agreeing, done.mended) == (1, 1, 1)
+    stored = store.get_many([agreeing.key, failed.key])
+    assert stored[agreeing.key].energy_eV_per_atom == -1.00001
+    assert stored[failed.key].done
+    assert import_archive(archive, store, "me").mended == 0
+
+
+def test_a_study_that_is_there_with_another_plan(archive: Path, store: ResultStore, study: StudyRecord) -> None:
+    resolved = json.loads(json.dumps(study.resolved))
+    resolved["method"]["version"] = "ASE 1.0"
+    store.put_study(study.model_copy(update={"resolved": resolved}))
+    said = refused(archive, store)
+    assert "another plan (emt ASE 1.0 here, emt ASE" in said
+    assert "MEGABAR_DATABASE_NAME" in said
+    assert store.client[store.name].calculations.count_documents({}) == 0
+
+
+def test_a_study_that_is_there_in_part_is_joined(archive: Path, store: ResultStore, study: StudyRecord) -> None:
+    moved = json.loads(json.dumps(study.resolved))
+    for each in moved["method"]["data"]:
+        each |= {"path": "/another/place", "origin": "folder elsewhere"}
+    store.put_study(study.model_copy(update={"resolved": moved, "owner": "alice"}))
+    store.add_wanted(study.identifier, study.rungs[:2])
+    done = import_archive(archive, store, "me")
+    assert (done.study_state, done.complete) == ("joined", True)
+    found = store.get_study(study.identifier)
+    assert found is not None
+    assert sorted(found.wanted) == sorted(study.wanted)
+    assert found.owner == "alice"
+    assert found.resolved["method"]["data"][0]["path"] == "/another/place"
+
+
+def test_an_unfinished_study(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
+    unfinished = study.model_copy(update={"complete": False})
+    store.save(record(calculations(study)[0]))
+    exported = write_archive(tmp_path / "half.zip", unfinished, store)
+    assert (exported.asked, exported.calculations, exported.complete) == (len(study.wanted), 1, False)
+    store.client.drop_database(store.name)
+    done = import_archive(tmp_path / "half.zip", store, "me")
+    assert (done.new, done.complete) == (1, False)
+
+
+@pytest.mark.slow
+def test_many_calculations_need_little_memory(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
+    import tracemalloc
+    from dataclasses import replace
+
+    first = calculations(study)[0]
+    many = [replace(first, settings={**first.settings, "cutoff_eV": 100.0 + number}) for number in range(400)]
+    rungs = [{**study.rungs[0], "key": each.key} for each in many]
+    history = {"cell_A": np.random.default_rng(1).random((20, 3, 3)), "energy_eV": np.arange(20.0)}
+    for each in many:
+        store.save(record(each), history)
+    large = study.model_copy(update={"wanted": [each.key for each in many], "rungs": rungs})
+    path = tmp_path / "many.zip"
+    tracemalloc.start()
+    write_archive(path, large, store)
+    writing = tracemalloc.get_traced_memory()[1]
+    store.client.drop_database(store.name)
+    tracemalloc.reset_peak()
+    done = import_archive(path, store, "me")
+    reading = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert done.new == len(many)
+    assert max(writing, reading) < 25e6
+    with opened(path) as found:
+        assert sum(1 for _ in found.records()) == len(many)
