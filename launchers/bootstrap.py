@@ -124,8 +124,13 @@ def _is_done(site: Site, plan: Plan) -> bool:
         and (
             not plan.dft or stamp.gpaw == _gpaw_key(site) or (stamp.gpaw_failed == _gpaw_key(site) and not plan.insist)
         )
-        and not system.missing(system.CODES[name] for name in plan.codes)
+        and not system.missing(_programs(plan))
     )
+
+
+def _programs(plan: Plan) -> list[system.Requirement]:
+    """Return the codes that a plan asks for, and what only the tests need."""
+    return [*(system.CODES[name] for name in plan.codes), *(system.FOR_TESTS if "test" in plan.extras else ())]
 
 
 def _package_key(site: Site) -> str:
@@ -151,7 +156,7 @@ def _alone(site: Site) -> Iterator[None]:
 
 def _system_packages(site: Site, plan: Plan, machine: system.Machine) -> None:
     """Install system packages where we can, in one go; say what is missing where we cannot."""
-    wanted = system.missing([system.CODES[name] for name in plan.codes])
+    wanted = system.missing(_programs(plan))
     if machine.installs:
         if not os.access(site.python, os.X_OK):
             wanted += system.missing([system.VENV])
@@ -163,7 +168,7 @@ def _system_packages(site: Site, plan: Plan, machine: system.Machine) -> None:
             say(f"installing {', '.join(each.debian for each in wanted)} (apt-get)")
             environment = {"DEBIAN_FRONTEND": "noninteractive"}
             wanted = system.install(wanted, machine, lambda command: run(command, site.log, environment))
-    left = [each for each in wanted if each in system.CODES.values()]
+    left = [each for each in wanted if each in _programs(plan)]
     if left:
         say(f"{system.advice(left, machine)}; everything else works without")
 

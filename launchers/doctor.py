@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from typing import Literal
 
 from megabar.launchers import system_packages
 from megabar.launchers.embedded_mongo import LEAST_FREE_BYTES, database, running
+from megabar.launchers.machines import load_machines
 from megabar.launchers.mongod_binary import HOW_TO_GET, find_mongod
-from megabar.structures.errors import SetupError
+from megabar.launchers.schedulers.registry import SCHEDULERS, found_here
+from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
 
 Status = Literal["ok", "missing", "warning"]
@@ -155,14 +156,25 @@ def _data(data: Path) -> Finding:
 
 
 def _queue(_config: Config) -> Iterator[Finding]:
-    """Slurm is optional: its absence is no fault."""
-    program = shutil.which("sbatch")
-    if program is None:
-        yield Finding("slurm", "ok", detail="not here; studies run on this machine")
-        return
+    """Schedulers and machines are optional: their absence is no fault."""
+    found = found_here()
+    for name, version in found.items():
+        program = shutil.which(SCHEDULERS[name].COMMANDS[0])
+        if version:
+            yield Finding(name, "ok", version, program or "")
+        else:
+            advice = "ask your computing centre"
+            yield Finding(name, "warning", detail=f"{program} does not tell its version", how_to_get=advice)
+    if not found:
+        yield Finding("queue", "ok", detail=f"no {', '.join(SCHEDULERS)} here; studies run on this machine")
+    yield _machines_described()
+
+
+def _machines_described() -> Finding:
     try:
-        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        yield Finding("slurm", "warning", detail=f"{program} does not answer", how_to_get="ask your computing centre")
-        return
-    yield Finding("slurm", "ok", done.stdout.strip().removeprefix("slurm").strip(), program)
+        machines = load_machines()
+    except InputError as error:
+        return Finding("machines", "warning", detail=str(error), how_to_get="mend the description")
+    if not machines.by_name:
+        return Finding("machines", "ok", detail="none is described; none is needed to run here")
+    return Finding("machines", "ok", detail=f"{', '.join(machines.by_name)} ({machines.path})")

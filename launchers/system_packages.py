@@ -42,6 +42,11 @@ def has_program(name: str) -> Callable[[], bool]:
     return lambda: shutil.which(name) is not None
 
 
+def has_daemon(name: str) -> Callable[[], bool]:
+    """Return a test for a program that need not be on an ordinary user's PATH."""
+    return lambda: shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin") is not None
+
+
 def links(header: str, library: str) -> Callable[[], bool]:
     """Return a test that the C++ compiler finds a header and the linker its library, wherever they are."""
 
@@ -99,6 +104,11 @@ CODES = {
     "elk": Requirement("Elk", "elk-lapw", "elk", lambda: has_program("elk-lapw")() or has_program("elk")()),
     "abinit": Requirement("ABINIT", "abinit abinit-data", "abinit", has_program("abinit")),
 }
+FOR_TESTS = (
+    Requirement("Slurm", "slurm-wlm", "slurm slurm-slurmctld slurm-slurmd", has_daemon("slurmctld")),
+    Requirement("MUNGE", "munge", "munge", has_daemon("munged")),
+)
+"""A private Slurm for the tests; users bring their own."""
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,7 @@ def steps(monkeypatch):
     monkeypatch.setattr(bootstrap, "install", lambda *_: taken.append("install") or True)
     monkeypatch.setattr(bootstrap, "run", lambda *_: False)  # GPAW is not there
     monkeypatch.setattr(system_packages, "GPAW", (requirement("libxc", lambda: True),))
+    monkeypatch.setattr(system_packages, "FOR_TESTS", ())
     monkeypatch.setattr(bootstrap, "_build_gpaw", lambda *_: taken.append("gpaw") or "")
     return taken
 
@@ -176,6 +177,17 @@ def test_second_run_does_nothing(site, steps):
     steps.clear()
     assert not set_up(site, plan_of(["hull"]))
     assert steps == []
+
+
+def test_tests_bring_a_scheduler_and_nothing_else_does(site, steps, monkeypatch):
+    monkeypatch.setattr(bootstrap.system, "CODES", {})
+    monkeypatch.setattr(system_packages, "mongod_wheel_fits", lambda: False)
+    monkeypatch.setattr(system_packages, "FOR_TESTS", (requirement("slurm", lambda: False),))
+    set_up(site, plan_of(["test"]))
+    steps.clear()
+    assert not set_up(site, plan_of(["run", "study.yaml"]))
+    assert set_up(site, plan_of(["test"]))
+    assert "system" in steps
 
 
 def test_dft_code_is_built_when_it_is_needed_and_once(site, steps):

@@ -48,7 +48,7 @@ def test_every_part_is_looked_at_and_nothing_is_changed(tmp_path):
     findings = diagnose(config)
     found = {finding.part: finding for finding in findings}
     assert len(found) == len(findings)
-    for part in ("python", "megabar", "numpy", "pymatgen", "database", "cores", "memory", "data folder", "slurm"):
+    for part in ("python", "megabar", "numpy", "pymatgen", "database", "cores", "memory", "data folder", "machines"):
         assert found[part].status == "ok", found[part]
     assert found["database"].version[0].isdigit()
     assert found["code espresso"].version == "7.4"
@@ -128,9 +128,37 @@ def test_threads_are_warned_of(monkeypatch, tmp_path):
     assert "threads" not in parts(Config(data=tmp_path))
 
 
-def test_slurm(monkeypatch, tmp_path):
-    program = tmp_path / "sbatch"
-    program.write_text("#!/bin/sh\necho slurm 23.11.4\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert parts(Config(data=tmp_path))["slurm"].version == "23.11.4"
+def programs(folder, names, said):
+    """Put programs on PATH alone that say something."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_schedulers_are_told_apart(monkeypatch, tmp_path):
+    config = Config(data=tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "studies run on this machine" in parts(config)["queue"].detail
+    slurm = programs(tmp_path / "slurm", ("sbatch", "squeue", "scancel", "sinfo"), "slurm 23.11.4")
+    monkeypatch.setenv("PATH", slurm)
+    assert parts(config)["slurm"].version == "23.11.4"
+    for folder, said, name, version in (
+        ("pbs", "pbs_version = 22.05.11", "pbs", "22.05.11"),
+        ("sge", "SGE 8.1.9", "sge", "8.1.9"),
+    ):
+        monkeypatch.setenv("PATH", programs(tmp_path / folder, ("qsub", "qstat", "qdel"), said))
+        found = parts(config)
+        assert found[name].version == version
+        assert not {"pbs", "sge"} - {name} & set(found)
+
+
+def test_machines_are_listed_and_mistakes_told(monkeypatch, tmp_path):
+    (tmp_path / "machines.yaml").write_text("here: {scheduler: none, cores: 4}\n")
+    monkeypatch.setenv("MEGABAR_MACHINES", str(tmp_path / "machines.yaml"))
+    assert parts(Config(data=tmp_path))["machines"].detail.startswith("here (")
+    (tmp_path / "machines.yaml").write_text("here: {scheduler: none, core: 4}\n")
+    found = parts(Config(data=tmp_path))["machines"]
+    assert found.status == "warning"
+    assert "line 1: unknown key `here.core`; did you mean cores" in found.detail

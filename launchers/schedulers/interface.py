@@ -79,6 +79,16 @@ class QueuedJob:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a partition has: the longest wall time (s), and the largest of its nodes; None where that is not said."""
+
+    wall_time: int | None = None
+    nodes: int | None = None
+    cores: int | None = None
+    memory_MiB: int | None = None
+
+
 class Scheduler(Protocol):
     """One scheduler. Modules implement it: functions of text, which ``schedulers.queue`` runs.
 
@@ -150,6 +160,12 @@ class Scheduler(Protocol):
 
     def seconds_left(self, said: str) -> int | None:
         """Return the answer to that (s), None where there is no end or no answer."""
+
+    def partition(self, name: str | None) -> list[str]:
+        """Return the words that ask what a partition (None: the default one) has, empty where that cannot be asked."""
+
+    def limits(self, said: str) -> Limits:
+        """Return the answer to that."""
 
 
 def whole(text: str | None) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from megabar.launchers.machines import clock, seconds_of
-from megabar.launchers.schedulers.interface import JobRequest, QueuedJob, State, whole
+from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
 
 TITLE = "PBS"
 COMMANDS = ("qsub", "qstat", "qdel")
@@ -138,3 +138,13 @@ def seconds_left(said: str) -> int | None:
     if "Resource_List" not in times:
         return None
     return times["Resource_List"] - times.get("resources_used", 0)
+
+
+def partition(name: str | None) -> list[str]:
+    """Return nothing: sites write their limits in too many ways."""
+    return []
+
+
+def limits(said: str) -> Limits:
+    """Return that nothing is known."""
+    return Limits()

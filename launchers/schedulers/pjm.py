@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from megabar.launchers.machines import clock
-from megabar.launchers.schedulers.interface import JobRequest, QueuedJob, State, whole
+from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
 
 TITLE = "PJM"
 COMMANDS = ("pjsub", "pjstat", "pjdel")
@@ -131,3 +131,13 @@ def time_left(identifier: str) -> list[str]:
 def seconds_left(said: str) -> int | None:
     """Return None."""
     return None
+
+
+def partition(name: str | None) -> list[str]:
+    """Return nothing: sites write their limits in too many ways."""
+    return []
+
+
+def limits(said: str) -> Limits:
+    """Return that nothing is known."""
+    return Limits()

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from megabar.launchers.machines import clock
-from megabar.launchers.schedulers.interface import JobRequest, QueuedJob, State, whole
+from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
 
 TITLE = "Slurm"
-COMMANDS = ("sbatch", "squeue", "scancel")
+COMMANDS = ("sbatch", "squeue", "scancel", "sinfo")
 VERSION = ("sbatch", "--version")
 CHECK = ("sbatch", "--test-only")
 BUSY = (
@@ -144,3 +144,27 @@ def seconds_left(said: str) -> int | None:
     for part in parts:
         seconds = 60 * seconds + int(part)
     return seconds + 86400 * int(days or 0)
+
+
+def partition(name: str | None) -> list[str]:
+    """Return the words that ask it, a line for each kind of node."""
+    chosen = [f"--partition={name}"] if name else []
+    return ["sinfo", "--noheader", *chosen, "--format=%P|%l|%D|%c|%m"]
+
+
+def limits(said: str) -> Limits:
+    """Return the largest of each that is said; of several partitions the default one, marked by a star, counts."""
+    rows = [line.split("|") for line in said.splitlines() if line.count("|") == 4]
+    rows = [row for row in rows if row[0].endswith("*")] or rows
+    if not rows:
+        return Limits()
+    times = [seconds_left(row[1]) for row in rows]
+    numbers = [[int(word.rstrip("+")) for word in row[2:] if word.rstrip("+").isdigit()] for row in rows]
+    if any(len(row) != 3 for row in numbers):
+        return Limits()
+    return Limits(
+        wall_time=None if None in times else max(time for time in times if time is not None),
+        nodes=sum(row[0] for row in numbers),
+        cores=max(row[1] for row in numbers),
+        memory_MiB=max(row[2] for row in numbers),
+    )
