@@ -232,8 +232,10 @@ def _supervise(pool: WorkerPool, job: Allocation | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
         signal.signal(number, stop)
     pool.fill()
-    while not told and any(process.poll() is None for process in pool.processes):
-        pool.fill()
+    while not told:
         time.sleep(0.5)
+        pool.fill()  # those that died are replaced, those that ended by themselves are not
+        if all(process.poll() is not None for process in pool.processes):
+            break
     pool.stop(patience_s=pool.task.patience_s + 10.0)
     print(f"megabar worker: {'told to stop' if told else 'nothing more to do'}", file=sys.stderr)
