@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +30,8 @@ class SpectralFunction:
     weight_meV: weights (meV), shape (n,): of the trapezium rule for a smooth function, 1 meV for peaks, so that
     `area_meV` is the weight of each δ(ω − ωᵢ). source: file or calculation. unit: of the frequencies there.
     discrete: true for a sum of peaks (modes), which has no values between them. dos_per_eV: N(E_F) per spin, eV and
-    cell where known. notes: sentences on what a reader noticed.
+    cell where known. notes: sentences on what a reader noticed. shares: by species, the share of each point that is
+    motion of its atoms, shape (n,), together 1; empty where the eigenvectors are not known.
     Made by `tabulated` and `from_modes`, which check what they are given.
     """
 
@@ -42,6 +43,7 @@ class SpectralFunction:
     discrete: bool = False
     dos_per_eV: float | None = None
     notes: tuple[str, ...] = ()
+    shares: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def area_meV(self) -> Array:
@@ -64,12 +66,12 @@ class SpectralFunction:
 
     @property
     def omega_log_meV(self) -> float:
-        """ω_log = exp[(2/λ) ∫ ln ω α²F/ω dω] (meV): Allen & Dynes, Phys. Rev. B 12, 905 (1975), eq. 28."""
+        """ω_log = exp[(2/λ) ∫ ln ω α²F/ω dω] (meV): Allen & Dynes, Phys. Rev. B 12, 905 (1975)."""
         return float(np.exp(np.sum(self.mode_lambda * np.log(self.omega_meV)) / self.lambda_))
 
     @property
     def omega_2_meV(self) -> float:
-        """ω̄₂ = [(2/λ) ∫ ω α²F dω]^½ (meV): Allen & Dynes, Phys. Rev. B 12, 905 (1975), eq. 22."""
+        """ω̄₂ = [(2/λ) ∫ ω α²F dω]^½ (meV): Allen & Dynes, Phys. Rev. B 12, 905 (1975)."""
         return float(np.sqrt(np.sum(self.mode_lambda * self.omega_meV**2) / self.lambda_))
 
     @property
@@ -125,10 +127,12 @@ def from_modes(
     unit: str = "meV",
     dos_per_eV: float | None = None,
     notes: tuple[str, ...] = (),
+    shares: Mapping[str, ArrayLike] | None = None,
 ) -> SpectralFunction:
     """Return α²F(ω) = ½ Σᵢ λᵢ ωᵢ δ(ω − ωᵢ) of modes in any order; modes of equal frequency become one peak.
 
     omega_meV: frequencies (meV), above 0, shape (n,). lambdas: λ of each, not negative, shape (n,).
+    shares: by species, the weight of its atoms in the eigenvector of each mode, shape (n,).
     Raises InputError where that does not hold or where there is no coupling at all.
     """
     omega, coupling = np.atleast_1d(np.asarray(omega_meV, float)), np.atleast_1d(np.asarray(lambdas, float))
@@ -144,7 +148,44 @@ def from_modes(
         raise InputError(f"{source}: λ is 0 in every mode; there is nothing that pairs electrons")
     peaks, place = np.unique(omega, return_inverse=True)
     area = np.bincount(place, weights=coupling * omega / 2).astype(float)
-    return SpectralFunction(peaks, area, np.ones_like(peaks), source, unit, True, dos_per_eV, notes)
+    parts = {
+        species: _merged(np.asarray(each, float), coupling * omega / 2, place)
+        for species, each in (shares or {}).items()
+    }
+    return SpectralFunction(peaks, area, np.ones_like(peaks), source, unit, True, dos_per_eV, notes, parts)
+
+
+def _merged(share: Array, area: Array, place: NDArray[np.intp]) -> Array:
+    """Return the share of each peak: the mean over its modes, by area, or the plain one where none has an area."""
+    total, count = np.bincount(place, weights=area), np.bincount(place)
+    plain = np.bincount(place, weights=share) / count
+    weighted = np.bincount(place, weights=share * area)
+    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), plain)
+
+
+def broadened(spectrum: SpectralFunction, width_meV: float, points: int = 500) -> SpectralFunction:
+    """Return a sum of peaks as a smooth function, for the eye: each λᵢ spread as ½λᵢω g(ω − ωᵢ), g a Gaussian.
+
+    Written with ω, not ωᵢ, in front, it vanishes at ω = 0 and keeps λ of every peak that is several widths above 0.
+    width_meV: standard deviation of the Gaussian. A smooth spectrum is returned as it is.
+    """
+    if not spectrum.discrete:
+        return spectrum
+    top = float(spectrum.omega_meV[-1]) + 4 * width_meV
+    omega = np.linspace(top / points, top, points)
+    gauss = np.exp(-(((omega[:, None] - spectrum.omega_meV) / width_meV) ** 2) / 2) / (width_meV * np.sqrt(2 * np.pi))
+    each = 0.5 * omega[:, None] * gauss * spectrum.mode_lambda
+    alpha2f = each.sum(axis=1)
+    safe = np.where(alpha2f > 0, alpha2f, 1.0)
+    shares = {species: (each @ share) / safe for species, share in spectrum.shares.items()}
+    return replace(
+        spectrum,
+        omega_meV=omega,
+        alpha2f=alpha2f,
+        weight_meV=trapezium_weights(omega),
+        discrete=False,
+        shares=shares,
+    )
 
 
 def scale_frequencies(spectrum: SpectralFunction, factor: float) -> SpectralFunction:
