@@ -34,9 +34,11 @@ LARGEST_STRAIN = 0.12
 """Strain beyond the hydrostatic one between neighbours of a ladder above which they are taken for different phases:
 twice what hP4 sodium shows, whose c/a changes fastest of all that are known."""
 SOFTEST, STIFFNESS, STIFFEST = 0.5, 3.0, 70.0
-LONGEST_STEP_A = 0.15
+LONGEST_STEP_A, LONGEST_STRAIN = 0.15, 0.04
 """Curvature (eV/Å²) that relaxations begin with where no neighbour found one, and the limits of what is believed;
 ASE's 70 suits molecules, cells under pressure are softer."""
+SHEAR_MODULUS_eV_A3 = 1.5
+"""A rough one (240 GPa): the curvature of the cell's own coordinates, which matters in cells of few atoms."""
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
 
 
@@ -157,8 +159,13 @@ def _relax(
     if not limits.rattle_A:
         atoms.set_constraint(FixSymmetry(atoms))
     target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
+    longest = LONGEST_STEP_A
+    if limits.shape:
+        # The filter's coordinate of the cell is the logarithmic strain times the number of atoms.
+        stiffness = max(stiffness, SHEAR_MODULUS_eV_A3 * atoms.get_volume() / len(atoms) ** 2)
+        longest = min(longest, LONGEST_STRAIN * len(atoms))
     optimizer = BFGS(
-        target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness, maxstep=LONGEST_STEP_A
+        target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness, maxstep=longest
     )
     path: list[tuple[Any, Any]] = []
     for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):
@@ -167,7 +174,8 @@ def _relax(
         path.append((target.get_positions().copy(), target.get_forces().copy()))
         if _relaxed(step, atoms, limits):
             return _curvature(path)
-        if phase is not None and not limits.rattle_A:
+        # Uphill it is the optimiser that has gone too far, not the phase.
+        if phase is not None and not limits.rattle_A and step["energy_eV"] < history[0]["energy_eV"]:
             _check_same_phase(phase, atoms)
         if count >= limits.max_steps:
             break
