@@ -32,9 +32,9 @@ def read_yaml(path: Path) -> CommentedMap:
         content = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}, line {line}: not valid YAML ({error.problem})") from None
+        raise InputError(f"{path}, line {line}: not valid YAML ({hidden(str(error.problem))})") from None
     except YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({error})") from None
+        raise InputError(f"{path}: not valid YAML ({hidden(str(error))})") from None
     if content is None:
         content = CommentedMap()
     if not isinstance(content, CommentedMap):
