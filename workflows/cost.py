@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from statistics import median
 from typing import Any
 
 import numpy as np
-from ase import Atoms
+from ase.data import atomic_numbers
 
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.ladder import Ladder, chain_parents
@@ -61,20 +62,34 @@ class StudyEstimate:
 
 def size(calculation: Mapping[str, Any]) -> float:
     """Return a measure of one self-consistent run's work: k-points × plane waves × bands (arbitrary unit)."""
-    structure = Structure.from_dict(calculation["structure"])
-    settings = calculation["settings"]
-    atoms = structure.atoms()
+    return _size(Structure.from_dict(calculation["structure"]), calculation["settings"])
+
+
+def _size(structure: Structure, settings: Mapping[str, Any]) -> float:
     cutoff = float(settings.get("cutoff_eV") or 300.0)
-    plane_waves = atoms.get_volume() * cutoff**1.5 / 100.0
-    bands = float(np.sum(np.minimum(atoms.numbers, 10)))
-    return float(irreducible_kpoints(atoms, settings["kpoints"]) * plane_waves * bands)
+    plane_waves = structure.volume_per_atom * len(structure.symbols) * cutoff**1.5 / 100.0
+    bands = float(sum(min(atomic_numbers[symbol], 10) for symbol in structure.symbols))
+    return float(irreducible_kpoints(structure, settings["kpoints"]) * plane_waves * bands)
 
 
-def irreducible_kpoints(atoms: Atoms, grid: Sequence[int]) -> int:
+def irreducible_kpoints(structure: Structure, grid: Sequence[int]) -> int:
     """Return how many k-points of a Γ-centred grid symmetry leaves to compute."""
+    length = structure.volume_per_atom ** (1 / 3)
+    shape = tuple(tuple(round(value / length, 6) for value in row) for row in structure.cell)
+    return _irreducible_kpoints(shape, structure.positions, structure.symbols, tuple(grid))
+
+
+@lru_cache(maxsize=4096)
+def _irreducible_kpoints(
+    shape: tuple[tuple[float, ...], ...],
+    positions: tuple[tuple[float, ...], ...],
+    symbols: tuple[str, ...],
+    grid: tuple[int, ...],
+) -> int:
+    """Return the same for a cell of a volume of 1 an atom: the rungs of a ladder have all of this in common."""
     import spglib
 
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    cell = (shape, positions, [atomic_numbers[symbol] for symbol in symbols])
     mapping, _ = spglib.get_ir_reciprocal_mesh(list(grid), cell, is_shift=[0, 0, 0])
     return len(np.unique(mapping))
 
@@ -83,7 +98,9 @@ def seconds(calculation: Calculation, measured: float | None) -> float:
     """Return the estimated core-seconds of a calculation; measured: seconds per unit and step from stored ones."""
     rate = measured if measured is not None else SECONDS_PER_UNIT.get(calculation.code, 1e-5)
     steps = STEPS_OF_RELAXATION if calculation.relaxation else 1
-    return max(LEAST_SECONDS.get(calculation.code, 1.0), rate * size(calculation.to_dict()) * steps)
+    return max(
+        LEAST_SECONDS.get(calculation.code, 1.0), rate * _size(calculation.structure, calculation.settings) * steps
+    )
 
 
 def measured_rate(store: ResultStore | None, code: str) -> float | None:

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from megabar.workflows.calculation import Calculation
-from megabar.workflows.cost import seconds
 from megabar.workflows.execution import RESULT
 from megabar.workflows.isolation import ATTEMPTS
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.stability import wanted_next
 from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
+from megabar.workflows.submission import submit
 
 CRASHES = ("killed", "internal-error", "task-crashed")
 MOST_CRASHES = 3
@@ -102,35 +101,6 @@ def _alive(keys: list[str], study: str, runtime: Runtime) -> set[str]:
     query = {"spec.key": {"$in": keys}, "$or": [{"state": states}, here]}
     found = runtime.launchpad.fireworks.find(query, {"spec.key": 1})
     return {document["spec"]["key"] for document in found} | runtime.presence.claimed(keys)
-
-
-def submit(calculations: list[tuple[Calculation, str]], study: StudyRecord, runtime: Runtime) -> None:
-    """Put a study's calculations, each with a name, into the LaunchPad as workflows of one firework each.
-
-    The specification says where a calculation is to run and about how long it takes on one core, for workers that
-    have only so much time left; the longest come first, so that they do not end alone.
-    """
-    if not calculations:
-        return
-    from fireworks import Firework, Workflow
-
-    from megabar.workflows.tasks import CalculationTask
-
-    workflows = []
-    for calculation, name in calculations:
-        estimate = round(seconds(calculation, None))
-        spec = {
-            "key": calculation.key,
-            "calculation": calculation.to_dict(),
-            "study": study.identifier,
-            "machine": study.machine,
-            "code": calculation.code,
-            "core_seconds": estimate,
-            "_priority": estimate,
-        }
-        firework = Firework(CalculationTask(), spec=spec, name=name)
-        workflows.append(Workflow([firework], name=f"{study.name}: {name}"))
-    runtime.launchpad.bulk_add_wfs(workflows)
 
 
 def retry_crashed(identifier: str, runtime: Runtime) -> int:
