@@ -19,18 +19,21 @@ import pytest
 from ase.build import bulk
 
 from megabar.launchers.embedded_mongo import database_session, running, stop_database
+from megabar.launchers.local import register
 from megabar.workflows import tasks
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config
-from megabar.workflows.driver import recover_lost
+from megabar.workflows.driver import advance, recover_lost
 from megabar.workflows.execution import prepare
 from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolated
+from megabar.workflows.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.stopping import Control, Stopped
 from megabar.workflows.store import ResultStore
+from megabar.workflows.study import load_study
 
 
 @pytest.fixture(scope="module")
@@ -372,3 +375,37 @@ def test_half_a_file_is_no_file(name: str, config: Config, tmp_path: Path) -> No
     prepare(folder, item, item.structure.atoms())
     result = run_isolated(fork_server("emt"), folder, config, Control())
     assert result["state"] == "done"
+
+
+# --- somebody else's launcher ---------------------------------------------------------------------------------------
+
+
+def test_fireworks_fizzled_by_a_bare_rlaunch_are_submitted_again(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FireWorks' own launcher takes whatever is READY and ruins it, from whichever shell it is started."""
+    from fireworks import FWorker
+    from fireworks.core.rocket import Rocket
+
+    bulk("Cu", "fcc", a=3.6).write(tmp_path / "Cu.cif")
+    study = (
+        "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 9}\nphases: [Cu.cif]\nmethod: {code: emt}\n"
+    )
+    (tmp_path / "study.yaml").write_text("\n".join((*lines, "method: {code: emt}")))
+    file = load_study(tmp_path / "study.yaml")
+    identifier = register(file, resolve(file, runtime.config), runtime)
+    advance(identifier, runtime)
+    fireworks = runtime.launchpad.fireworks
+    waiting = fireworks.count_documents({"state": "READY"})
+    assert waiting > 0
+    monkeypatch.setattr("megabar.workflows.runtime._current", None)
+    monkeypatch.chdir(tmp_path)
+    while Rocket(runtime.launchpad, FWorker(name="somebody"), None).run():
+        pass
+    assert fireworks.count_documents({"state": "FIZZLED"}) == waiting
+    for _ in range(5):  # and again and again: nothing is counted as a failure of the calculation
+        advance(identifier, runtime)
+        assert fireworks.count_documents({"state": "READY"}) == waiting
+        while Rocket(runtime.launchpad, FWorker(name="somebody"), None).run():
+            pass
+    assert runtime.store.get_many(runtime.store.get_study(identifier).wanted) == {}
