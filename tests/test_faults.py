@@ -391,7 +391,7 @@ def test_fireworks_fizzled_by_a_bare_rlaunch_are_submitted_again(
     study = (
         "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 9}\nphases: [Cu.cif]\nmethod: {code: emt}\n"
     )
-    (tmp_path / "study.yaml").write_text("\n".join((*lines, "method: {code: emt}")))
+    (tmp_path / "study.yaml").write_text(study)
     file = load_study(tmp_path / "study.yaml")
     identifier = register(file, resolve(file, runtime.config), runtime)
     advance(identifier, runtime)
