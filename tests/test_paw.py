@@ -2,6 +2,8 @@
 
 import gzip
 import multiprocessing
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from ase.units import Bohr, GPa
 
 from megabar.structures.errors import SetupError
 from megabar.structures.symmetry import primitive
+from megabar.workflows.codes.gpaw_calculator import setup_data
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config
@@ -23,6 +26,7 @@ from megabar.workflows.paw.generate import (
     largest_radius_A,
     read_set,
 )
+from megabar.workflows.paw.location import located
 from megabar.workflows.protocols import kpoint_grid
 
 pytest.importorskip("gpaw")
@@ -40,6 +44,26 @@ def test_the_key_depends_on_everything():
         Recipe("He", "1s,0.5s,0.0p", "1.2", "LDA").key("26.7"),
     }
     assert len(keys) == 5
+
+
+def test_a_set_of_another_machine_is_found_or_made_here(tmp_path):
+    config = Config(data=tmp_path / "here")
+    [planned] = code("gpaw").atomic_data(["He"], "PBE", "fast", {("He", "He"): 1.0}, Config(data=tmp_path / "there"))
+    assert planned.origin.startswith("generated: gpaw dataset He")
+    moved = replace(planned, path=str(tmp_path / "gone" / "He.megabar.PBE"))
+    here = located(moved, config.data / "paw")
+    assert here.path.startswith(str(tmp_path / "here"))
+    assert (here.sha256, here.origin) == (planned.sha256, planned.origin)
+    assert setup_data(here).symbol == "He"
+    with pytest.raises(SetupError, match="is not on this machine"):
+        located(replace(moved, sha256="0" * 64), config.data / "paw")
+    with pytest.raises(SetupError, match="is not on this machine"):
+        located(replace(moved, origin="generated: gpaw rm -rf He"), config.data / "paw")
+    own = code("gpaw").atomic_data(["Cu"], "PBE", "fast", {("Cu", "Cu"): 2.5}, config)[0]
+    elsewhere = replace(own, path=f"/another/place/{Path(own.path).name}")
+    assert located(elsewhere, config.data / "paw") == own
+    with pytest.raises(SetupError, match="is not on this machine"):
+        located(replace(elsewhere, sha256="0" * 64), config.data / "paw")
 
 
 def test_radii_are_in_angstrom():

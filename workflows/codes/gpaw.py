@@ -15,6 +15,7 @@ from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.paw.choice import choose, file_of
 from megabar.workflows.paw.generate import content_sha256, gpaw_version
+from megabar.workflows.paw.location import GENERATED, located
 from megabar.workflows.protocols import protocol as named_protocol
 
 
@@ -47,10 +48,9 @@ class Gpaw:
         for element, candidate in choose(elements, xc, protocol, closest_A).items():
             path = file_of(candidate, xc, config.data / "paw")
             recipe = candidate.recipe
-            origin = f"generated: gpaw {' '.join(recipe.command)}" if recipe else f"gpaw-data: {path.name}"
-            found.append(
-                AtomicData(element, str(path), content_sha256(path), candidate.radius_A, candidate.cutoff_eV, origin)
-            )
+            origin = f"{GENERATED}{' '.join(recipe.command)}" if recipe else f"gpaw-data: {path.name}"
+            sha256 = recipe.sha256(gpaw_version()) if recipe else content_sha256(path)
+            found.append(AtomicData(element, str(path), sha256, candidate.radius_A, candidate.cutoff_eV, origin))
         return tuple(found)
 
     def settings(self, request: Request) -> dict[str, Any]:
@@ -82,6 +82,7 @@ class Gpaw:
 
         Nothing is read from the folder: a geometry starts from the wavefunctions of the one before, in memory.
         """
+        data = [located(each, config.data / "paw") for each in data]
         launch = config.code(self.name).launch
         if launch:
             from megabar.workflows.codes.gpaw_process import GpawProcess

@@ -44,7 +44,7 @@ class AtomicData:
     """The pseudopotential or PAW data set of one element.
 
     path: the file; its content, not its place, determines results.
-    sha256: hash of the content (uncompressed).
+    sha256: hash of the content (uncompressed), of a set that megabar made with GPAW of its recipe.
     radius_A: largest core or augmentation radius (Å); spheres of neighbours should not overlap.
     cutoff_eV: plane-wave cutoff that the data set needs for the `moderate` protocol (eV), 0 where not known.
     origin: where it comes from, e.g. "generated: ld1.x, inputs/na.in" or "SSSP folder".

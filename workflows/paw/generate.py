@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -43,10 +44,26 @@ class Recipe:
         """Words after `gpaw` that make the set, as a user could type them."""
         return ("dataset", self.element, "-P", self.projectors, "-r", self.radius, "-f", self.xc, "-w", "-t", TAG)
 
-    def key(self, gpaw_version: str) -> str:
-        """Return the hash of all that determines the set."""
+    def sha256(self, gpaw_version: str) -> str:
+        """Return the hash of all that determines the set.
+
+        Its content does not serve: the last digits of a generated set depend on the processor, which changes the
+        energy of Na by less than 1e-7 eV (measured on three instruction sets), and each machine would compute alone.
+        """
         text = json.dumps({**asdict(self), "gpaw": gpaw_version}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def key(self, gpaw_version: str) -> str:
+        """Return the name of the set's folder: the beginning of its hash."""
+        return self.sha256(gpaw_version)[:16]
+
+    @classmethod
+    def from_command(cls, words: Sequence[str]) -> Recipe:
+        """Return the recipe of a ``command``; raises ValueError where the words are none."""
+        recipe = cls(words[1], *(words[words.index(option) + 1] for option in ("-P", "-r", "-f")))
+        if list(words) != list(recipe.command):
+            raise ValueError(f"{' '.join(words)} makes no PAW set of megabar")
+        return recipe
 
 
 def generated(recipe: Recipe, cache_folder: Path) -> Path:
