@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from megabar.launchers.sharing import current_user
+from megabar.launchers.sharing import check_may_replan, current_user
 from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
@@ -34,11 +34,13 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime, machine: st
     """Store a study as it is asked for and planned, to run on a machine ("" for here), and return its identifier.
 
     A study that is there already goes on; where its plan has changed (another version of the code, other data)
-    it starts anew, and results computed the old way are left alone.
+    it starts anew, and results computed the old way are left alone. Raises InputError where that would take another
+    user's study away.
     """
-    identifier = file.identifier
+    identifier, user = file.identifier, current_user(runtime.config, runtime.store.client)
     known = runtime.store.get_study(identifier)
     if known is not None and StabilityPlan.from_dict(known.resolved).fingerprint != plan.fingerprint:
+        check_may_replan(known, user)
         runtime.store.reset_wanted(identifier)
     # Renewed also where it is known: its data may lie elsewhere now, as after an import, and what is wanted is worked
     # out anew, as the rules may have changed.
@@ -49,7 +51,7 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime, machine: st
             kind=file.study.kind,
             definition=file.study.model_dump(mode="json", by_alias=True),
             resolved=plan.to_dict(),
-            owner=current_user(runtime.config, runtime.store.client),
+            owner=user,
             machine=machine,
         )
     )

@@ -61,3 +61,12 @@ def check_may_change(study: StudyRecord, user: str, force: bool = False) -> None
         raise InputError(
             f"the study {study.identifier} is {study.owner}'s, and you are {user}; with --force it is done"
         )
+
+
+def check_may_replan(study: StudyRecord, user: str) -> None:
+    """Raise InputError where a study, planned otherwise than it would be now, is another's."""
+    if not may_change(study, user):
+        raise InputError(
+            f"the study {study.identifier} is {study.owner}'s and was planned otherwise (with another version or other "
+            "data of its code); give your study file another name to compute it your way"
+        )

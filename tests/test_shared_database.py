@@ -22,7 +22,7 @@ from megabar.launchers import cli, mongo_uri
 from megabar.launchers.database_admin import create_admin, create_user, remove_user
 from megabar.launchers.database_check import check, check_text
 from megabar.launchers.embedded_mongo import database, database_session, stop_database
-from megabar.launchers.sharing import check_may_change, current_user, may_change, refusal, system_user
+from megabar.launchers.sharing import check_may_change, check_may_replan, current_user, may_change, refusal, system_user
 from megabar.launchers.uri_parts import for_user, with_hosts, with_options
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config, DatabaseConfig, load_config
@@ -531,6 +531,9 @@ def test_who_may_change_a_study() -> None:
     check_may_change(study, "bob", force=True)
     with pytest.raises(InputError, match="the study s-1 is alice's, and you are bob; with --force"):
         check_may_change(study, "bob")
+    check_may_replan(study, "alice")
+    with pytest.raises(InputError, match="is alice's and was planned otherwise"):
+        check_may_replan(study, "bob")
 
 
 def test_refusals_are_told_from_outages() -> None:
