@@ -67,14 +67,23 @@ def _about_launches(machine: Machine, config: Config) -> Iterator[Remark]:
             )
             yield Remark("warning", key, sentence)
     if parallel:
-        there = config_on(machine, config)
-        serial = [name for name in machine.codes if name != "emt" and not there.code(name).launch]
-        if serial or not (machine.launch or machine.codes):
-            what = " and ".join(serial) or "every code"
-            sentence = (
-                f"{what} would run on 1 core, not {machine.cores_per_calculation}: give `launch: mpirun -n {{cores}}`"
-            )
-            yield Remark("problem", "launch", sentence)
+        yield from _about_serial_codes(machine, config)
+
+
+def _about_serial_codes(machine: Machine, config: Config) -> Iterator[Remark]:
+    there = config_on(machine, config)
+    serial = [name for name in machine.codes if name != "emt" and not there.code(name).launch]
+    wanted = [name for name in serial if "launch" in machine.codes[name].model_fields_set]
+    for name in wanted:
+        sentence = f"{name} uses 1 of the {machine.cores_per_calculation} cores that it is given"
+        yield Remark("warning", f"codes.{name}.launch", sentence)
+    forgotten = [name for name in serial if name not in wanted]
+    if forgotten or not (machine.launch or machine.codes):
+        what = " and ".join(forgotten) or "every code"
+        sentence = (
+            f"{what} would run on 1 core, not {machine.cores_per_calculation}: give `launch: mpirun -n {{cores}}`"
+        )
+        yield Remark("problem", "launch", sentence)
 
 
 def _pinned(machine: Machine, launch: tuple[str, ...]) -> bool:

@@ -183,12 +183,16 @@ def load_machines(folder: Path | None = None, environment: Mapping[str, str] | N
         return Machines()
     content = read_yaml(path)
     found = validated(_MachinesFile, content, path).root if content else {}
-    machines = {name: Machine.model_construct(name=name, **dict(described)) for name, described in found.items()}
+    machines = {name: _named(name, described) for name, described in found.items()}
     for name, machine in machines.items():
         for key, sentence in _faults(name, machine):
             line = line_of(content, (name, key) if key else (name,))
             raise InputError(f"{path}, line {line}: `{name}{f'.{key}' if key else ''}`: {sentence}")
     return Machines(path, machines)
+
+
+def _named(name: str, described: MachineDescription) -> Machine:
+    return Machine.model_construct({*described.model_fields_set, "name"}, name=name, **dict(described))
 
 
 def _find_file(folder: Path, environment: Mapping[str, str]) -> Path | None:
@@ -212,10 +216,11 @@ def _faults(name: str, machine: Machine) -> list[tuple[str, str]]:
     if machine.wall_time < SHORTEST_JOB_S:
         faults.append(("wall_time", f"{clock(machine.wall_time)} is too short for a job; give at least a minute"))
     if machine.wall_time <= machine.grace:
-        faults.append(
-            ("grace", f"jobs of {clock(machine.wall_time)} would be told to stop {machine.grace} s before their end, "
-             "at once; make `wall_time` longer or `grace` shorter")
-        )  # fmt: skip
+        sentence = (
+            f"jobs of {clock(machine.wall_time)} would be told to stop {machine.grace} s before their end, at once; "
+            "make `wall_time` longer or `grace` shorter"
+        )
+        faults.append(("grace" if "grace" in machine.model_fields_set else "wall_time", sentence))
     faults += _core_faults(machine)
     if machine.qos is not None and machine.scheduler != "slurm":
         faults.append(("qos", f"{machine.scheduler} has none; give its own directive in `options`"))

@@ -140,7 +140,7 @@ class SlurmCluster:
         """Cancel every job and wait until none is left."""
         deadline = time.monotonic() + timeout_s
         while self.run("squeue", "-h").strip():
-            self.run("scancel", f"--user={_user()}")
+            self.run("scancel", f"--user={user_name()}")
             assert time.monotonic() < deadline, self.run("squeue")
             time.sleep(0.1)
 
@@ -190,11 +190,12 @@ class SlurmCluster:
         return ours and node in (None, environment.get("SLURMD_NODENAME"))
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the user that the tests run as."""
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return consecutive ports that nobody listens on now."""
     for _ in range(100):
         with socket.socket() as probe:
@@ -238,10 +239,10 @@ def _start_munge(cluster: SlurmCluster) -> Sequence[str]:
 def _start_cluster(folder: Path) -> SlurmCluster:
     cluster = SlurmCluster(folder)
     try:
-        ports = _free_ports(1 + NODES)
+        ports = free_ports(1 + NODES)
         text = CONFIGURATION.format(
             host=platform.node().split(".")[0],
-            user=_user(),
+            user=user_name(),
             folder=folder,
             ports=ports,
             last=ports[-1],

@@ -4,39 +4,21 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from scheduler_jobs import LOOK, STAY, request, states, wait_for, written
 from slurm_cluster import SlurmCluster
 
 from megabar.launchers.embedded_mongo import database_session, stop_database
 from megabar.launchers.machines import Machine
-from megabar.launchers.schedulers.interface import JobRequest, SchedulerBusy
+from megabar.launchers.schedulers.interface import SchedulerBusy
 from megabar.launchers.schedulers.queue import cancel, own_jobs, submit
 from megabar.launchers.schedulers.registry import found_here
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
-LOOK = """
-import json, os, sys, time
-from dataclasses import asdict
-from megabar.launchers.schedulers.allocation import allocation
-here = allocation()
-found = {"left": here.seconds_left(), "environment": dict(os.environ), "stdin": sys.stdin.read(), **asdict(here)}
-print(json.dumps(found), flush=True)
-"""
-STAY = """
-import signal, sys, time
-from megabar.launchers.schedulers.allocation import allocation
-def told(number, frame):
-    print(signal.Signals(number).name, allocation().seconds_left(), flush=True)
-    sys.exit(0)
-signal.signal(signal.SIGTERM, told)
-print("up", flush=True)
-time.sleep(300)
-"""
 
 
 def machine(**changes: object) -> Machine:
@@ -45,24 +27,7 @@ def machine(**changes: object) -> Machine:
     )
 
 
-def request(folder: Path, source: str, on: Machine | None = None, name: str = "job", **changes: object) -> JobRequest:
-    return JobRequest(name, on or machine(), (sys.executable, "-c", source), folder / "jobs", **changes)  # type: ignore[arg-type]
-
-
-def wait_for(condition, timeout_s: float = 30.0):
-    deadline = time.monotonic() + timeout_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
-
-
-def states(on: Machine | None = None) -> dict[str, str]:
-    return {job.identifier: job.state for job in own_jobs(on or machine())}
-
-
-def written(log: Path) -> list[str]:
-    return log.read_text().splitlines() if log.exists() else []
+TEST = machine()
 
 
 def test_job_knows_itself_and_nothing_of_the_shell_that_submitted_it(monkeypatch, tmp_path):
@@ -70,7 +35,7 @@ def test_job_knows_itself_and_nothing_of_the_shell_that_submitted_it(monkeypatch
     monkeypatch.setenv("CONDA_PREFIX", "/somewhere")
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
-    made = submit(request(tmp_path, LOOK, cores=2, wall_time=120, environment={"MEGABAR_DATA": "/a b"}))
+    made = submit(request(tmp_path, LOOK, TEST, cores=2, wall_time=120, environment={"MEGABAR_DATA": "/a b"}))
     (log,) = made.logs
     found = json.loads(wait_for(lambda: written(log))[0])
     assert (found["scheduler"], found["job"], found["machine"]) == ("slurm", made.identifiers[0], "test")
@@ -83,37 +48,37 @@ def test_job_knows_itself_and_nothing_of_the_shell_that_submitted_it(monkeypatch
     assert environment["MEGABAR_DATA"] == "/a b"
     assert {"CONDA_PREFIX", "LD_LIBRARY_PATH"}.isdisjoint(environment)
     assert "Secret99" not in json.dumps(found) + made.script.read_text()
-    wait_for(lambda: not states())
+    wait_for(lambda: not states(TEST))
 
 
 def test_array_is_listed_element_by_element_and_cancelled_in_part(tmp_path):
-    made = submit(request(tmp_path, STAY, array=3))
+    made = submit(request(tmp_path, STAY, TEST, array=3))
     assert len(made.identifiers) == len(made.logs) == 3
-    listed = {job.identifier: job for job in own_jobs(machine())}
+    listed = {job.identifier: job for job in own_jobs(TEST)}
     assert set(listed) == set(made.identifiers)
     assert {job.name for job in listed.values()} == {"job"}
     first, second, third = made.identifiers
     # Each element takes one of the two nodes.
     wait_for(lambda: written(made.logs[0]) and written(made.logs[1]))
-    assert states() == {first: "running", second: "running", third: "pending"}
-    assert set(cancel(machine(), [third, first])) == {third, first}
-    wait_for(lambda: set(states()) == {second})
+    assert states(TEST) == {first: "running", second: "running", third: "pending"}
+    assert set(cancel(TEST, [third, first])) == {third, first}
+    wait_for(lambda: set(states(TEST)) == {second})
     assert any(line.startswith("SIGTERM") for line in written(made.logs[0]))
     assert not made.logs[2].exists()
 
 
 def test_cancelling_what_has_ended_or_never_was_is_no_failure(tmp_path):
-    made = submit(request(tmp_path, "pass"))
-    wait_for(lambda: not states())
-    assert cancel(machine(), [*made.identifiers, "999999"]) == []
+    made = submit(request(tmp_path, "pass", TEST))
+    wait_for(lambda: not states(TEST))
+    assert cancel(TEST, [*made.identifiers, "999999"]) == []
 
 
 def test_somebody_elses_scancel_is_seen(slurm: SlurmCluster, tmp_path):
-    made = submit(request(tmp_path, STAY))
+    made = submit(request(tmp_path, STAY, TEST))
     (log,) = made.logs
     wait_for(lambda: written(log))
     slurm.run("scancel", made.identifiers[0])
-    wait_for(lambda: not states())
+    wait_for(lambda: not states(TEST))
     told = next(line for line in written(log) if line.startswith("SIGTERM"))
     assert float(told.split()[1]) > 500
 
@@ -125,7 +90,7 @@ def test_process_behind_exec_is_told_before_the_wall_time_ends(tmp_path):
     (log,) = made.logs
     told = wait_for(lambda: [line for line in written(log) if line.startswith("SIGTERM")], 70.0)
     assert 0 < float(told[0].split()[1]) < 60
-    wait_for(lambda: not states())
+    wait_for(lambda: not states(TEST))
 
 
 @pytest.mark.parametrize(
@@ -142,38 +107,38 @@ def test_refusal_is_told_in_slurms_words(tmp_path, changes, words):
     assert "Slurm refuses (sbatch): " in str(refused.value)
     assert "\n" not in str(refused.value)
     assert not isinstance(refused.value, SchedulerBusy)
-    assert states() == {}
+    assert states(TEST) == {}
 
 
 def test_job_that_can_never_start_says_why(tmp_path):
     (job,) = submit(request(tmp_path, "pass", machine(partition="short", wall_time="01:00:00"))).identifiers
-    found = wait_for(lambda: {each.identifier: each.reason for each in own_jobs(machine())})
+    found = wait_for(lambda: {each.identifier: each.reason for each in own_jobs(TEST)})
     assert found[job] in ("PartitionTimeLimit", "PartitionConfig")
 
 
 def test_nothing_is_known_while_slurm_is_away_and_jobs_live_on(slurm: SlurmCluster, tmp_path):
-    made = submit(request(tmp_path, STAY))
+    made = submit(request(tmp_path, STAY, TEST))
     wait_for(lambda: written(made.logs[0]))
     slurm.stop_controller()
     try:
         with pytest.raises(SchedulerBusy):
-            own_jobs(machine())
+            own_jobs(TEST)
         with pytest.raises(SchedulerBusy):
-            submit(request(tmp_path, "pass"))
+            submit(request(tmp_path, "pass", TEST))
     finally:
         slurm.start_controller()
         slurm.wait_until_ready_again()
-    assert states() == {made.identifiers[0]: "running"}
+    assert states(TEST) == {made.identifiers[0]: "running"}
 
 
 def test_node_that_is_gone_ends_its_job(slurm: SlurmCluster, tmp_path):
-    made = submit(request(tmp_path, STAY))
+    made = submit(request(tmp_path, STAY, TEST))
     wait_for(lambda: written(made.logs[0]))
     node = slurm.run("squeue", "-h", "-o", "%N").strip()
     slurm.kill_node(node)
     try:
         slurm.run("scontrol", "update", f"nodename={node}", "state=down", "reason=power")
-        wait_for(lambda: states().get(made.identifiers[0]) != "running")
+        wait_for(lambda: states(TEST).get(made.identifiers[0]) != "running")
     finally:
         slurm.start_node(node)
         slurm.run("scontrol", "update", f"nodename={node}", "state=resume")
@@ -196,7 +161,7 @@ def test_steps_share_a_job_as_the_documentation_says(tmp_path):
     step = f"srun --exact --mem=0 -n 2 {sys.executable} -c 'import time; print(time.time()); time.sleep(2)'"
     both = f"import subprocess as s; both = [s.Popen({step!r}, shell=True) for _ in range(2)]"
     source = f"{both}; [each.wait() for each in both]"
-    made = submit(request(tmp_path, source))
+    made = submit(request(tmp_path, source, TEST))
     times = wait_for(lambda: len(written(made.logs[0])) == 4 and [float(line) for line in written(made.logs[0])])
     assert max(times) - min(times) < 2
 
@@ -262,7 +227,7 @@ def test_machine_check_says_what_is_wrong(tmp_path, change, words):
     assert done.returncode == 2
     assert "problem: " in done.stdout
     assert words in done.stdout
-    assert states() == {}
+    assert states(TEST) == {}
 
 
 def test_machine_check_does_not_wait_for_ever(tmp_path, slurm: SlurmCluster):
@@ -274,4 +239,4 @@ def test_machine_check_does_not_wait_for_ever(tmp_path, slurm: SlurmCluster):
         slurm.run("scontrol", "update", "partitionname=all", "state=up")
     assert done.returncode == 2
     assert "still waited in the queue (PartitionDown) after 2 s and was cancelled" in done.stdout
-    assert states() == {}
+    assert states(TEST) == {}

@@ -34,6 +34,7 @@ def found_here() -> dict[str, str]:
             except SetupError:
                 said = ""
             version = scheduler.version(said)
-            if version is not None or name in ("slurm", "pjm"):  # PBS and Grid Engine have programs of the same names
+            # PBS and Grid Engine have programs of the same names, and Slurm's say nothing where it is not set up.
+            if version is not None or name == "pjm":
                 found[name] = version or ""
     return found
