@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from megabar.launchers import cli, mongo_uri
 from megabar.launchers.database_admin import create_admin, create_user, remove_user
 from megabar.launchers.database_check import check, check_text
 from megabar.launchers.embedded_mongo import database, database_session, stop_database
+from megabar.launchers.mongod_binary import find_mongod
 from megabar.launchers.sharing import check_may_change, check_may_replan, current_user, may_change, refusal, system_user
 from megabar.launchers.uri_parts import for_user, with_hosts, with_options
 from megabar.structures.errors import InputError, SetupError
@@ -311,6 +314,16 @@ def test_a_reader_reads_and_cannot_run(server: MongoServer, members: dict[str, s
     [study] = [each for each in before["iron.studies"] if each["name"] == "cuau"]
     assert study["owner"] == "alice"
 
+    # Nor does another member replan her study: here, by what seems to be another version of the code.
+    create_user(members["boss"], "dora", "iron", False, server.folder / "dora.uri")
+    with MongoClient(members["boss"]) as boss:
+        boss["iron"].studies.update_one({"_id": study["_id"]}, {"$set": {"resolved.method.version": "ASE 1.0"}})
+    before = contents(members["boss"], "iron")
+    done = megabar(project(tmp_path / "dora", server, "dora", "iron"), "run", "cuau.yaml")
+    assert done.returncode == 2
+    assert "is alice's and was planned otherwise" in done.stderr
+    assert contents(members["boss"], "iron") == before
+
 
 def contents(uri: str, workspace: str) -> dict[str, list[dict[str, object]]]:
     with MongoClient(uri) as client:
@@ -548,3 +561,40 @@ def test_commands_are_there() -> None:
     said = CliRunner().invoke(cli.app, ["database", "--help"])
     assert said.exit_code == 0
     assert {"check", "create-user", "create-admin", "remove-user"} <= set(said.stdout.split())
+
+
+# The documentation.
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl, which the documentation uses, is not here")
+def test_the_commands_of_the_documentation_work(tmp_path: Path) -> None:
+    """Copy and paste, with another port and host name, by a user whose home is empty."""
+    text = (Path(__file__).parent.parent / "docs" / "database.md").read_text(encoding="utf-8")
+    section = text.partition("## A server for a group")[2].partition("\n## ")[0]
+    script = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    port = str(free_port())
+    assert script.count("27017") == 3 and "$(hostname -f)" in script
+    script = (
+        script.replace("27017", port).replace("$(hostname -f)", "localhost").replace("'localhost,$HOST'", "localhost")
+    )
+    mongod = find_mongod("", tmp_path / "lib")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "mongod").symlink_to(mongod.path)
+    (programs / "megabar").write_text(f'#!/bin/sh\nexec {sys.executable} -m megabar.launchers.cli "$@"\n')
+    (programs / "megabar").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEGABAR", "XDG"))}
+    environment = {**kept, "HOME": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}", **mongod.environment}
+    try:
+        done = subprocess.run(
+            ["bash", "-eu", "-c", script], env=environment, cwd=tmp_path, text=True, capture_output=True, timeout=240
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith(("user", "TLS")))
+        assert found == {"user": "alice", "TLS": "yes"}
+        assert "read and write" in done.stdout
+    finally:
+        lock = tmp_path / "megabar-database" / "data" / "mongod.lock"
+        if lock.exists() and lock.read_text().strip():
+            os.kill(int(lock.read_text()), signal.SIGKILL)
