@@ -22,8 +22,8 @@ from megabar.launchers.mongo_uri import connected, explained
 from megabar.launchers.uri_parts import authority_of, for_user, with_hosts, with_options
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
-from megabar.workflows.runtime import LAUNCHPAD_SUFFIX
 from megabar.workflows.secrecy import hosts, read_uri_file, user_of, with_absolute_files
+from megabar.workflows.store import LAUNCHPAD_SUFFIX
 
 if TYPE_CHECKING:
     from pymongo import MongoClient

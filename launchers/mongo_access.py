@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from megabar.workflows.runtime import LAUNCHPAD_SUFFIX
+from megabar.workflows.store import LAUNCHPAD_SUFFIX
 
 if TYPE_CHECKING:
     from pymongo import MongoClient

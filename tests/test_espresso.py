@@ -23,10 +23,13 @@ from ase.units import GPa, Ry
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes.espresso import ESPRESSO
 from megabar.workflows.codes.espresso_output import band_gap, check_output
-from megabar.workflows.codes.espresso_run import density_fits, note_density, parameters
+from megabar.workflows.codes.espresso_input import parameters
+from megabar.workflows.codes.espresso_restart import note_density, note_stopped, start_of
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.codes.registry import CODES
 from megabar.workflows.config import CodeConfig, Config
+from megabar.workflows.mending.espresso import DEFAULTS
+from megabar.workflows.mending.record import steps_taken
 
 DATA = Path(__file__).with_name("data") / "espresso"
 needs_pw = pytest.mark.skipif(
@@ -143,7 +146,7 @@ def test_parameters_scale_with_atoms(tmp_path: Path) -> None:
     data = (upf(tmp_path, "Na", 80, 6),)
     settings = ESPRESSO.settings(Request(bulk("Na"), "fast", "PBE", False, data))
     one, two = (
-        parameters(settings, data, atoms, False, {})["input_data"]["electrons"]["conv_thr"]
+        parameters(settings, data, atoms, DEFAULTS)["input_data"]["electrons"]["conv_thr"]
         for atoms in (bulk("Na"), bulk("Na", cubic=True))
     )
     assert one == pytest.approx(settings["scf_energy_eV"] / Ry)
@@ -151,21 +154,45 @@ def test_parameters_scale_with_atoms(tmp_path: Path) -> None:
 
 
 def test_density_is_used_only_when_whole(tmp_path: Path) -> None:
+    def start(atoms: Atoms, identity: str = "these settings") -> str:
+        return start_of(tmp_path, atoms, identity, {})[0]
+
     save = tmp_path / "out" / "pwscf.save"
     save.mkdir(parents=True)
     (save / "charge-density.dat").write_bytes(b"density")
     atoms = bulk("Na")
-    assert not density_fits(tmp_path, atoms)
-    note_density(tmp_path, atoms)
-    assert density_fits(tmp_path, atoms)
+    assert start(atoms) == "atoms"
+    note_density(tmp_path, atoms, "these settings")
+    assert start(atoms) == "density"
+    assert start(atoms, "others") == "atoms"
     squeezed = atoms.copy()
     squeezed.set_cell(atoms.cell * 0.95, scale_atoms=True)
-    assert density_fits(tmp_path, squeezed)
+    assert start(squeezed) == "density"
     squeezed.set_cell(atoms.cell * 0.8, scale_atoms=True)
-    assert not density_fits(tmp_path, squeezed)
-    assert not density_fits(tmp_path, bulk("Na", cubic=True))
+    assert start(squeezed) == "atoms"
+    assert start(bulk("Na", cubic=True)) == "atoms"
     (save / "charge-density.dat").write_bytes(b"densi")
-    assert not density_fits(tmp_path, atoms)
+    with pytest.raises(CalculationFailed, match=r"restart-damaged: out/pwscf.save/charge-density.dat is not"):
+        start(atoms)
+
+
+def test_a_stopped_run_goes_on_only_as_the_same_run(tmp_path: Path) -> None:
+    """Another geometry, other processes or other mixing: then its density is all that serves."""
+    save = tmp_path / "out" / "pwscf.save"
+    save.mkdir(parents=True)
+    for path in (save / "charge-density.dat", save.parent / "pwscf.wfc1", save.parent / "pwscf.restart_k"):
+        path.write_bytes(b"content")
+    atoms, layout = bulk("Na"), {"command": ["pw.x"], "path": {"mixing_beta": 0.5}}
+    note_stopped(tmp_path, atoms, "these settings", layout, 7)
+    assert not (save.parent / "pwscf.restart_k").exists()
+    assert start_of(tmp_path, atoms, "these settings", layout) == ("stopped", 7)
+    assert start_of(tmp_path, atoms, "these settings", {**layout, "command": ["mpirun", "pw.x"]}) == ("density", 0)
+    moved = atoms.copy()
+    moved.set_cell(atoms.cell * 0.999, scale_atoms=True)
+    assert start_of(tmp_path, moved, "these settings", layout) == ("density", 0)
+    (save.parent / "pwscf.wfc1").write_bytes(b"something else")
+    with pytest.raises(CalculationFailed, match=r"out/pwscf.wfc1 is not"):
+        start_of(tmp_path, atoms, "these settings", layout)
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -317,11 +344,11 @@ def test_density_that_pw_refuses(config: Config, tmp_path: Path) -> None:
     atoms = prepared(silicon(), config, tmp_path)
     energy = atoms.get_potential_energy()
     (tmp_path / "out" / "pwscf.save" / "charge-density.dat").write_bytes(b"damaged")
-    note_density(tmp_path, atoms)
+    note_density(tmp_path, silicon(), json.loads((tmp_path / "restart.json").read_text())["identity"])
     (tmp_path / "espresso.pwo").unlink()
     again = prepared(silicon(), config, tmp_path)
     assert again.get_potential_energy() == pytest.approx(energy, abs=1e-5)
-    assert "run again from the atoms' densities" in ESPRESSO.observables(again.calc, tmp_path)["mendings"][0]
+    assert steps_taken(tmp_path) == ["restart-damaged: started afresh"]
 
 
 @needs_pw
@@ -360,27 +387,6 @@ def ended(folder: Path) -> bool:
             return True
         time.sleep(0.1)
     return False
-
-
-@needs_pw
-@pytest.mark.slow
-def test_scf_is_mended(config: Config, tmp_path: Path) -> None:
-    """A run that does not converge is repeated once with gentle mixing, and this is told."""
-    import megabar.workflows.codes.espresso_run as module
-
-    atoms = prepared(silicon(), config, tmp_path)
-    real = module.parameters
-
-    def hopeless(settings, data, atoms, restarted, gentler):  # type: ignore[no-untyped-def]
-        made = real(settings, data, atoms, restarted, gentler)
-        if not gentler:
-            made["input_data"]["electrons"]["electron_maxstep"] = 2
-        return made
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "parameters", hopeless)
-        assert atoms.get_potential_energy() < 0
-    assert "scf-not-converged" in ESPRESSO.observables(atoms.calc, tmp_path)["mendings"][0]
 
 
 @needs_pw

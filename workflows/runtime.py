@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
+from megabar.workflows.indexes import LAUNCHPAD, make_indexes
 from megabar.workflows.presence import Presence
 from megabar.workflows.stopping import Control
-from megabar.workflows.store import ResultStore
+from megabar.workflows.store import LAUNCHPAD_SUFFIX, ResultStore
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
-LAUNCHPAD_SUFFIX = "_fireworks"
 SERVER_SELECTION_MS = 120_000
 
 
@@ -86,4 +86,5 @@ def launchpad(uri: str, name: str) -> LaunchPad:
             {"_id": -1}, {"$setOnInsert": {"next_fw_id": 1, "next_launch_id": 1}}, upsert=True
         )
         pad.tuneup()
+    make_indexes(pad.db, LAUNCHPAD)
     return pad

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gridfs import GridFS
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from pymongo import ASCENDING, MongoClient
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo import MongoClient
+from pymongo.errors import DuplicateKeyError
 
-from megabar.workflows.calculation import Calculation
 from megabar.workflows.files import packed, unpacked
+from megabar.workflows.indexes import RESULTS, make_indexes
+
+if TYPE_CHECKING:
+    from megabar.workflows.calculation import Calculation
 
 LEASE_SECONDS = 60
 REST_SHARE, QUICK_SECONDS = 10.0, 0.5
 """After each result a study is planned anew; where that takes long, it gets no more than a tenth of the time."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNAUTHORIZED = 13
+LAUNCHPAD_SUFFIX = "_fireworks"
 
 
 class CalculationRecord(BaseModel):
@@ -99,14 +102,7 @@ class ResultStore:
     def connect(cls, uri: str, name: str) -> ResultStore:
         """Return the store at a MongoDB URI, its indexes made by whoever may write."""
         store = cls(MongoClient(uri, tz_aware=True), name)
-        try:
-            store.database.calculations.create_index([("calculation.code", ASCENDING), ("state", ASCENDING)])
-            store.database.studies.create_index([("wanted", ASCENDING)])
-            store.database.studies.create_index([("name", ASCENDING)])
-            store.database.crashes.create_index([("key", ASCENDING)])
-        except OperationFailure as error:
-            if error.code != UNAUTHORIZED:  # who may only read finds the indexes made
-                raise
+        make_indexes(store.database, RESULTS)
         return store
 
     def close(self) -> None:
@@ -117,6 +113,11 @@ class ResultStore:
     def database(self) -> Any:
         """The database of results."""
         return self.client[self.name]
+
+    @property
+    def launchpad(self) -> Any:
+        """The database of the LaunchPad beside it, for what is to be counted there without loading FireWorks."""
+        return self.client[self.name + LAUNCHPAD_SUFFIX]
 
     def save(self, record: CalculationRecord, history: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Store a calculation's end, once: a second one with the same key leaves the first as it is."""
