@@ -12,6 +12,8 @@ AT_ZERO = 0.02
 """Share of the maximum of α²F that it may have, by straight extrapolation, at ω = 0."""
 NEGATIVE = 0.01
 """Share of λ that negative values may carry before a table is refused."""
+LOBES = 0.10
+"""The same for tables broadened with Methfessel-Paxton functions, whose sides are negative."""
 HIGHEST_meV, LOWEST_meV = 550.0, 2.0
 """No phonon is faster than the vibron of H₂ (4161 cm⁻¹ = 516 meV; NIST WebBook); caesium's go up to 6 meV."""
 END = 0.05
@@ -73,24 +75,30 @@ def check_at_zero(omega_meV: Array, alpha2f: Array, source: str) -> None:
         )
 
 
-def without_negative(omega_meV: Array, alpha2f: Array, weight_meV: Array, source: str) -> tuple[Array, tuple[str, ...]]:
-    """Return α²F with small negative values set to 0, and the sentence that says so.
+def without_negative(
+    omega_meV: Array, alpha2f: Array, weight_meV: Array, source: str, most: float = NEGATIVE
+) -> tuple[Array, tuple[str, ...]]:
+    """Return α²F with small negative values set to 0 and the rest scaled so that λ stays, and the sentence that says so.
 
-    Raises InputError where they are not small, or where nothing is left.
+    most: the share of λ that they may carry. Raises InputError where they carry more, or where nothing is left.
     """
     clean: Array = np.maximum(alpha2f, 0.0)
     if clean.max() == 0:
         raise InputError(f"{source}: α²F is nowhere above 0; an insulator, or a calculation that failed, has no Tc")
     share = 2 * weight_meV / omega_meV
-    lost, kept = float(np.sum(share * (clean - alpha2f))), float(np.sum(share * clean))
-    if lost > NEGATIVE * kept:
+    signed, kept = float(np.sum(share * alpha2f)), float(np.sum(share * clean))
+    if kept - signed > most * kept:
         raise InputError(
-            f"{source}: α²F is negative down to {alpha2f.min():.3g}, which takes {lost:.3g} from λ; "
+            f"{source}: α²F is negative down to {alpha2f.min():.3g}, which takes {kept - signed:.3g} from λ; "
             "α²F is a sum of squares: use a finer grid or the direct sum over q-points instead of the interpolation"
         )
-    if lost > 1e-6 * kept:
-        return clean, (f"negative values of α²F (down to {alpha2f.min():.2g}) were set to 0: λ grew by {lost:.2g}",)
-    return clean, ()
+    if kept - signed <= 1e-6 * kept:
+        return clean, ()
+    said = (
+        f"negative values of α²F (down to {alpha2f.min():.2g}, {1 - signed / kept:.1%} of λ) were set to 0 and the rest "
+        "scaled so that λ stays what it is"
+    )
+    return clean * (signed / kept), (said,)
 
 
 def check_lambda(integrated: float, stated: float, source: str, *, resolution: float = 0.0) -> None:

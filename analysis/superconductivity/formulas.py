@@ -129,8 +129,8 @@ FORMULAS = (
         (0.3, 10.0),
         (0.0, 0.20),
         1.3,
-        "it was fitted to spectra of the shapes of Hg, Pb and one Einstein mode; for two modes a factor 6 apart it is up "
-        "to 24% too high at λ = 0.6 and 19% too low at λ = 3",
+        "it was fitted to spectra of the shapes of Hg, Pb and one Einstein mode; for two modes a factor 6 apart "
+        "it is up to 24% too high at λ = 0.6 and 19% too low at λ = 3",
     ),
     Formula(
         "tc_xie_K",
@@ -141,8 +141,8 @@ FORMULAS = (
         (0.5, 3.0),
         (0.05, 0.15),
         1.5,
-        "it is a fit by symbolic regression; without repulsion it is 16 to 48% too high, for two modes a factor 6 apart "
-        "up to 33%",
+        "it is a fit by symbolic regression; without repulsion it is 16 to 48% too high, for two modes a factor 6 "
+        "apart up to 33%",
     ),
 )
 

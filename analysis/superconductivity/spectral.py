@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from megabar.analysis.superconductivity.checks import (
     END,
+    NEGATIVE,
     check_at_zero,
     check_columns,
     check_scale,
@@ -94,10 +95,12 @@ def tabulated(
     unit: str = "meV",
     dos_per_eV: float | None = None,
     notes: tuple[str, ...] = (),
+    most_negative: float = NEGATIVE,
 ) -> SpectralFunction:
     """Return a smooth α²F(ω) from a table, integrated by the trapezium rule, beginning with 0 at ω = 0.
 
     omega: frequencies in the unit named, increasing, from 0 or above, shape (n,). alpha2f: dimensionless, shape (n,).
+    most_negative: share of λ that negative values may carry.
     Raises InputError for frequencies that are negative, decreasing or no phonon's, for an α²F that does not vanish at
     0, is negative beyond rounding or 0 everywhere, and for nan.
     """
@@ -109,7 +112,7 @@ def tabulated(
     above = frequency > 0
     frequency, value = frequency[above], value[above]
     weight = trapezium_weights(frequency)
-    value, said = without_negative(frequency, value, weight, source)
+    value, said = without_negative(frequency, value, weight, source, most_negative)
     if value[-1] > END * value.max():
         said += (
             f"α²F is still {value[-1]:.2g} at the last frequency ({frequency[-1]:.4g} meV): is the table cut off?",

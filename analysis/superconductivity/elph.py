@@ -1,0 +1,197 @@
+"""Electron-phonon coupling on a grid of q from the per-q files of Quantum ESPRESSO, and α²F(ω) from it.
+
+α²F(ω) = ½ Σ_q w_q Σ_ν λ_qν ω_qν δ(ω − ω_qν), for every smearing of the double delta over the Fermi surface; the
+weights w_q are the sizes of the stars. Imaginary modes, and the three translations at Γ, are no part of it; what they
+would have carried is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from megabar.analysis.superconductivity.readers.reading import Reading, Variant
+from megabar.analysis.superconductivity.smearing import choose
+from megabar.analysis.superconductivity.spectral import SpectralFunction, from_modes
+from megabar.analysis.superconductivity.units import MEV_PER_RY
+from megabar.structures.errors import InputError
+
+Array = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+CODE = "Quantum ESPRESSO"
+
+
+@dataclass(frozen=True, eq=False)
+class QPoint:
+    """Phonons and coupling at one q, which stands for its star.
+
+    q: Cartesian, in 2π/a. weight: share of the star in the grid. omega_meV: negative where imaginary, shape (modes,).
+    lambda_: negative where ω² is, shape (smearings, modes). eigenvectors: columns, shape (modes, modes). translation:
+    the three rigid shifts at Γ, shape (modes,). force_constants: Φ(q) (Ry/bohr²). coupling: the matrices G (Cartesian)
+    of every smearing where they are known, shape (smearings, modes, modes).
+    """
+
+    number: int
+    q: tuple[float, float, float]
+    weight: float
+    omega_meV: Array
+    lambda_: Array
+    eigenvectors: Complex
+    translation: NDArray[np.bool_]
+    force_constants: Complex
+    coupling: Complex | None = None
+
+    @property
+    def stable(self) -> NDArray[np.bool_]:
+        """Modes that are part of α²F, shape (modes,)."""
+        found: NDArray[np.bool_] = (self.omega_meV > 0) & ~self.translation
+        return found
+
+    def atom_shares(self) -> Array:
+        """Weight |e_s|² of every atom in every mode, shape (modes, atoms); a mode's weights are together 1."""
+        squares = np.abs(self.eigenvectors.T) ** 2
+        shares: Array = squares.reshape(len(squares), -1, 3).sum(axis=2)
+        return shares
+
+
+@dataclass(frozen=True, eq=False)
+class ElectronPhonon:
+    """Coupling on a grid of q.
+
+    smearings_Ry, dos_per_Ry (N(E_F) per spin, Ry and cell), fermi_eV: shape (smearings,). species, masses: by atom, the
+    masses in Rydberg units (911.44 is 1 u). notes: what was noticed.
+    """
+
+    source: str
+    points: tuple[QPoint, ...]
+    smearings_Ry: Array
+    dos_per_Ry: Array
+    fermi_eV: Array
+    species: tuple[str, ...]
+    masses: Array
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A mode that is no part of α²F. omega_meV: below 0 where imaginary. would_carry: w_q|λ_qν|, its part of λ."""
+
+    q: tuple[float, float, float]
+    number: int
+    mode: int
+    omega_meV: float
+    translation: bool
+    would_carry: float
+
+
+def species_shares(data: ElectronPhonon) -> Mapping[str, Array]:
+    """Return by species the weight of its atoms in every stable mode, in the order of `stable_modes`."""
+    by_atom = np.concatenate([point.atom_shares()[point.stable] for point in data.points])
+    return {
+        species: by_atom[:, [i for i, each in enumerate(data.species) if each == species]].sum(axis=1)
+        for species in dict.fromkeys(data.species)
+    }
+
+
+def stable_modes(data: ElectronPhonon, smearing: int) -> tuple[Array, Array]:
+    """Return frequencies (meV) and w_q λ_qν of all modes of α²F at a smearing (its number), both of shape (n,)."""
+    omega = np.concatenate([point.omega_meV[point.stable] for point in data.points])
+    coupling = np.concatenate([point.weight * point.lambda_[smearing][point.stable] for point in data.points])
+    return omega, coupling
+
+
+def spectrum(data: ElectronPhonon, smearing: int) -> SpectralFunction:
+    """Return α²F at a smearing (its number) as the sum of peaks that it is, with the shares of the species.
+
+    Raises InputError where no mode carries any coupling.
+    """
+    omega, coupling = stable_modes(data, smearing)
+    value = data.smearings_Ry[smearing]
+    return from_modes(
+        omega,
+        np.maximum(coupling, 0.0),
+        f"{data.source} (smearing {value:g} Ry)",
+        unit="Ry",
+        dos_per_eV=float(data.dos_per_Ry[smearing]) / MEV_PER_RY * 1e3,
+        shares=species_shares(data),
+    )
+
+
+def total_lambda(data: ElectronPhonon) -> Array:
+    """Return λ = Σ_q w_q Σ_ν λ_qν of the stable modes at every smearing, shape (smearings,)."""
+    return np.array([stable_modes(data, i)[1].sum() for i in range(len(data.smearings_Ry))])
+
+
+def left_out(data: ElectronPhonon, smearing: int) -> tuple[LeftOut, ...]:
+    """Return the modes that are no part of α²F, with the λ that each would have carried at a smearing (its number)."""
+    return tuple(
+        LeftOut(
+            point.q,
+            point.number,
+            int(mode) + 1,
+            float(point.omega_meV[mode]),
+            bool(point.translation[mode]),
+            float(point.weight * abs(point.lambda_[smearing, mode])),
+        )
+        for point in data.points
+        for mode in np.flatnonzero(~point.stable)
+    )
+
+
+def left_out_notes(data: ElectronPhonon, smearing: int) -> tuple[str, ...]:
+    """Return sentences on the modes that are no part of α²F: each imaginary one with its q, number and λ."""
+    found = left_out(data, smearing)
+    said = [
+        f"imaginary mode {each.mode} at q-point {each.number} ({_q(each.q)}): {each.omega_meV:.3g} meV; left out, it "
+        f"would have carried λ = {each.would_carry:.3g}: the structure is not stable as calculated"
+        for each in found
+        if not each.translation and each.omega_meV <= 0
+    ]
+    shifts = [each for each in found if each.translation]
+    if any(each.would_carry > 0 for each in shifts):
+        carried = sum(each.would_carry for each in shifts)
+        frequencies = ", ".join(f"{each.omega_meV:.3g}" for each in shifts)
+        said.append(
+            f"the three translations at Γ ({frequencies} meV instead of 0) are left out; by the file they would have "
+            f"carried λ = {carried:.3g}"
+        )
+    return tuple(said)
+
+
+def lambdas_of(matrices: Complex, masses: Array, eigenvectors: Complex, squares_Ry2: Array, dos_per_Ry: Array) -> Array:
+    """Return λ_ν = e† M^-½ G M^-½ e/(2 N(E_F) ω²) of every smearing and mode, shape (smearings, modes)."""
+    root = np.sqrt(np.repeat(masses, 3))
+    scaled = matrices / (root[:, None] * root)
+    diagonal = np.einsum("iv,sij,jv->sv", eigenvectors.conj(), scaled, eigenvectors).real
+    found: Array = diagonal / (2 * dos_per_Ry[:, None] * squares_Ry2)
+    return found
+
+
+def translations(eigenvectors: Complex, masses: Array) -> NDArray[np.bool_]:
+    """Return which three modes at Γ are rigid shifts of the crystal: those that project most on √M, shape (modes,)."""
+    root = np.sqrt(masses)
+    moved = np.einsum("s,sxv->xv", root, eigenvectors.reshape(len(masses), 3, -1))
+    share = np.sum(np.abs(moved) ** 2, axis=0) / masses.sum()
+    found = np.zeros(share.shape, bool)
+    found[np.argsort(share)[-3:]] = True
+    return found
+
+
+def reading(data: ElectronPhonon) -> Reading:
+    """Return the spectra of all smearings, the one at which λ depends least on the smearing being meant."""
+    lambdas = total_lambda(data)
+    if not np.all(lambdas > 0):
+        raise InputError(f"{data.source}: no stable mode carries any coupling: there is no α²F")
+    choice = choose(data.smearings_Ry.tolist(), lambdas.tolist())
+    variants = tuple(
+        Variant(f"{value:g} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
+    )
+    notes = data.notes + left_out_notes(data, choice.place) + choice.notes
+    return Reading(data.source, CODE, variants, choice.place, choice.why, notes)
+
+
+def _q(q: tuple[float, float, float]) -> str:
+    return ", ".join(f"{each:.4g}" for each in q)

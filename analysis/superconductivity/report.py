@@ -1,0 +1,101 @@
+"""What `megabar tc` says of a spectral function: λ, ω_log, ω̄₂ and Tc by every formula and solver, as a document."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+from megabar.analysis.superconductivity.formulas import check_mu_star, estimates, mu_star_at, spread_K
+from megabar.analysis.superconductivity.readers.reading import Reading, Variant
+from megabar.analysis.superconductivity.smearing import AROUND
+from megabar.analysis.superconductivity.spectral import SpectralFunction
+from megabar.analysis.superconductivity.units import MEV_PER_K
+from megabar.structures.errors import InputError
+
+_ABOVE = 0.5
+"""Smallest reference energy of μ*, in units of ω_log: below it μ* would cut off what the phonons do."""
+
+
+def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = None) -> dict[str, Any]:
+    """Return the JSON document of ``megabar tc --json`` but for what only the Eliashberg equations say.
+
+    mu_ref_meV: the energy that μ* is referred to; ω_max of the spectrum where none is given.
+    Keys carry their units. A value that cannot be had is absent, with the reason among ``notes``.
+    Raises InputError for a μ* or a reference energy that no metal has.
+    """
+    check_mu_star(mu_star)
+    document: dict[str, Any] = {"file": reading.path, "code": reading.code, "unit": reading.spectrum.unit}
+    chosen = reading.variants[reading.chosen]
+    if len(reading.variants) > 1:
+        document |= {"variant": chosen.label, "variant_why": reading.why}
+    if chosen.smearing_Ry is not None:
+        document["smearing_Ry"] = chosen.smearing_Ry
+    values, notes = _values(chosen.spectrum, mu_star, mu_ref_meV)
+    document |= values
+    if len(reading.variants) > 1:
+        document["variants"] = [_short(each, mu_star, mu_ref_meV) for each in reading.variants]
+        document |= _spread(reading, document["variants"])
+    document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes)))
+    return document
+
+
+def reference_meV(spectrum: SpectralFunction, mu_ref_meV: float | None) -> float:
+    """Return the reference energy of μ* (meV): the one asked for, else ω_max; InputError for one below the phonons."""
+    if mu_ref_meV is None:
+        return spectrum.omega_max_meV
+    if not (isfinite(mu_ref_meV) and mu_ref_meV >= _ABOVE * spectrum.omega_log_meV):
+        raise InputError(
+            f"--mu-ref-mev is {mu_ref_meV:g}; the energy that μ* is referred to lies at the highest phonon frequency "
+            f"({spectrum.omega_max_meV:.4g} meV, the default) or above it"
+        )
+    return mu_ref_meV
+
+
+def _values(spectrum: SpectralFunction, mu_star: float, mu_ref_meV: float | None) -> tuple[dict[str, Any], list[str]]:
+    """Return the numbers of one spectrum, and sentences on what to be wary of."""
+    reference = reference_meV(spectrum, mu_ref_meV)
+    at_top = mu_star_at(mu_star, reference, spectrum.omega_max_meV)
+    found = estimates(spectrum, at_top)
+    values: dict[str, Any] = {
+        "lambda": spectrum.lambda_,
+        "omega_log_K": spectrum.omega_log_meV / MEV_PER_K,
+        "omega_2_K": spectrum.omega_2_meV / MEV_PER_K,
+        "omega_log_meV": spectrum.omega_log_meV,
+        "omega_max_meV": spectrum.omega_max_meV,
+        "mu_star": mu_star,
+        "mu_ref_meV": reference,
+        "mu_star_at_omega_max": at_top,
+    }
+    if spectrum.dos_per_eV is not None:
+        values["dos_per_eV_spin_cell"] = spectrum.dos_per_eV
+    values |= {each.formula.key: each.tc_K for each in found if isfinite(each.tc_K)}
+    spread = spread_K(found)
+    if spread is not None:
+        values["tc_formulas_spread_K"] = list(spread)
+    if spectrum.shares:
+        coupling = spectrum.mode_lambda
+        values["lambda_by_species"] = {name: float((coupling * share).sum()) for name, share in spectrum.shares.items()}
+    return values, [caveat for each in found for caveat in each.caveats]
+
+
+def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
+    values, _ = _values(each.spectrum, mu_star, mu_ref_meV)
+    wanted = ("lambda", "omega_log_K", "omega_2_K", "tc_mcmillan_K", "tc_allen_dynes_K", "tc_xie_K")
+    row: dict[str, Any] = {"label": each.label}
+    if each.smearing_Ry is not None:
+        row["smearing_Ry"] = each.smearing_Ry
+    return row | {name: values[name] for name in wanted if name in values}
+
+
+def _spread(reading: Reading, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how far λ and Tc go over the smearings within a factor √2 of the chosen one: what that choice is worth."""
+    middle = reading.variants[reading.chosen].smearing_Ry
+    if middle is None:
+        return {}
+    near = [row for row in rows if middle / AROUND <= row["smearing_Ry"] <= middle * AROUND]
+    found: dict[str, Any] = {"smearings_around_Ry": [near[0]["smearing_Ry"], near[-1]["smearing_Ry"]]}
+    for key, name in (("lambda", "lambda_over_smearing"), ("tc_allen_dynes_K", "tc_allen_dynes_over_smearing_K")):
+        values = [row[key] for row in near if key in row]
+        if values:
+            found[name] = [min(values), max(values)]
+    return found
