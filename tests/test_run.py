@@ -207,8 +207,10 @@ def test_unreachable_database_is_told(folder: Path) -> None:
     (folder / "megabar.yaml").write_text(
         "database: {uri: 'mongodb://u:secret@127.0.0.1:9/?serverSelectionTimeoutMS=500'}\n"
     )
+    (folder / "megabar.yaml").chmod(0o600)
     said = megabar(folder, "run", "cuau.yaml")
     assert said.returncode == 2
+    assert "does not answer" in said.stderr
     assert "secret" not in said.stderr
     assert "Traceback" not in said.stderr
     assert not list(folder.glob(".megabar/calculations/*"))
