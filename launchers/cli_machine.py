@@ -72,7 +72,7 @@ def check_machine(
 @machine.command("probe", hidden=True)
 def probe_machine(name: MachineName, answer: Path) -> None:
     """Say what a job finds around it: what `check` runs in one."""
-    from megabar.launchers.machine_trial import probe
+    from megabar.launchers.machine_probe import probe
     from megabar.launchers.machines import load_machines
     from megabar.workflows.config import load_config
 
