@@ -55,7 +55,7 @@ def mongo_server(folder: Path) -> Iterator[MongoServer]:
     port = free_port()
     command = [
         *(found.path, "--dbpath", str(folder / "data"), "--port", str(port), "--bind_ip", "localhost"),
-        *("--unixSocketPrefix", str(folder), "--replSet", REPLICA_SET, "--keyFile", str(key)),
+        *("--nounixsocket", "--replSet", REPLICA_SET, "--keyFile", str(key)),
         *("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(folder / "server.pem")),
         *("--tlsCAFile", str(folder / "ca.pem"), "--tlsAllowConnectionsWithoutCertificates"),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"),
