@@ -13,6 +13,7 @@ import typer
 from megabar import __version__
 from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_sharing import add_commands
+from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
 from megabar.structures.errors import InputError
@@ -284,6 +285,7 @@ def status(
 
 
 add_commands(app)
+app.command()(tc)
 app.add_typer(machine_commands, name="machine")
 
 

@@ -78,7 +78,7 @@ def check_at_zero(omega_meV: Array, alpha2f: Array, source: str) -> None:
 def without_negative(
     omega_meV: Array, alpha2f: Array, weight_meV: Array, source: str, most: float = NEGATIVE
 ) -> tuple[Array, tuple[str, ...]]:
-    """Return α²F with small negative values set to 0 and the rest scaled so that λ stays, and the sentence that says so.
+    """Return α²F with small negative values set to 0 and the rest scaled so that λ stays, and a sentence that says so.
 
     most: the share of λ that they may carry. Raises InputError where they carry more, or where nothing is left.
     """
@@ -95,8 +95,8 @@ def without_negative(
     if kept - signed <= 1e-6 * kept:
         return clean, ()
     said = (
-        f"negative values of α²F (down to {alpha2f.min():.2g}, {1 - signed / kept:.1%} of λ) were set to 0 and the rest "
-        "scaled so that λ stays what it is"
+        f"negative values of α²F (down to {alpha2f.min():.2g}, {1 - signed / kept:.1%} of λ) were set to 0 and the "
+        "rest scaled so that λ stays what it is"
     )
     return clean * (signed / kept), (said,)
 

@@ -187,7 +187,7 @@ def reading(data: ElectronPhonon) -> Reading:
         raise InputError(f"{data.source}: no stable mode carries any coupling: there is no α²F")
     choice = choose(data.smearings_Ry.tolist(), lambdas.tolist())
     variants = tuple(
-        Variant(f"{value:g} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
+        Variant(f"{value:.3f} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
     )
     notes = data.notes + left_out_notes(data, choice.place) + choice.notes
     return Reading(data.source, CODE, variants, choice.place, choice.why, notes)

@@ -93,7 +93,7 @@ def read_alpha2f_dat(path: Path, unit: str | None = None) -> Reading:
             table[:, 0],
             table[:, 1 + place],
             source,
-            f"{smearing:g} Ry",
+            f"{smearing:.3f} Ry",
             own,
             smearing_Ry=smearing,
             dos_per_eV=dos,
@@ -159,7 +159,7 @@ def _of_dos(path: Path, unit: str, smearing_Ry: float | None, dos_per_Ry: float 
             f"the phonons of this calculation go down to {table[0, 0] * MEV_PER_RY:.3g} meV; matdyn.x leaves imaginary "
             "ones out of α²F (the per-q files tell what they would have carried)",
         )
-    label = f"{smearing_Ry:g} Ry" if smearing_Ry else path.name
+    label = f"{smearing_Ry:.3f} Ry" if smearing_Ry else path.name
     dos = dos_per_Ry / MEV_PER_RY * 1e3 if dos_per_Ry else None
     one = variant(omega, alpha2f, str(path), label, unit, smearing_Ry=smearing_Ry, dos_per_eV=dos, notes=said)
     check_lambda(one.spectrum.lambda_, float(stated.group(1)), str(path))

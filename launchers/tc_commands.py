@@ -1,0 +1,174 @@
+"""What `megabar tc` does: a file with α²F, or a folder with the per-q files of ph.x, to λ, ω_log and Tc."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from megabar.analysis.superconductivity.readers.reading import Reading
+from megabar.structures.errors import InputError
+
+FIGURE_TYPES = (".png", ".svg")
+
+
+def tc_of(
+    source: Path,
+    unit: str | None = None,
+    mu_star: float = 0.10,
+    mu_ref_meV: float | None = None,
+    *,
+    smearing_Ry: float | None = None,
+    masses: Sequence[str] = (),
+    figure: Path | None = None,
+) -> dict[str, Any]:
+    """Return the JSON document of ``megabar tc``; draw α²F with the cumulative λ where a figure is asked for.
+
+    masses: ``H=2.014``, isotopes for the per-q files of a folder. Raises InputError for whatever cannot be meant,
+    before anything is computed or written.
+    """
+    from megabar.analysis.superconductivity.formulas import check_mu_star
+    from megabar.analysis.superconductivity.report import tc_document
+
+    check_mu_star(mu_star)
+    _check_figure(figure)
+    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
+    if smearing_Ry is not None:
+        reading = _at_smearing(reading, smearing_Ry)
+    document = tc_document(reading, mu_star, mu_ref_meV)
+    if figure is not None:
+        _draw(reading, figure)
+        document["figure"] = str(figure)
+    return document
+
+
+def tc_text(document: dict[str, Any]) -> str:
+    """Return the text of `megabar tc`: moments, Tc by every method, how it depends on the smearing, caveats."""
+    lines = [_heading(document), "", *_moments(document), "", "Tc (K)", *_temperatures(document)]
+    rows = document.get("variants", [])
+    if rows:
+        lines += ["", *_table(rows, document.get("variant", ""))]
+    if "lambda_over_smearing" in document:
+        low, high = document["smearings_around_Ry"]
+        first, last = document["lambda_over_smearing"]
+        lines.append(f"Between {low:g} and {high:g} Ry λ lies between {first:.3f} and {last:.3f}.")
+    lines += [f"Note: {note}" for note in document["notes"]]
+    return "\n".join(lines)
+
+
+def _read(source: Path, unit: str | None) -> Reading:
+    from megabar.analysis.superconductivity.readers import read_alpha2f
+
+    return read_alpha2f(source, unit)
+
+
+def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Reading:
+    from megabar.analysis.superconductivity.elph import reading
+    from megabar.analysis.superconductivity.isotopes import with_masses
+    from megabar.analysis.superconductivity.readers.espresso_elph import gather
+
+    if not source.is_dir():
+        raise InputError(
+            f"--mass needs the force constants: {source} is no folder with the per-q files of ph.x "
+            "(elph.inp_lambda.*, dyn*)"
+        )
+    wanted = dict(_mass(text) for text in masses)
+    _read(source, unit)  # tells a wrong unit
+    return reading(with_masses(gather(source), wanted))
+
+
+def _mass(text: str) -> tuple[str, float]:
+    species, _, value = text.partition("=")
+    try:
+        return species.strip(), float(value)
+    except ValueError:
+        raise InputError(f"--mass is {text!r}; it takes an element and a mass in u, as in H=2.014") from None
+
+
+def _at_smearing(reading: Reading, smearing_Ry: float) -> Reading:
+    there = [each.smearing_Ry for each in reading.variants]
+    known = [each for each in there if each is not None]
+    if not known:
+        raise InputError(f"{reading.path}: it holds no smearings of the double delta, so --smearing says nothing")
+    near = min(known, key=lambda each: abs(each - smearing_Ry))
+    if abs(near - smearing_Ry) > 1e-6:
+        raise InputError(f"--smearing is {smearing_Ry:g} Ry; {reading.path} has {', '.join(f'{s:g}' for s in known)}")
+    return replace(reading, chosen=there.index(near), why="asked for")
+
+
+def _check_figure(figure: Path | None) -> None:
+    if figure is None:
+        return
+    if figure.suffix.lower() not in FIGURE_TYPES:
+        raise InputError(f"--figure is {figure}; its name must end with {' or '.join(FIGURE_TYPES)}")
+    if not figure.parent.is_dir():
+        raise InputError(f"--figure is {figure}; the folder {figure.parent} is not there")
+
+
+def _draw(reading: Reading, path: Path) -> None:
+    from megabar.analysis.figures.style import png, svg
+    from megabar.analysis.figures.superconductivity import alpha2f_figure
+
+    figure = alpha2f_figure(reading.spectrum)
+    content = png(figure) if path.suffix.lower() == ".png" else svg(figure).encode()
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"--figure: {path} cannot be written ({error.strerror or error})") from None
+
+
+def _heading(document: dict[str, Any]) -> str:
+    text = f"{document['file']}: {document['code']}, frequencies in {document['unit']}"
+    if "variant" in document:
+        text += f"\n{document['variant']} of {len(document['variants'])}: {document['variant_why']}"
+    return text
+
+
+def _moments(document: dict[str, Any]) -> list[str]:
+    reference = document["mu_ref_meV"]
+    where = "the highest frequency" if reference == document["omega_max_meV"] else f"{reference:.4g} meV"
+    species = ", ".join(f"{name} {value:.3f}" for name, value in document.get("lambda_by_species", {}).items())
+    lines = [
+        f"  λ       {document['lambda']:.4f}" + (f"   ({species})" if species and "," in species else ""),
+        f"  ω_log   {document['omega_log_K']:.1f} K   ({document['omega_log_meV']:.2f} meV)",
+        f"  ω̄₂      {document['omega_2_K']:.1f} K",
+        f"  ω_max   {document['omega_max_meV']:.2f} meV",
+        f"  μ*      {document['mu_star']:g}, referred to {where}",
+    ]
+    if reference != document["omega_max_meV"]:
+        lines.append(
+            f"          {document['mu_star_at_omega_max']:.4f} at the highest frequency, as the formulas take it"
+        )
+    return lines
+
+
+_TEMPERATURES = (
+    ("tc_mcmillan_K", "McMillan"),
+    ("tc_allen_dynes_K", "Allen-Dynes"),
+    ("tc_xie_K", "Xie 2022"),
+    ("tc_eliashberg_K", "Eliashberg, isotropic"),
+)
+
+
+def _temperatures(document: dict[str, Any]) -> list[str]:
+    lines = [f"  {name:<22}{document[key]:>9.3f}" for key, name in _TEMPERATURES if key in document]
+    for key, name, unit in (
+        ("gap_edge_meV", "gap edge Δ₀", " meV"),
+        ("two_delta_over_kTc", "2Δ₀/k_BTc", ""),
+        ("isotope_exponent", "isotope exponent", ""),
+    ):
+        if key in document:
+            lines.append(f"  {name:<22}{document[key]:>9.3f}{unit}")
+    return lines
+
+
+def _table(rows: list[dict[str, Any]], chosen: str) -> list[str]:
+    columns = [("lambda", "λ", ".4f"), ("omega_log_K", "ω_log, K", ".1f")]
+    columns += [(key, f"{name.split(',')[0]}, K", ".2f") for key, name in _TEMPERATURES if key in rows[0]]
+    width = max(len(row["label"]) for row in rows) + 2
+    lines = [" " * (width + 2) + "".join(f"{name:>16}" for _, name, _ in columns)]
+    for row in rows:
+        cells = "".join(f"{row[key]:>16{style}}" if key in row else f"{'-':>16}" for key, _, style in columns)
+        lines.append(f"{'*' if row['label'] == chosen else ' '} {row['label']:<{width}}{cells}")
+    return lines
