@@ -20,7 +20,7 @@ from megabar.workflows.codes.interface import Code, Request
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Ladder, Method, Rung, first_indices
-from megabar.workflows.protocols import kpoint_grid, protocol
+from megabar.workflows.protocols import kpoint_grid, metal_factor, protocol
 from megabar.workflows.study import StabilityStudy, StudyFile
 
 JUDGED_DENSITY = 2.0
@@ -183,7 +183,8 @@ def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method |
     if study.method.cutoff_eV is not None:
         settings["cutoff_eV"] = study.method.cutoff_eV
     if study.method.kpoint_density is not None:
-        settings["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density)
+        factor = 1.0 if phase.insulating else metal_factor(smallest)
+        settings["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density * factor)
     relaxation = Relaxation(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=freedom.shape > 0)
     judged, reference = None, None
     if judge is not None:

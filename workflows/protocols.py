@@ -65,8 +65,12 @@ class Protocol:
         """
         if insulating:
             return kpoint_grid(atoms, self.insulator_density)
-        small = max(1.0, SMALL_METAL_ATOMS / len(atoms)) ** SMALL_METAL_POWER
-        return kpoint_grid(atoms, self.metal_density * small)
+        return kpoint_grid(atoms, self.metal_density * metal_factor(atoms))
+
+
+def metal_factor(atoms: Atoms) -> float:
+    """Return by how much the k-points of a metal in a cell of few atoms are denser."""
+    return float(max(1.0, SMALL_METAL_ATOMS / len(atoms)) ** SMALL_METAL_POWER)
 
 
 def kpoint_grid(atoms: Atoms, density: float) -> list[int]:
