@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from megabar.launchers.commands import check_data_folder, existing_store, find_study
+from megabar.launchers.commands import check_data_folder
 from megabar.launchers.embedded_mongo import database_session
 from megabar.launchers.sharing import current_user
+from megabar.launchers.stored import existing_store, find_study
 from megabar.workflows.archive import Exported, write_archive
 from megabar.workflows.archive_import import Imported, import_archive
 from megabar.workflows.archive_reading import opened

@@ -12,6 +12,7 @@ import typer
 
 from megabar import __version__
 from megabar.launchers.cli_machine import machine as machine_commands
+from megabar.launchers.cli_seeing import add_seeing
 from megabar.launchers.cli_sharing import add_commands
 from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
@@ -268,22 +269,7 @@ def report(
     print(report_on(study, folder))
 
 
-@app.command()
-def status(
-    study: Annotated[str | None, typer.Argument(help="a study file or name; all studies where none is given")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say how far the studies in the database are."""
-    from megabar.launchers.commands import status_of
-    from megabar.launchers.terminal import show, status_table
-
-    rows = status_of(study)
-    if as_json:
-        _print_json(rows)
-    else:
-        show(status_table(rows))
-
-
+add_seeing(app)
 add_commands(app)
 app.command()(tc)
 app.add_typer(machine_commands, name="machine")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar.launchers.embedded_mongo import database_session, running
+from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.answer import StabilityAnswer, answer
 from megabar.workflows.config import Config, load_config
@@ -146,33 +147,6 @@ def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
     return answer(plan, study.rungs, store.get_many(study.wanted))
 
 
-def find_study(name: str, store: ResultStore) -> StudyRecord:
-    """Return the stored study of a study file, a name or an identifier, the newest where there are several."""
-    from megabar.workflows.yaml_input import nearest
-
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        identifier = load_study(path).identifier
-        found = store.get_study(identifier)
-        if found is None:
-            raise InputError(f"{name}: this study is not in the database; start it with `megabar run {name}`")
-        return found
-    studies = store.find_studies(name)
-    if not studies:
-        known = sorted({study.name for study in store.find_studies()})
-        listed = f" (known: {', '.join(known)})" if known else " (there are none yet)"
-        raise InputError(f"there is no study {name!r} in the database{nearest(name, known)}{listed}")
-    return studies[0]
-
-
-@contextmanager
-def existing_store(config: Config) -> Iterator[ResultStore]:
-    if config.database.uri is None and not (config.data / "mongodb").exists():
-        raise InputError(f"there are no results in {config.data} yet; start with `megabar run STUDY.yaml`")
-    with database_session(config) as address, closing(ResultStore.connect(address.uri, address.name)) as store:
-        yield store
-
-
 def hull_of(sources: Sequence[str], at: float | None) -> dict[str, Any]:
     """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies, or of one or more stored studies.
 
@@ -208,24 +182,3 @@ def report_on(name: str, folder: Path | None) -> Path:
         _check_report_folder(target)
         write_report(target, study, stored_answer(study, store), store)
     return target / "index.html"
-
-
-def status_of(name: str | None) -> list[dict[str, Any]]:
-    """Return how far studies are: calculations asked for, done, failed."""
-    with existing_store(load_config()) as store:
-        studies = store.find_studies() if name is None else [find_study(name, store)]
-        rows = []
-        for study in studies:
-            states = list(store.ended(study.wanted).values())
-            rows.append(
-                {
-                    "study": study.identifier,
-                    "created": study.created,
-                    "complete": study.complete,
-                    "calculations": len(set(study.wanted)),
-                    "done": states.count("done"),
-                    "failed": states.count("failed"),
-                    "left_phase": states.count("left"),
-                }
-            )
-        return rows

@@ -133,6 +133,7 @@ def note_states(machine: Machine, queued: Sequence[QueuedJob], runtime: Runtime,
 
     The workers of jobs that have ended are no more, whatever they said last.
     """
+    runtime.store.note_look(machine.name)
     there = {job.identifier: job for job in queued}
     alive, ended = [], []
     for job in known_jobs(machine.name, runtime, user):

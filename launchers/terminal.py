@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from megabar.launchers.commands import Outcome
-from megabar.launchers.doctor import Finding
-from megabar.launchers.machines import Machines, clock
-from megabar.launchers.queueing import Fed
-from megabar.structures.phase import Phase
-from megabar.workflows.cost import StudyEstimate
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from megabar.launchers.commands import Outcome
+    from megabar.launchers.doctor import Finding
+    from megabar.launchers.machines import Machines
+    from megabar.launchers.queueing import Fed
+    from megabar.structures.phase import Phase
+    from megabar.workflows.cost import StudyEstimate
+
+FILE_WIDTH = 200
+"""Width (characters) of what does not go to a terminal."""
 
 
-def show(table: Table) -> None:
+def console() -> Console:
+    """Return where commands print to: as wide as the terminal, and wide enough for whole lines elsewhere."""
+    found = Console(soft_wrap=False, highlight=False)
+    return found if found.is_terminal else Console(soft_wrap=False, highlight=False, width=FILE_WIDTH)
+
+
+def show(picture: RenderableType) -> None:
     """Print a table on standard output."""
-    Console(soft_wrap=False).print(table)
+    console().print(picture)
 
 
-def _table(title: str, *columns: str, numbers: Sequence[int] = ()) -> Table:
+def empty_table(title: str, *columns: str, numbers: Sequence[int] = ()) -> Table:
+    """Return an empty table; numbers: the columns that are aligned to the right."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place in numbers else "left")
@@ -34,7 +47,7 @@ def _range(ends: tuple[float, float]) -> str:
 
 def phases_table(phases: Iterable[Phase]) -> Table:
     """Return the table of `megabar phases`."""
-    table = _table("", "phase", "formula", "atoms", "known, GPa", "source", numbers=(2,))
+    table = empty_table("", "phase", "formula", "atoms", "known, GPa", "source", numbers=(2,))
     for phase in phases:
         source = phase.source + (f", doi:{phase.doi}" if phase.doi else "")
         table.add_row(phase.name, phase.formula, str(len(phase.atoms)), _range(phase.known_GPa), source)
@@ -49,7 +62,7 @@ def plan_table(estimate: StudyEstimate) -> Table:
         f"{estimate.code} {estimate.version}, {estimate.functional}, protocol {estimate.protocol}"
     )
     columns = ("phase", "formula", "atoms", "first at, GPa", "k-points", "relaxed", "volumes", "stored", "core-min")
-    table = _table(title, *columns, numbers=(2, 6, 7, 8))
+    table = empty_table(title, *columns, numbers=(2, 6, 7, 8))
     for phase in estimate.phases:
         table.add_row(
             phase.phase,
@@ -67,7 +80,7 @@ def plan_table(estimate: StudyEstimate) -> Table:
 
 def findings_table(findings: Iterable[Finding]) -> Table:
     """Return the table of `megabar doctor`."""
-    table = _table("", "", "part", "version", "detail")
+    table = empty_table("", "", "part", "version", "detail")
     for finding in findings:
         mark = {"ok": "ok", "missing": "MISSING"}.get(finding.status, finding.status)
         detail = finding.detail + (f" – {finding.how_to_get}" if finding.how_to_get else "")
@@ -77,22 +90,14 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 
 def machines_table(machines: Machines) -> Table:
     """Return the table of `megabar machine list`."""
+    from megabar.launchers.machines import clock
+
     title = str(machines.path) if machines.path else "no machine is described; examples/machines.yaml shows how"
     columns = ("machine", "scheduler", "partition", "nodes", "cores", "wall time", "at a time")
-    table = _table(title, *columns, numbers=(3, 4, 5, 6))
+    table = empty_table(title, *columns, numbers=(3, 4, 5, 6))
     for each in machines.by_name.values():
         numbers = (str(each.nodes), str(each.cores), clock(each.wall_time), str(each.calculations_at_once))
         table.add_row(each.name, each.scheduler, each.partition or "", *numbers)
-    return table
-
-
-def status_table(rows: Iterable[dict[str, Any]]) -> Table:
-    """Return the table of `megabar status`."""
-    table = _table("", "study", "begun", "calculations", "done", "failed", "state", numbers=(2, 3, 4))
-    for row in rows:
-        state = "complete" if row["complete"] else "unfinished"
-        counts = (str(row[name]) for name in ("calculations", "done", "failed"))
-        table.add_row(row["study"], row["created"][:16].replace("T", " "), *counts, state)
     return table
 
 

@@ -107,7 +107,7 @@ def test_run_again_and_share(folder: Path) -> None:
     assert hull["stable"] == answer["stable"]
     assert set(hull["above_hull_eV_per_atom"]) == {"Cu-fcc", "Au-fcc", "Cu3Au-L12", "Cu-hcp"}
     status = json.loads(megabar(folder, "status", "--json").stdout)
-    assert {row["complete"] for row in status} == {True}
+    assert {row["complete"] for row in status["studies"]} == {True}
 
     key = next(iter(results_of_all(folder)))
     with opened(folder) as store:

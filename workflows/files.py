@@ -7,10 +7,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -47,6 +47,8 @@ def read_json(path: Path) -> Any | None:
 
 def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Return named arrays as the content of a compressed npz file."""
+    import numpy as np  # not above: `megabar status` is to start at once
+
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
@@ -54,5 +56,7 @@ def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 def unpacked(content: bytes) -> dict[str, NDArray[Any]]:
     """Return the arrays of an npz file's content."""
+    import numpy as np
+
     with np.load(io.BytesIO(content)) as arrays:
         return {name: arrays[name] for name in arrays.files}

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from gridfs import GridFS
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError
@@ -17,6 +16,8 @@ from megabar.workflows.files import packed, unpacked
 from megabar.workflows.indexes import RESULTS, make_indexes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from megabar.workflows.calculation import Calculation
 
 LEASE_SECONDS = 60
@@ -203,6 +204,21 @@ class ResultStore:
         """Return the studies with a name or identifier (all where none is given), newest first."""
         query = {} if name is None else {"$or": [{"_id": name}, {"name": name}]}
         return [_study(document) for document in self.database.studies.find(query).sort("created", -1)]
+
+    def study_names(self, name: str | None = None) -> list[tuple[str, str]]:
+        """Return identifier and name of the studies with a name or identifier (of all without), newest first."""
+        query = {} if name is None else {"$or": [{"_id": name}, {"name": name}]}
+        found = self.database.studies.find(query, {"name": 1}).sort("created", -1)
+        return [(each["_id"], each["name"]) for each in found]
+
+    def note_look(self, machine: str) -> None:
+        """Note that the scheduler of a machine was asked for its jobs just now."""
+        self.database.queues.update_one({"_id": machine}, {"$currentDate": {"looked": True}}, upsert=True)
+
+    def queues_looked_s(self) -> dict[str, float]:
+        """Return how long ago (s) the scheduler of each machine was last asked for its jobs."""
+        ago = {"$divide": [{"$subtract": ["$$NOW", "$looked"]}, 1000]}
+        return {each["_id"]: each["ago"] for each in self.database.queues.aggregate([{"$project": {"ago": ago}}])}
 
     def studies_wanting(self, key: str) -> list[str]:
         """Return the identifiers of the unfinished studies that asked for a calculation."""

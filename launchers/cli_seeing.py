@@ -1,0 +1,57 @@
+"""The commands that look at studies: `megabar status`, `watch`, `why`, `cost`; and `retry` and `cancel`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from megabar.launchers.options import AsJson, print_json
+
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="a study file, or the name of a stored study")]
+AnyStudy = Annotated[
+    str | None, typer.Argument(metavar="STUDY", help="a study file or name; all studies where none is given")
+]
+Phase = Annotated[str | None, typer.Argument(metavar="PHASE", help="one of its phases; all where none is given")]
+Force = Annotated[bool, typer.Option("--force", help="also where the study is somebody else's")]
+
+
+def add_seeing(app: typer.Typer) -> None:
+    """Make the commands known."""
+    for command in (status, watch):
+        app.command()(command)
+
+
+def status(
+    study: AnyStudy = None,
+    machine: Annotated[str | None, typer.Option(metavar="NAME", help="the studies, jobs and workers of one")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="also older ones, and all jobs and workers")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how studies stand, and the machines that they run on."""
+    from megabar.launchers.standing import status as status_of
+
+    found = status_of(study, machine, everything)
+    if as_json:
+        print_json(found.json())
+        return
+    from megabar.launchers.tables_standing import status_picture
+    from megabar.launchers.terminal import show
+
+    show(status_picture(found, in_full=everything or machine is not None))
+
+
+def watch(
+    study: AnyStudy = None,
+    every: Annotated[float, typer.Option(min=0.2, metavar="S", help="seconds between two looks")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show live how a study stands, until it is complete; without one, all that are not."""
+    from megabar.launchers.watching import looks, show_live
+
+    if as_json:
+        for found in looks(study, every):
+            print(json.dumps(found.json()), flush=True)
+    else:
+        show_live(looks(study, every))
