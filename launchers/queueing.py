@@ -24,6 +24,7 @@ from megabar.launchers.feeding import (
     usable_s,
     waiting,
 )
+from megabar.launchers.jobs import job_environment
 from megabar.launchers.local import WorkerPool, register
 from megabar.launchers.machines import Machine, Machines, config_on, load_machines
 from megabar.launchers.schedulers.allocation import Allocation, allocation
@@ -41,7 +42,6 @@ from megabar.workflows.study import load_study
 
 IDLE_IN_JOB_S = 120.0
 LOGS = "jobs"
-HANDED_ON = ("MEGABAR_CONFIG", "MEGABAR_MONGOD")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ def feed_queue(name: str, once: bool, every_s: float) -> Iterator[Fed]:
     machine = machines.named(name)
     config = load_config()
     check_data_folder(config)
+    _check_address(config)
     with open_runtime(config) as runtime:
         while True:
             fed = _feed(machine, machines, runtime)
@@ -118,7 +119,7 @@ def _feed(machine: Machine, machines: Machines, runtime: Runtime) -> Fed:
         wanted = jobs_wanted(machine, kind, work, rate) - sum(job.kind == kind for job in jobs)
         wanted = min(wanted, machine.most_jobs - len(jobs) - submitted)
         for request in requests(
-            machine, kind, wanted, _logs(runtime, machine), Path.cwd(), _handed_on(runtime, machines)
+            machine, kind, wanted, _logs(runtime, machine), Path.cwd(), job_environment(machines, runtime.config)
         ):
             try:
                 made = submit(request)
@@ -156,21 +157,13 @@ def _logs(runtime: Runtime, machine: Machine) -> Path:
     return runtime.config.data / LOGS / machine.name
 
 
-def _handed_on(runtime: Runtime, machines: Machines) -> dict[str, str]:
-    """Return the environment by which a job finds what this command found; never a password."""
-    found = {name: str(Path(os.environ[name]).absolute()) for name in HANDED_ON if os.environ.get(name)}
-    found["MEGABAR_DATA"] = str(runtime.config.data)
-    found["MEGABAR_DATABASE_NAME"] = runtime.config.database.name
-    if machines.path is not None:
-        found["MEGABAR_MACHINES"] = str(machines.path)
-    if runtime.config.database.uri_file is not None:
-        found["MEGABAR_DATABASE_URI_FILE"] = str(runtime.config.database.uri_file)
-    elif os.environ.get("MEGABAR_DATABASE_URI"):
+def _check_address(config: Config) -> None:
+    """Raise InputError where jobs would not find the database, as its address is in a variable of this shell."""
+    if os.environ.get("MEGABAR_DATABASE_URI") and config.database.uri_file is None:
         raise InputError(
             "MEGABAR_DATABASE_URI holds the database's address, and a job's script may not, as others can read it; put "
             "the address into a file that only you can read and name that in MEGABAR_DATABASE_URI_FILE"
         )
-    return found
 
 
 def work_here(name: str, kind: str, count: int | None, seconds: float | None) -> None:

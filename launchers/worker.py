@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
+from megabar.launchers.sharing import system_user
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, advance_all, give_back, recover_lost
 from megabar.workflows.stopping import Control
@@ -138,7 +138,7 @@ def work(config: Config, task: Task) -> None:
             control=control,
         )
         use(runtime)
-        worker = Worker(name, platform.node(), os.getpid(), getpass.getuser(), task.machine, task.job, task.cores)
+        worker = Worker(name, platform.node(), os.getpid(), system_user(), task.machine, task.job, task.cores)
         with heard(worker, runtime):
             _loop(runtime, task)
 
