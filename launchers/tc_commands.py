@@ -29,10 +29,15 @@ def tc_of(
     before anything is computed or written.
     """
     from megabar.analysis.superconductivity.formulas import check_mu_star
-    from megabar.analysis.superconductivity.report import tc_document
+    from megabar.analysis.superconductivity.readers import read_lambda_only
+    from megabar.analysis.superconductivity.report import lambda_document, tc_document
 
     check_mu_star(mu_star)
     _check_figure(figure)
+    rows = read_lambda_only(source)
+    if rows is not None:
+        _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
+        return lambda_document(str(source), rows, mu_star)
     reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
     if smearing_Ry is not None:
         reading = _at_smearing(reading, smearing_Ry)
@@ -61,6 +66,14 @@ def _read(source: Path, unit: str | None) -> Reading:
     from megabar.analysis.superconductivity.readers import read_alpha2f
 
     return read_alpha2f(source, unit)
+
+
+def _nothing_more(source: Path, *asked: object) -> None:
+    if any(each for each in asked):
+        raise InputError(
+            f"{source}: it holds λ and ω_log only; a unit, --mu-ref-mev, --smearing, --mass and --figure need α²F "
+            "(alpha2F.dat beside it, or the folder with the per-q files)"
+        )
 
 
 def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Reading:
@@ -126,21 +139,27 @@ def _heading(document: dict[str, Any]) -> str:
 
 
 def _moments(document: dict[str, Any]) -> list[str]:
-    reference = document["mu_ref_meV"]
-    where = "the highest frequency" if reference == document["omega_max_meV"] else f"{reference:.4g} meV"
     species = ", ".join(f"{name} {value:.3f}" for name, value in document.get("lambda_by_species", {}).items())
-    lines = [
-        f"  λ       {document['lambda']:.4f}" + (f"   ({species})" if species and "," in species else ""),
-        f"  ω_log   {document['omega_log_K']:.1f} K   ({document['omega_log_meV']:.2f} meV)",
-        f"  ω̄₂      {document['omega_2_K']:.1f} K",
-        f"  ω_max   {document['omega_max_meV']:.2f} meV",
-        f"  μ*      {document['mu_star']:g}, referred to {where}",
-    ]
-    if reference != document["omega_max_meV"]:
-        lines.append(
-            f"          {document['mu_star_at_omega_max']:.4f} at the highest frequency, as the formulas take it"
+    lines = [f"  λ       {document['lambda']:.4f}" + (f"   ({species})" if "," in species else "")]
+    lines.append(f"  ω_log   {document['omega_log_K']:.1f} K" + _known(document, "omega_log_meV", "   ({:.2f} meV)"))
+    lines += [
+        text
+        for text in (
+            _known(document, "omega_2_K", "  ω̄₂      {:.1f} K"),
+            _known(document, "omega_max_meV", "  ω_max   {:.2f} meV"),
         )
+        if text
+    ]
+    reference, top = document.get("mu_ref_meV"), document.get("omega_max_meV")
+    where = "the highest frequency" if reference == top else f"{reference:.4g} meV"
+    lines.append(f"  μ*      {document['mu_star']:g}, referred to {where}")
+    if reference != top:
+        lines.append(f"          {document['mu_star_at_omega_max']:.4f} at the highest frequency, for the formulas")
     return lines
+
+
+def _known(document: dict[str, Any], key: str, text: str) -> str:
+    return text.format(document[key]) if key in document else ""
 
 
 _TEMPERATURES = (

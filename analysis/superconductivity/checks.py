@@ -54,8 +54,9 @@ def check_scale(highest_meV: float, source: str, unit: str) -> None:
     value = highest_meV / MEV_PER[unit]
     others = [name for name, factor in MEV_PER.items() if 4 <= value * factor <= HIGHEST_meV]
     would = f"it would be one in {', '.join(others)}" if others else "it would be none in any unit known here"
+    converted = "" if unit == "meV" else f" = {highest_meV:.4g} meV"
     raise InputError(
-        f"{source}: α²F reaches up to {value:.4g} {unit} = {highest_meV:.4g} meV, which is no phonon "
+        f"{source}: α²F reaches up to {value:.4g} {unit}{converted}, which is no phonon "
         f"({LOWEST_meV:g}-{HIGHEST_meV:g} meV); {would}: name the right unit"
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from megabar.analysis.superconductivity.formulas import check_mu_star, estimates, mu_star_at, spread_K
+from megabar.analysis.superconductivity.formulas import check_mu_star, estimates, mcmillan, mu_star_at, spread_K
+from megabar.analysis.superconductivity.readers.espresso import CODE, LambdaRow
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
-from megabar.analysis.superconductivity.smearing import AROUND
+from megabar.analysis.superconductivity.smearing import AROUND, choose
 from megabar.analysis.superconductivity.spectral import SpectralFunction
 from megabar.analysis.superconductivity.units import MEV_PER_K
 from megabar.structures.errors import InputError
@@ -37,6 +38,33 @@ def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = Non
         document |= _spread(reading, document["variants"])
     document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes)))
     return document
+
+
+def lambda_document(path: str, rows: tuple[LambdaRow, ...], mu_star: float) -> dict[str, Any]:
+    """Return the JSON document of a lambda.dat without α²F: λ and ω_log at every smearing, and McMillan's Tc."""
+    check_mu_star(mu_star)
+    choice = choose([row.smearing_Ry for row in rows], [row.lambda_ for row in rows])
+    variants = [
+        {
+            "label": f"{row.smearing_Ry:.3f} Ry",
+            "smearing_Ry": row.smearing_Ry,
+            "lambda": row.lambda_,
+            "omega_log_K": row.omega_log_K,
+            "tc_mcmillan_K": mcmillan(row.lambda_, row.omega_log_K, mu_star),
+        }
+        for row in rows
+    ]
+    document = {"file": path, "code": CODE, "unit": "K", "variant_why": choice.why} | variants[choice.place]
+    document["variant"] = document.pop("label")
+    return document | {
+        "mu_star": mu_star,
+        "variants": variants,
+        "notes": [
+            *choice.notes,
+            "without α²F (alpha2F.dat, or the per-q files) there is no ω̄₂ and no Tc but McMillan's",
+            "μ* is taken to be referred to the highest phonon frequency, which the file does not tell",
+        ],
+    }
 
 
 def reference_meV(spectrum: SpectralFunction, mu_ref_meV: float | None) -> float:

@@ -174,7 +174,7 @@ def broadened(spectrum: SpectralFunction, width_meV: float, points: int = 500) -
     """
     if not spectrum.discrete:
         return spectrum
-    top = float(spectrum.omega_meV[-1]) + 4 * width_meV
+    top = float(spectrum.omega_meV[-1]) + 6 * width_meV
     omega = np.linspace(top / points, top, points)
     gauss = np.exp(-(((omega[:, None] - spectrum.omega_meV) / width_meV) ** 2) / 2) / (width_meV * np.sqrt(2 * np.pi))
     each = 0.5 * omega[:, None] * gauss * spectrum.mode_lambda

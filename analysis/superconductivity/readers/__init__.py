@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from megabar.analysis.superconductivity.readers.espresso import LambdaRow
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.structures.errors import InputError
 
@@ -25,6 +26,17 @@ def read_alpha2f(path: str | Path, unit: str | None = None) -> Reading:
 
         return read_abinit_netcdf(path, unit)
     return _text(path, unit)
+
+
+def read_lambda_only(path: str | Path) -> tuple[LambdaRow, ...] | None:
+    """Return λ, ω_log and N(E_F) of a lambda.dat that has no alpha2F.dat beside it; None for any other file."""
+    from megabar.analysis.superconductivity.readers.espresso import is_lambda_dat, read_lambda_dat
+    from megabar.analysis.superconductivity.readers.text import read_text
+
+    path = Path(path)
+    if not path.is_file() or _is_binary(path) or (path.parent / "alpha2F.dat").is_file():
+        return None
+    return read_lambda_dat(path) if is_lambda_dat(read_text(path)) else None
 
 
 def _per_q(folder: Path, unit: str | None) -> Reading:
@@ -54,8 +66,9 @@ def _text(path: Path, unit: str | None) -> Reading:
     from megabar.analysis.superconductivity.readers.text import read_text
 
     text = read_text(path)
-    if espresso.is_lambda_dat(text):
-        return _beside_lambda_dat(path, unit)
+    beside = _table_beside(path, text)
+    if beside is not None:
+        return _text(beside, unit)
     for known, reader in (
         (espresso.is_alpha2f_dat(text), espresso.read_alpha2f_dat),
         (espresso.is_a2f_dos(text), espresso.read_a2f_dos),
@@ -68,10 +81,19 @@ def _text(path: Path, unit: str | None) -> Reading:
     return read_plain(path, unit)
 
 
-def _beside_lambda_dat(path: Path, unit: str | None) -> Reading:
-    from megabar.analysis.superconductivity.readers.espresso import read_alpha2f_dat
+def _table_beside(path: Path, text: str) -> Path | None:
+    """Return where α²F is of a file that holds λ only; InputError where that is not there."""
+    from megabar.analysis.superconductivity.readers import elk, espresso
 
-    table = path.parent / "alpha2F.dat"
-    if not table.is_file():
-        raise InputError(f"{path}: it holds λ and ω_log only; α²F is in alpha2F.dat, which is not beside it")
-    return read_alpha2f_dat(table, unit)
+    name = None
+    if espresso.is_lambda_dat(text):
+        name = "alpha2F.dat"
+    elif path.name.upper() in elk.LAMBDA_FILES:
+        name = elk.NAME
+    elif espresso.is_matdyn_lambda(text):
+        name = "a2F.dos1"
+    if name is None:
+        return None
+    if not (path.parent / name).is_file():
+        raise InputError(f"{path}: it holds λ, but no α²F; {name}, which has it, is not beside it")
+    return path.parent / name

@@ -18,6 +18,7 @@ from megabar.analysis.superconductivity.readers.text import NUMBER, read_text, r
 from megabar.analysis.superconductivity.units import MEV_PER
 
 NAME = "ALPHA2F.OUT"
+LAMBDA_FILES = ("MCMILLAN.OUT", "LAMBDA.OUT")
 _LAMBDA = re.compile(rf"(?:coupling constant|enhancement parameter)[^:]*:\s*({NUMBER})")
 _PADDING = 0.1
 _NOISE = 0.01
@@ -42,7 +43,7 @@ def read_elk(path: Path, unit: str | None = None) -> Reading:
 
 def stated_lambda(folder: Path) -> tuple[str, float] | None:
     """Return the name of the file in which Elk states λ, and λ; None where there is none."""
-    for name in ("MCMILLAN.OUT", "LAMBDA.OUT"):
+    for name in LAMBDA_FILES:
         if (folder / name).is_file():
             match = _LAMBDA.search(read_text(folder / name))
             if match:

@@ -39,6 +39,8 @@ def is_epw(text: str) -> bool:
 def read_epw(path: Path, unit: str | None = None) -> Reading:
     """Read an α²F of EPW, one variant a phonon smearing; each is held against the λ at the end of the file."""
     own = own_unit(str(path), "EPW", "meV", unit)
+    if ".a2f_tr" in path.name:
+        raise InputError(f"{path}: this is EPW's α²F of transport, not that of pairing; give the .a2f beside it")
     text = read_text(path)
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     table = rows("\n".join(line for line in lines if numbers(line) is not None), path)

@@ -60,6 +60,11 @@ def is_a2f_dos(text: str) -> bool:
     return "Eliashberg function a2F" in text[:200]
 
 
+def is_matdyn_lambda(text: str) -> bool:
+    """Whether a text is the file ``lambda`` of matdyn.x."""
+    return "Electron-phonon coupling constant, lambda" in text[:200] and _BROADENING.search(text) is not None
+
+
 def read_lambda_dat(path: Path) -> tuple[LambdaRow, ...]:
     """Read lambda.dat; InputError where it is no such file, λ is no number or N(E_F) is 0."""
     table = rows(read_text(path), path, 5)
@@ -171,7 +176,11 @@ def _broadenings(folder: Path) -> list[tuple[float, float]]:
     beside = folder / "lambda"
     if not beside.is_file():
         return []
-    return [(float(smearing), float(dos)) for smearing, _, dos in _BROADENING.findall(read_text(beside))]
+    found = [(float(smearing), float(dos)) for smearing, _, dos in _BROADENING.findall(read_text(beside))]
+    for smearing, dos in found:
+        if dos <= 0:
+            raise InputError(f"{beside}: N(E_F) is {dos:g} at {smearing:g} Ry: an insulator has no α²F and no Tc")
+    return found
 
 
 def _with_choice(path: Path, found: tuple[Variant, ...], notes: tuple[str, ...]) -> Reading:

@@ -27,14 +27,18 @@ def read_text(path: Path) -> str:
 
 
 def numbers(line: str) -> list[float] | None:
-    """Return the numbers of a line (Fortran's D exponents too), or None where it holds anything else or nothing."""
+    """Return the numbers of a line, also Fortran's (1.0D-3, 1.0-100), or None where it holds anything else."""
     words = line.replace(",", " ").split()
     try:
-        return [
-            float(re.sub("[dD]", "e", word)) if word.lower() not in ("nan", "inf") else float(word) for word in words
-        ] or None
+        return [_number(word) for word in words] or None
     except ValueError:
         return None
+
+
+def _number(word: str) -> float:
+    if word[-1:].isdigit():
+        word = re.sub(r"(?<=[\d.])([-+]\d{3})$", r"e\1", word.lower().replace("d", "e"))
+    return float(word)
 
 
 def rows(text: str, path: Path, least: int = 2) -> NDArray[np.float64]:
@@ -42,6 +46,7 @@ def rows(text: str, path: Path, least: int = 2) -> NDArray[np.float64]:
 
     Raises InputError where rows differ in length, a row is broken, or there are fewer than ``least`` columns.
     """
+    _check_signs(text, path)
     found: list[list[float]] = []
     first = 0
     for count, line in enumerate(text.splitlines(), start=1):
@@ -60,3 +65,15 @@ def rows(text: str, path: Path, least: int = 2) -> NDArray[np.float64]:
     if not found or len(found[0]) < least:
         raise InputError(f"{path}: no rows of at least {least} numbers; α²F is a table of frequencies and values")
     return np.array(found, float)
+
+
+def _check_signs(text: str, path: Path) -> None:
+    """Numbers that did not fit their fields, and decimal commas, would be misread."""
+    for count, line in enumerate(text.splitlines(), start=1):
+        if "***" in line and not line.lstrip().startswith("#"):
+            raise InputError(
+                f"{path}: line {count} holds ***: a number was too large for its field when it was written"
+            )
+        words = line.split()
+        if len(words) > 1 and all(re.fullmatch(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", word) for word in words):
+            raise InputError(f"{path}: line {count} is written with decimal commas; write numbers with a point")

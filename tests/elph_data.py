@@ -1,0 +1,13 @@
+"""Real electron-phonon runs, packed in data/elph (its README says what they are)."""
+
+import tarfile
+from pathlib import Path
+
+DATA = Path(__file__).parent / "data"
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    """Unpack a run (``al_q444``) into a folder and return the folder of its files."""
+    with tarfile.open(DATA / "elph" / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+        return folder / archive.getnames()[0]
