@@ -75,7 +75,7 @@ def records(folder: Path) -> dict[str, CalculationRecord]:
 
 
 def complete(folder: Path) -> bool:
-    return all(row["complete"] for row in json.loads(megabar(folder, "status", "--json")))
+    return all(row["complete"] for row in json.loads(megabar(folder, "status", "--json"))["studies"])
 
 
 def wait(what: str, true: Any, seconds: float) -> None:
