@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 
 from megabar.launchers.options import AsJson, print_json
+from megabar.launchers.words import counted
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="a study file, or the name of a stored study")]
 AnyStudy = Annotated[
@@ -19,7 +21,7 @@ Force = Annotated[bool, typer.Option("--force", help="also where the study is so
 
 def add_seeing(app: typer.Typer) -> None:
     """Make the commands known."""
-    for command in (status, watch):
+    for command in (status, watch, retry, cancel):
         app.command()(command)
 
 
@@ -55,3 +57,43 @@ def watch(
             print(json.dumps(found.json()), flush=True)
     else:
         show_live(looks(study, every))
+
+
+def retry(study: Study, phase: Phase = None, force: Force = False, as_json: AsJson = False) -> None:
+    """Try the failed calculations of a study, or of one of its phases, once more."""
+    from dataclasses import asdict
+
+    from megabar.launchers.cancelling import retry_study
+
+    done = retry_study(study, phase, force)
+    if as_json:
+        print_json(asdict(done))
+    elif done.calculations:
+        how = (
+            f"the queue of {done.machine} takes them" if done.machine else "`megabar run` or `megabar worker` runs them"
+        )
+        print(f"{done.study}: {counted(done.calculations, 'failed calculation')} to be tried again; {how} them")
+    else:
+        print(f"{done.study}: nothing has failed" + (f" in {phase}" if phase else ""))
+
+
+def cancel(study: Study, force: Force = False, as_json: AsJson = False) -> None:
+    """Run nothing more for a study; what is done is kept, and the study can be taken up again."""
+    from dataclasses import asdict
+
+    from megabar.launchers.cancelling import cancel_study
+
+    done = cancel_study(study, force)
+    if as_json:
+        print_json(asdict(done))
+        return
+    if done.complete:
+        print(f"{done.study} is complete: there is nothing to cancel")
+        return
+    parts = [f"{counted(done.waiting, 'calculation')} taken out"]
+    parts += [f"{done.stopping} running ones told to stop"] if done.stopping else []
+    parts += [f"{done.shared} running on for other studies"] if done.shared else []
+    parts += [f"{counted(done.jobs, 'job')} cancelled in the queue"] if done.jobs else []
+    print(f"{done.study} is cancelled: {', '.join(parts)}")
+    if done.said:
+        print(f"megabar: {done.said}", file=sys.stderr)

@@ -153,6 +153,13 @@ def note_states(machine: Machine, queued: Sequence[QueuedJob], runtime: Runtime,
     return alive
 
 
+def note_cancelled(machine: Machine, identifiers: Sequence[str], runtime: Runtime) -> None:
+    """Store that jobs were cancelled."""
+    query = {"_id": {"$in": [f"{machine.name}:{identifier}" for identifier in identifiers]}}
+    change = {"$set": {"state": "ended", "reason": "cancelled"}, "$currentDate": {"changed": True}}
+    runtime.store.database.jobs.update_many(query, change)
+
+
 def requests(
     machine: Machine, kind: str, count: int, logs: Path, folder: Path, environment: dict[str, str]
 ) -> list[JobRequest]:

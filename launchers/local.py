@@ -16,7 +16,7 @@ from pathlib import Path
 
 from megabar.launchers.sharing import check_may_replan, current_user
 from megabar.launchers.worker import Task, is_gone
-from megabar.structures.errors import SetupError
+from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
 from megabar.workflows.plan import StabilityPlan
@@ -168,4 +168,6 @@ def run_to_end(identifier: str, plan: StabilityPlan, runtime: Runtime) -> Iterat
                 yield study
     study = runtime.store.get_study(identifier)
     assert study is not None
+    if study.cancelled:
+        raise InputError(f"{identifier} was cancelled; what is done is kept, and the same command takes it up again")
     yield study

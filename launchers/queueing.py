@@ -113,7 +113,7 @@ def _feed(machine: Machine, machines: Machines, runtime: Runtime) -> Fed:
     recover_lost(runtime, lambda worker: is_gone(runtime.config, worker))
     for identifier in runtime.store.unfinished(machine.name):
         advance(identifier, runtime)
-    rate = _speed(machine, runtime)
+    rate = speed_on(machine, runtime)
     submitted, said = 0, ""
     for kind, work in waiting(machine, rate, runtime).items():
         wanted = jobs_wanted(machine, kind, work, rate) - sum(job.kind == kind for job in jobs)
@@ -146,7 +146,7 @@ def _standing(machine: Machine, runtime: Runtime, states: list[str], submitted: 
     )
 
 
-def _speed(machine: Machine, runtime: Runtime) -> float:
+def speed_on(machine: Machine, runtime: Runtime) -> float:
     """Return the speed (``cost.speed``) with the code of most of what waits for a machine."""
     query = {"state": "READY", "spec.machine": machine.name}
     first = runtime.launchpad.fireworks.find_one(query, {"spec.code": 1}, sort=[("spec._priority", -1)])
@@ -191,7 +191,7 @@ def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Co
         idle = IDLE_IN_JOB_S if job else math.inf
         return Task(code="emt", seconds=ends, idle_s=idle, job=job.job if job else "", with_parent=True)
     with open_runtime(config) as runtime:
-        rate = _speed(machine, runtime)
+        rate = speed_on(machine, runtime)
     most = threshold_core_seconds(machine, rate)
     whole = kind == WHOLE
     return Task(

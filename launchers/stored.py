@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from megabar.workflows.store import StudyRecord
 
 
+def check_there(config: Config) -> None:
+    """Raise InputError where nothing was ever run."""
+    if config.database.uri is None and not (config.data / "mongodb").exists():
+        raise InputError(f"there are no results in {config.data} yet; start with `megabar run STUDY.yaml`")
+
+
 @contextmanager
 def existing_store(config: Config) -> Iterator[ResultStore]:
     """Have the store while the block runs; raises InputError where nothing was ever run."""
-    if config.database.uri is None and not (config.data / "mongodb").exists():
-        raise InputError(f"there are no results in {config.data} yet; start with `megabar run STUDY.yaml`")
+    check_there(config)
     with database_session(config) as address, closing(ResultStore.connect(address.uri, address.name)) as store:
         yield store
 

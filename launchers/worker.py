@@ -229,6 +229,9 @@ def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
         while not ended.wait(BEAT_SECONDS):
             with suppress(PyMongoError):
                 presence.beat(worker, control.running, control.trouble)
+                key = control.running
+                if key is not None and runtime.store.unwanted(key):
+                    control.unwanted = key
 
     presence.announce(worker)
     thread = threading.Thread(target=beat, daemon=True)

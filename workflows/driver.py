@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from megabar.workflows.execution import RESULT
-from megabar.workflows.isolation import ATTEMPTS
 from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.stability import wanted_next
 from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
@@ -111,12 +110,7 @@ def retry_crashed(identifier: str, runtime: Runtime) -> int:
     study = runtime.store.get_study(identifier)
     records = runtime.store.get_many(study.wanted if study else [])
     crashed = [record.key for record in records.values() if not record.done and record.cause in CRASHES]
-    for key in crashed:
-        for name in (RESULT, ATTEMPTS):
-            (runtime.folder(key) / name).unlink(missing_ok=True)
-    if crashed:
-        runtime.store.forget(crashed)
-        runtime.store.reopen(identifier)
+    forget_failures(crashed, identifier, runtime)
     return len(crashed)
 
 

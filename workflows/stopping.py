@@ -49,6 +49,7 @@ class Control:
     silent_s: one that writes nothing for so long hangs.
     stop: whether it has to stop at once. running: key of the calculation that runs now. trouble: what is wrong with
     the machine, found by the last calculation. unfinished: key of the calculation that was stopped or met trouble.
+    unwanted: key of a calculation that nobody wants any more, which has to stop where it runs.
     """
 
     ends: float = math.inf
@@ -59,12 +60,14 @@ class Control:
     running: str | None = None
     trouble: str | None = None
     unfinished: str | None = None
+    unwanted: str | None = None
 
     @property
     def stopping(self) -> bool:
         """Whether the calculation has to stop now."""
-        return self.stop or time.monotonic() > self.ends - self.patience_s
+        cancelled = self.running is not None and self.running == self.unwanted
+        return self.stop or cancelled or time.monotonic() > self.ends - self.patience_s
 
     def reset(self) -> None:
         """Forget what the last calculation left."""
-        self.running = self.trouble = self.unfinished = None
+        self.running = self.trouble = self.unfinished = self.unwanted = None

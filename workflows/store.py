@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridfs import GridFS
 from pydantic import BaseModel, ConfigDict
-from pymongo import MongoClient
+from pymongo import MongoClient, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from megabar.workflows.files import packed, unpacked
@@ -147,6 +147,16 @@ class ResultStore:
         self.database.crashes.delete_many({"key": {"$in": list(keys)}})
         self.database.calculations.delete_many({"_id": {"$in": list(keys)}, "state": "failed"})
 
+    def note_retries(self, keys: Sequence[str]) -> dict[str, int]:
+        """Count that failed calculations are asked for again, and return how often each was by now."""
+        retries = self.database.retries
+        retries.bulk_write([UpdateOne({"_id": key}, {"$inc": {"count": 1}}, upsert=True) for key in keys])
+        return {each["_id"]: each["count"] for each in retries.find({"_id": {"$in": list(keys)}})}
+
+    def retries(self, key: str) -> int:
+        """Return how often a failed calculation was asked for again."""
+        return int((self.database.retries.find_one({"_id": key}) or {}).get("count", 0))
+
     def get(self, key: str) -> CalculationRecord | None:
         """Return the calculation with a key, None where it has not ended."""
         document = self.database.calculations.find_one({"_id": key})
@@ -247,6 +257,16 @@ class ResultStore:
     def reopen(self, identifier: str) -> None:
         """Say that a study may want more again."""
         self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": False}})
+
+    def mark_cancelled(self, identifier: str) -> None:
+        """Say that nothing more is to be run for a study; ``put_study`` takes it back."""
+        self.database.studies.update_one({"_id": identifier}, {"$set": {"cancelled": True}})
+
+    def unwanted(self, key: str) -> bool:
+        """Return whether a study that was cancelled wanted a calculation, and none that is not complete wants it."""
+        found = list(self.database.studies.find({"wanted": key}, {"cancelled": 1, "complete": 1}))
+        cancelled = [bool(study.get("cancelled")) for study in found]
+        return any(cancelled) and all(study["complete"] or off for study, off in zip(found, cancelled, strict=True))
 
     def mark_complete(self, identifier: str) -> None:
         """Say that a study wants nothing more."""

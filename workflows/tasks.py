@@ -21,6 +21,7 @@ from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, finished, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.isolation import TROUBLES, MachineTrouble
+from megabar.workflows.retrying import is_forgotten
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import record_of
@@ -79,7 +80,7 @@ def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
             if known is not None:
                 return known.state
             result = finished(folder)
-            if result is None:
+            if result is None or is_forgotten(folder, result, key, runtime.store):
                 prepare(folder, calculation, *_start(calculation, runtime))
                 result = runtime.run(folder, calculation.code)
     except OSError as error:

@@ -1,0 +1,64 @@
+"""Failures are forgotten, so that the calculations are tried once more: in the database, and wherever they ran.
+
+A failure also lies in the calculation's folder, maybe on a machine that is out of reach now. So the database counts
+how often a calculation was asked for again, and a failure in a folder that knows of fewer times is worth nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from megabar.workflows.execution import RESULT
+from megabar.workflows.files import read_json, write_json
+from megabar.workflows.isolation import ATTEMPTS
+from megabar.workflows.runtime import Runtime
+from megabar.workflows.store import ResultStore
+
+RETRIES = "retries.json"
+
+
+def failed_of(identifier: str, phase: str | None, store: ResultStore) -> list[str]:
+    """Return the calculations of a study, or of one of its phases, that have failed."""
+    study = store.get_study(identifier)
+    rungs = study.rungs if study else []
+    wanted = dict.fromkeys(rung["key"] for rung in rungs if phase in (None, rung["phase"]))
+    states = store.ended(list(wanted))
+    return [key for key in wanted if states.get(key) == "failed"]
+
+
+def forget_failures(keys: Sequence[str], identifier: str, runtime: Runtime) -> None:
+    """Forget failed calculations of a study, which is open again then; what they were started with is kept."""
+    if not keys:
+        return
+    retries = runtime.store.note_retries(keys)
+    for key in keys:
+        # Where the folder is out of reach, or somebody else's, whoever runs the calculation there sees to it.
+        with suppress(OSError):
+            _clear(runtime.folder(key), retries[key])
+    runtime.store.forget(keys)
+    runtime.store.reopen(identifier)
+
+
+def is_forgotten(folder: Path, result: dict[str, Any], key: str, store: ResultStore) -> bool:
+    """Return whether a result that lies in a folder is a failure from before it was asked for again; then it is gone.
+
+    ``result`` is what the folder holds.
+    """
+    if result["state"] != "failed":
+        return False
+    asked = store.retries(key)
+    if asked <= int(read_json(folder / RETRIES) or 0):
+        return False
+    _clear(folder, asked)
+    return True
+
+
+def _clear(folder: Path, retries: int) -> None:
+    if not folder.is_dir():
+        return
+    write_json(folder / RETRIES, retries)
+    for name in (RESULT, ATTEMPTS):
+        (folder / name).unlink(missing_ok=True)
