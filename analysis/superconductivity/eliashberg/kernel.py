@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +21,11 @@ class Spectrum(Protocol):
         ...
 
     @property
+    def alpha2f(self) -> Array:
+        """α²F at the frequencies, shape (n,); used between them where the spectrum is not discrete."""
+        ...
+
+    @property
     def mode_lambda(self) -> Array:
         """λ carried by each frequency, shape (n,)."""
         ...
@@ -27,6 +33,11 @@ class Spectrum(Protocol):
     @property
     def omega_max_meV(self) -> float:
         """Highest frequency (meV), the default reference of μ*."""
+        ...
+
+    @property
+    def shares(self) -> Mapping[str, Array]:
+        """By species, its share of each frequency's motion, shape (n,); empty where it is not known."""
         ...
 
     @property
