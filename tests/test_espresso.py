@@ -22,8 +22,8 @@ from ase.units import GPa, Ry
 
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes.espresso import ESPRESSO
-from megabar.workflows.codes.espresso_output import band_gap, check_output
 from megabar.workflows.codes.espresso_input import parameters
+from megabar.workflows.codes.espresso_output import band_gap, check_output
 from megabar.workflows.codes.espresso_restart import note_density, note_stopped, start_of
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.codes.registry import CODES

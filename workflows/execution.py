@@ -28,6 +28,8 @@ from megabar.workflows.codes.interface import CalculationFailed, Code
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
+from megabar.workflows.mending.record import forget_steps, steps_taken
+from megabar.workflows.resuming import place, replay
 
 LEFT_PHASE = "left-its-phase"
 LARGEST_STRAIN = 0.12
@@ -56,6 +58,7 @@ def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: flo
     # Compared as JSON has it: a tuple is a list there, and a difference would cost the steps already done.
     if read_json(folder / INPUT) != json.loads(json.dumps(content)):
         (folder / STATE).unlink(missing_ok=True)
+        forget_steps(folder)
         write_json(folder / INPUT, content)
 
 
@@ -68,7 +71,8 @@ def finished(folder: Path) -> dict[str, Any] | None:
 def execute(folder: Path, config: Config) -> dict[str, Any]:
     """Run the calculation of a folder to its end and return its result, which is on disk then.
 
-    A failure of the code is a result too (``state`` is ``failed``, with ``cause`` and ``detail``).
+    A failure of the code is a result too (``state`` is ``failed``, with ``cause`` and ``detail``). Where the
+    calculation is told to stop, Stopped passes through: there is no result, and run again it goes on from there.
     """
     done = finished(folder)
     if done is not None:
@@ -87,6 +91,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
             raise ChildProcessError(failure.detail) from failure  # nor is this: it is tried again
         state = "left" if failure.cause == LEFT_PHASE else "failed"
         result = {"state": state, "cause": failure.cause, "detail": failure.detail}
+    result["mendings"] = steps_taken(folder)
     result["provenance"] = {
         "host": platform.node(),
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
@@ -98,6 +103,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     }
     write_json(folder / RESULT, result)
     (folder / STATE).unlink(missing_ok=True)
+    forget_steps(folder)
     return result
 
 
@@ -105,7 +111,7 @@ def _run(
     code: Code, calculation: Calculation, start: Atoms, stiffness: float, folder: Path, config: Config
 ) -> dict[str, Any]:
     found = None
-    atoms, history = _resumed(folder, start)
+    atoms, history = start.copy(), (read_json(folder / STATE) or {}).get("steps", [])
     calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
     atoms.calc = calculator
     if calculation.relaxation is None:
@@ -168,7 +174,13 @@ def _relax(
         target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness, maxstep=longest
     )
     path: list[tuple[Any, Any]] = []
-    for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=limits.max_steps)):
+    if history:
+        place(atoms, history[-1])
+        if _relaxed(history[-1], atoms, limits):
+            history.pop()  # computed again, for what else the code says of it
+        path = replay(optimizer, target, atoms, history)
+    done = len(history)
+    for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=max(limits.max_steps - done, 0)), done):
         step = _record(atoms, history)
         write_json(folder / STATE, {"steps": history})
         path.append((target.get_positions().copy(), target.get_forces().copy()))
@@ -227,16 +239,6 @@ def _stress_deviation(step: dict[str, Any]) -> float:
     stress = np.array(step["stress_GPa"])
     stress[:3] -= stress[:3].mean()
     return float(np.abs(stress).max())
-
-
-def _resumed(folder: Path, start: Atoms) -> tuple[Atoms, list[dict[str, Any]]]:
-    """Return the atoms to go on with and the steps already done: those of an interrupted run where it left any."""
-    state = read_json(folder / STATE)
-    if not state or not state.get("steps"):
-        return start, []
-    last = state["steps"][-1]
-    atoms = Atoms(start.get_chemical_symbols(), cell=last["cell_A"], scaled_positions=last["positions"], pbc=True)
-    return atoms, state["steps"][:-1]
 
 
 def _result(

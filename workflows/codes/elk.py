@@ -21,15 +21,9 @@ from megabar.structures.errors import SetupError
 from megabar.workflows.codes.common import check_functional, check_smearing, shared_settings
 from megabar.workflows.codes.elk_smearing import entropy_term
 from megabar.workflows.codes.elk_species import muffin_tin_radii, species_text, with_radius
-from megabar.workflows.codes.external import (
-    ExternalCalculator,
-    parallel,
-    program,
-    read_text,
-    run_program,
-    sha256_of,
-)
+from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.running import Process, run_program
 from megabar.workflows.config import Config
 from megabar.workflows.files import write_atomically
 from megabar.workflows.protocols import protocol as named_protocol
@@ -131,7 +125,8 @@ class ElkCalculator(ExternalCalculator):
     """One Elk ground state per geometry. Units in ``elk.in``: Hartree and bohr."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy"]
-    output_names = ("INFO.OUT", "TOTENERGY.OUT", "STATE.OUT", "EIGVAL.OUT", "KPOINTS.OUT")
+    output_names = ("INFO.OUT", "TOTENERGY.OUT", "STATE.OUT", "EIGVAL.OUT", "KPOINTS.OUT", "STOP")
+    restart_names = ("STATE.OUT",)
 
     def __init__(
         self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
@@ -147,6 +142,14 @@ class ElkCalculator(ExternalCalculator):
         files = {f"{element}.in": read_text(Path(self.data[element].path)) for element in order}
         radii = {element: self.data[element].radius_A / Bohr for element in order}
         return {"elk.in": elk_input(atoms, self.settings, radii), **files}
+
+    def restarted(self, files: Mapping[str, str]) -> dict[str, str]:
+        """Return the inputs with task 1: the ground state from ``STATE.OUT`` on."""
+        return {**files, "elk.in": files["elk.in"].replace("tasks\n  0\n", "tasks\n  1\n", 1)}
+
+    def tell_to_stop(self, process: Process) -> None:
+        """Leave the file for which Elk looks after each loop: it writes ``STATE.OUT`` and ends."""
+        (self.folder / "STOP").touch()
 
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
         """Return the energy (eV; with smearing the generalised free energy) of a finished run."""

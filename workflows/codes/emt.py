@@ -14,6 +14,7 @@ from megabar.structures.errors import InputError
 from megabar.workflows.codes.common import check_functional
 from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
+from megabar.workflows.stopping import Stopped, stop_wanted
 
 
 class Emt:
@@ -74,10 +75,16 @@ class Emt:
         folder: Path,
         config: Config,
     ) -> BaseCalculator:
-        """Return ASE's calculator; nothing is kept in the folder."""
+        """Return ASE's calculator, which looks before each geometry whether to stop; nothing is kept in the folder."""
         from ase.calculators.emt import EMT as AseEmt
 
-        return AseEmt()
+        class StoppableEmt(AseEmt):  # type: ignore[misc]
+            def calculate(self, *arguments: Any, **options: Any) -> None:
+                if stop_wanted(folder):
+                    raise Stopped
+                super().calculate(*arguments, **options)
+
+        return StoppableEmt()
 
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
         """Return nothing: EMT has nothing else to say."""

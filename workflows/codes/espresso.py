@@ -119,15 +119,13 @@ class Espresso:
     ) -> BaseCalculator:
         """Return an ASE calculator: see ``espresso_run.EspressoRun`` for its restarts and mendings."""
         configured = config.code(self.name)
-        command = (*configured.launch, *(configured.command or ("pw.x",)))
-        return EspressoRun(dict(settings), tuple(data), Path(folder), command)
+        return EspressoRun(
+            dict(settings), tuple(data), Path(folder), configured.command or ("pw.x",), configured.launch
+        )
 
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``version``, ``scf_steps``, ``fermi_eV``, ``band_gap_eV`` of the last run, and what was mended."""
-        facts = output_facts(folder)
-        if isinstance(calculator, EspressoRun) and calculator.mendings:
-            facts["mendings"] = list(calculator.mendings)
-        return facts
+        """Return ``version``, ``scf_steps``, ``fermi_eV``, ``band_gap_eV`` of the last run."""
+        return output_facts(folder)
 
 
 ESPRESSO = Espresso()

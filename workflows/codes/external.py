@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,23 +15,29 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.codes.running import Process, Stop, run_program, terminate, wait_for_stop
 from megabar.workflows.config import Config
-from megabar.workflows.files import write_atomically
+from megabar.workflows.files import read_json, write_atomically, write_json
+from megabar.workflows.mending.record import note_step
+from megabar.workflows.stopping import Stopped, stop_wanted
 
 TAIL_LINES = 5
-_PR_SET_PDEATHSIG = 1
+RESTART_NOTE = "restart.json"
 
 
 class ExternalCalculator(Calculator):  # type: ignore[misc]
     """A calculator that writes input files, runs a program in its folder and reads what it wrote.
 
     A finished run that the folder holds for exactly these inputs is read, not repeated; anything else found there
-    is removed before the program starts, so that no result can be older than its input.
+    is removed before the program starts, so that no result can be older than its input. Where the calculation (the
+    folder above) is told to stop, the program is ended; it starts afresh the next time unless it has restart files.
     """
 
     discard_results_on_any_change = True
     stdout_name: ClassVar[str] = "stdout.txt"
     output_names: ClassVar[tuple[str, ...]] = ()
+    restart_names: ClassVar[tuple[str, ...]] = ()
+    """Files that a program which was told to stop leaves whole, and can go on from."""
 
     def __init__(self, folder: Path, command: Sequence[str]) -> None:
         super().__init__(directory=str(folder))
@@ -59,21 +61,78 @@ class ExternalCalculator(Calculator):  # type: ignore[misc]
         """Run the program where its results are not there yet; raises CalculationFailed where it fails."""
         super().calculate(atoms, list(properties), list(system_changes))
         files = self.inputs(self.atoms)
-        if self._holds(files):
-            try:
-                self.results = self.outputs(self.atoms)
-                return
-            except CalculationFailed:
-                pass
-        for name in (*self.output_names, self.stdout_name):
-            (self.folder / name).unlink(missing_ok=True)
+        restarted = self.restarted(files)
+        for variant in (files, restarted) if restarted != files else (files,):
+            if self._holds(variant):
+                try:
+                    self.results = self.outputs(self.atoms)
+                    return
+                except CalculationFailed:
+                    pass
+        self._run(files)
+        self.results = self.outputs(self.atoms)
+
+    def restarted(self, files: Mapping[str, str]) -> dict[str, str]:
+        """Return the input files with which the program goes on from its restart files."""
+        return dict(files)
+
+    def tell_to_stop(self, process: Process) -> None:
+        """End a running program; programs that know a gentler way have it here."""
+        terminate(process)
+
+    def _run(self, files: Mapping[str, str]) -> None:
+        if self._stop_wanted():
+            raise Stopped
+        going_on = self._can_go_on(files)
+        kept = self.restart_names if going_on else ()
+        for name in (*self.output_names, self.stdout_name, RESTART_NOTE):
+            if name not in kept:
+                (self.folder / name).unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
+        for name, content in (self.restarted(files) if going_on else files).items():
             write_atomically(self.folder / name, content.encode())
-        returned = run_program(self.command, self.folder, self.folder / self.stdout_name)
+        stop = Stop(self._stop_wanted, self.tell_to_stop)
+        returned = run_program(self.command, self.folder, self.folder / self.stdout_name, stop=stop)
+        if self._stop_wanted() or (returned < 0 and wait_for_stop(self._stop_wanted)):
+            self._stopped(files, returned)
         if returned < 0:
             raise CalculationFailed("killed", f"{self.command[0]} was ended by {signal.Signals(-returned).name}")
-        self.results = self.outputs(self.atoms)
+
+    def _stopped(self, files: Mapping[str, str], returned: int) -> None:
+        """Raise Stopped unless the program came to its end all the same; note what it can go on from."""
+        try:
+            self.outputs(self.atoms)
+        except CalculationFailed:
+            if (
+                returned == 0
+                and self.restart_names
+                and all((self.folder / each).is_file() for each in self.restart_names)
+            ):
+                write_json(self.folder / RESTART_NOTE, self._note(files))
+            raise Stopped from None
+
+    def _can_go_on(self, files: Mapping[str, str]) -> bool:
+        """Return whether the restart files are those that a run with these inputs left when it was told to stop."""
+        left = read_json(self.folder / RESTART_NOTE)
+        if not isinstance(left, dict):
+            return False
+        found = self._note(files)
+        damaged = [name for name in self.restart_names if left.get(name) != found[name]]
+        if damaged and all(left.get(name) == found[name] for name in files):
+            note_step(
+                self.folder.parent, f"restart-damaged: started afresh ({', '.join(damaged)} was not as it was left)"
+            )
+        return left == found
+
+    def _note(self, files: Mapping[str, str]) -> dict[str, str]:
+        hashes = {name: sha256_of(content) for name, content in files.items()}
+        for name in self.restart_names:
+            path = self.folder / name
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone"
+        return hashes
+
+    def _stop_wanted(self) -> bool:
+        return stop_wanted(self.folder.parent)
 
     def _holds(self, files: Mapping[str, str]) -> bool:
         return all(read_text(self.folder / name) == content for name, content in files.items())
@@ -90,34 +149,6 @@ def read_text(path: Path) -> str:
         return path.read_text(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return ""
-
-
-def run_program(command: Sequence[str], folder: Path, output: Path) -> int:
-    """Run a program in a folder to its end, its output in a file; it dies with us. Returns its exit code.
-
-    Raises SetupError where it cannot be started.
-    """
-    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-    def die_with_parent() -> None:
-        # A program that outlives its killed worker would write into the folder of the run that replaces it.
-        if libc is not None:
-            libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-
-    try:
-        with output.open("wb") as stream:
-            return subprocess.run(
-                list(command),
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={"OMP_NUM_THREADS": "1", **os.environ},
-                preexec_fn=die_with_parent,
-                check=False,
-            ).returncode
-    except OSError as error:
-        raise SetupError(f"{command[0]} cannot be started: {error.strerror}") from None
 
 
 def program(code: str, names: Sequence[str], config: Config, how_to_get: str) -> tuple[str, ...]:

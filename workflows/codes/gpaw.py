@@ -80,7 +80,8 @@ class Gpaw:
     ) -> BaseCalculator:
         """Return a calculator that logs to ``gpaw.txt`` in the folder (a further start to ``gpaw-2.txt``).
 
-        Nothing is read from the folder: a geometry starts from the wavefunctions of the one before, in memory.
+        A geometry starts from the wavefunctions of the one before, in memory; the first one, where the calculation was
+        interrupted, from those that it left in the folder.
         """
         data = [located(each, config.data / "paw") for each in data]
         launch = config.code(self.name).launch
@@ -93,10 +94,9 @@ class Gpaw:
         return GpawCalculator(dict(settings), tuple(data), folder)
 
     def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``scf_steps``, ``fermi_eV``, ``band_gap_eV``, ``bands`` and ``started_afresh`` of the last geometry.
+        """Return ``scf_steps``, ``fermi_eV``, ``band_gap_eV`` and ``bands`` of the last geometry.
 
-        The gap is that on the k-points used, None without an empty band; ``started_afresh`` counts how often reused
-        wavefunctions did not converge.
+        The gap is that on the k-points used, None without an empty band.
         """
         return dict(getattr(calculator, "said", {}))
 

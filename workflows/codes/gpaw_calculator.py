@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -14,12 +15,24 @@ from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
 
 from megabar.structures.errors import SetupError
+from megabar.workflows.calculation import digest
+from megabar.workflows.codes import gpaw_restart as restart
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
 from megabar.workflows.codes.gpaw_symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
-from megabar.workflows.paw.generate import read_set
+from megabar.workflows.mending.gpaw import CAUSES, DEFAULTS, HANDLERS
+from megabar.workflows.mending.record import Mendings, mended
+from megabar.workflows.mending.symptoms import cause_of, scf_cause
+from megabar.workflows.paw.generate import gpaw_version, read_set
+from megabar.workflows.stopping import Stopped, stop_wanted
 
 LOG = "gpaw.txt"
+CHECKPOINT_SECONDS = 600.0
+"""How often a long self-consistency keeps its state on disk, for machines that vanish without a word."""
+LEAST_STEPS = 15
+LARGEST_OCCUPATION = 0.005
+"""Occupation of the highest band above which bands are lacking (sodium: see ``espresso_output``)."""
+WITHOUT_SYMMETRY: dict[str, Any] = {"point_group": False}
 
 SMEARING: dict[str, dict[str, Any]] = {
     "fermi-dirac": {"name": "fermi-dirac"},
@@ -31,23 +44,30 @@ SMEARING: dict[str, dict[str, Any]] = {
 class GpawCalculator(Calculator):  # type: ignore[misc]
     """Energy (Mermin free energy), forces and stress of GPAW in plane waves, dispersion added where asked for.
 
-    A new cell or new positions start from the wavefunctions of the geometry before; where these do not converge,
-    once more from atoms. ``said`` holds what else the last geometry told.
+    A new cell or new positions start from the wavefunctions of the geometry before; a run that was told to stop goes
+    on from its own, on disk. What fails is mended by rule (``megabar.workflows.mending.gpaw``).
+    ``said`` holds what else the last geometry told. Settings may hold ``path``: path settings to begin with.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path) -> None:
+        from gpaw.mpi import world
+
         super().__init__()
         self.folder = folder
         self.said: dict[str, Any] = {}
-        self._parameters = parameters(settings)
+        self._settings = {name: value for name, value in settings.items() if name != "path"}
+        begin = {**DEFAULTS, "maxiter": settings["scf"]["steps"], **settings.get("path", {})}
+        self._world = world
+        self.mendings = Mendings.of(folder, HANDLERS, begin, writes=world.rank == 0)
         self._setups = {each.element: setup_data(each) for each in data}
+        self._data_sha256 = [each.sha256 for each in data]
         self._dispersion = dispersion_calculator(settings["functional"])
         self._dft: Any = None
         self._symmetry: dict[str, Any] = {}
         self._steps = 0
-        self._started_afresh = 0
+        self._errors: list[float] = []
 
     def calculate(
         self,
@@ -55,49 +75,118 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Compute what is asked for; raises CalculationFailed where GPAW does not converge or stops."""
+        """Compute what is asked for; raises CalculationFailed where all mendings fail, Stopped where that is wanted."""
         super().calculate(atoms, list(properties), list(system_changes))
+        if self._dft is not None and self._stop_wanted():
+            restart.keep(self.folder, self._dft, self._identity(), 0)
+            raise Stopped
+        self.results.update(mended(lambda: self._attempt(properties), self.mendings, self._stop_wanted))
+        self.said = self._say()
+
+    def _attempt(self, properties: Sequence[str]) -> dict[str, Any]:
         try:
             self._converge()
             results = self._collect(properties)
-        except CalculationFailed:
-            raise
         except Exception as error:
-            raise CalculationFailed(_cause(error), f"{type(error).__name__}: {error}".rstrip(": ")) from error
+            self._note_facts()
+            self._dft = None
+            if isinstance(error, CalculationFailed):
+                raise
+            raise CalculationFailed(self._cause(error), f"{type(error).__name__}: {error}".rstrip(": ")) from error
         if not all(np.all(np.isfinite(value)) for value in results.values()):
+            self._dft = None
             raise CalculationFailed("not-a-number", "GPAW returned a value that is not finite")
-        self.results.update(results)
-        self.said = self._say()
+        return results
 
     def _converge(self) -> None:
-        from gpaw import KohnShamConvergenceError
-
-        symmetry = symmetry_parameter(self.atoms)
+        symmetry = symmetry_parameter(self.atoms) if self.mendings.path["symmetry"] == "on" else WITHOUT_SYMMETRY
         # GPAW keeps the operations of its first geometry: others need another start.
-        reused = self._dft is not None and symmetry == self._symmetry
+        if symmetry != self._symmetry or self.mendings.changes.get("start") == "atoms":
+            self._dft = None
         self._symmetry = symmetry
-        if not reused:
-            self._dft = self._fresh()
-        try:
-            self._run_scf()
-        except (KohnShamConvergenceError, np.linalg.LinAlgError):
-            if not reused:
-                raise
-            self._started_afresh += 1
-            self._dft = self._fresh()
-            self._run_scf()
+        done = self._start()
+        self._run_scf(done)
+        if self._world.rank == 0:
+            restart.forget(self.folder)
+        self._check_bands()
 
-    def _run_scf(self) -> None:
-        steps = 0
-        for _ in self._dft.iconverge(self.atoms):
+    def _start(self) -> int:
+        """Have a calculator with the best start there is; return the self-consistent steps behind it."""
+        facts, path = self.mendings.facts, self.mendings.path
+        if self._dft is not None:
+            facts["start"] = "before"
+            return 0
+        if self.mendings.changes.get("start") != "atoms":
+            facts["start"] = "stopped"
+            done = restart.kept(self.folder, self._identity())
+            if done is not None:
+                left = max(path["maxiter"] - done, LEAST_STEPS)
+                self._dft = restart.restored(self.folder, self._setups, _free_log(self.folder), left)
+                return done
+        facts["start"] = "atoms"
+        self._dft = self._fresh(path)
+        return 0
+
+    def _run_scf(self, done: int) -> None:
+        """Iterate to self-consistency; raises Stopped, with the state kept on disk, where that is wanted."""
+        steps, saved = 0, time.monotonic()
+        self._errors = []
+        for context in self._dft.iconverge(self.atoms):
             steps += 1
-        self._steps = steps or self._steps
+            self._errors.append(float(context.dens.error) / max(float(context.wfs.nvalence), 1.0))
+            stop = self._stop_wanted()
+            if stop or self._agreed(time.monotonic() - saved > CHECKPOINT_SECONDS):
+                restart.keep(self.folder, self._dft, self._identity(), done + steps)
+                saved = time.monotonic()
+            if stop:
+                raise Stopped
+        self._steps = done + steps or self._steps
 
-    def _fresh(self) -> Any:
+    def _identity(self) -> dict[str, Any]:
+        """Return what must be the same for a run to go on from the wavefunctions of another."""
+        path = {name: value for name, value in self.mendings.path.items() if name in DEFAULTS and name != "start"}
+        symbols = self.atoms.get_chemical_symbols()
+        return {"hash": digest([gpaw_version(), self._settings, self._data_sha256, path, symbols, self._symmetry])}
+
+    def _stop_wanted(self) -> bool:
+        return self._agreed(self._world.rank == 0 and stop_wanted(self.folder))
+
+    def _agreed(self, wanted: bool) -> bool:
+        """Return what the first process of the group says, so that all do the same."""
+        return bool(self._world.sum_scalar(float(wanted and self._world.rank == 0)) > 0)
+
+    def _check_bands(self) -> None:
+        """Raise CalculationFailed where the highest band is filled: bands are lacking.
+
+        Where there are no more bands than electrons fill in an insulator, GPAW leaves nothing to judge by.
+        """
+        electrons = float(self._dft.dft.density.nvalence)
+        bands = int(self._dft.dft.ibzwfs.nbands)
+        occupation = float(np.abs(np.asarray(self._dft.occupations())[..., -1]).max())
+        if bands > electrons / 2 and occupation > LARGEST_OCCUPATION:
+            raise CalculationFailed("too-few-bands", f"the highest of {bands} bands is filled by {occupation:.3f}")
+
+    def _note_facts(self) -> None:
+        symbols = self.atoms.get_chemical_symbols()
+        facts = self.mendings.facts
+        facts["electrons"] = sum(float(self._setups[symbol].Nv) for symbol in symbols)
+        facts["bands"] = self.mendings.path["nbands"]
+        wavefunctions = getattr(getattr(self._dft, "_dft", None), "ibzwfs", None)
+        if wavefunctions is not None:
+            facts["bands"] = int(wavefunctions.nbands)
+
+    def _cause(self, error: Exception) -> str:
+        found = cause_of(f"{type(error).__name__}: {error}", CAUSES) or "error"
+        if found == "scf-not-converged":
+            return scf_cause(self._errors, self._settings["scf"]["density_per_electron"])
+        return found
+
+    def _fresh(self, path: Mapping[str, Any]) -> Any:
         from gpaw.new.ase_interface import GPAW
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        return GPAW(**self._parameters, symmetry=self._symmetry, setups=self._setups, txt=_free_log(self.folder))
+        made = parameters(self._settings, path)
+        return GPAW(**made, symmetry=self._symmetry, setups=self._setups, txt=_free_log(self.folder))
 
     def _collect(self, properties: Sequence[str]) -> dict[str, Any]:
         # The free energy is the one whose derivatives GPAW's forces and stress are.
@@ -118,12 +207,14 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
             "fermi_eV": float(self._dft.get_fermi_level()),
             "band_gap_eV": band_gap(eigenvalues, float(self._dft.dft.density.nvalence)),
             "bands": int(eigenvalues.shape[1]),
-            "started_afresh": self._started_afresh,
         }
 
 
-def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return GPAW's parameters of concrete settings, all but the PAW sets and the symmetry operations."""
+def parameters(settings: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str, Any]:
+    """Return GPAW's parameters of concrete settings, all but the PAW sets and the symmetry operations.
+
+    path: path settings (see ``mending.gpaw.DEFAULTS``).
+    """
     scf = settings["scf"]
     smearing = settings["smearing"]
     return {
@@ -136,7 +227,8 @@ def parameters(settings: Mapping[str, Any]) -> dict[str, Any]:
             "density": scf["density_per_electron"],
             "eigenstates": scf["eigenstates_eV2_per_electron"],
         },
-        "maxiter": scf["steps"],
+        "maxiter": path["maxiter"],
+        **{name: path[name] for name in ("mixer", "eigensolver", "nbands") if path.get(name) is not None},
     }
 
 
@@ -178,19 +270,3 @@ def _free_log(folder: Path) -> Path:
     return next(
         path for number in count(1) if not (path := folder / (LOG if number == 1 else f"gpaw-{number}.txt")).exists()
     )
-
-
-def _cause(error: Exception) -> str:
-    from gpaw import KohnShamConvergenceError
-    from gpaw.utilities import AtomsTooClose
-
-    name = type(error).__name__
-    if name == "TooFewBandsError":
-        return "too-few-bands"
-    if isinstance(error, KohnShamConvergenceError):
-        return "scf-not-converged"
-    if isinstance(error, AtomsTooClose):
-        return "atoms-too-close"
-    if isinstance(error, MemoryError):
-        return "out-of-memory"
-    return "crashed"

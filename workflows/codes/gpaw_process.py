@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,13 +13,25 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from megabar.workflows.codes import gpaw_restart as restart
+from megabar.workflows.codes.external import read_text
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
+from megabar.workflows.codes.running import run_program
+from megabar.workflows.files import read_json, write_json
+from megabar.workflows.mending.gpaw import CAUSES, DEFAULTS, HANDLERS
+from megabar.workflows.mending.record import Mendings, mended
+from megabar.workflows.mending.symptoms import cause_of
+from megabar.workflows.stopping import Stopped, stop_wanted
 
+LAST_CHARACTERS = 4000
 REQUEST, ANSWER, OUTPUT = "gpaw-request.json", "gpaw-answer.json", "gpaw-output.txt"
 
 
 class GpawProcess(Calculator):  # type: ignore[misc]
-    """The same answers as GpawCalculator, each geometry computed from atoms by ``launch + python -m …``."""
+    """The same answers as GpawCalculator, each geometry computed from atoms by ``launch + python -m …``.
+
+    Failures of GPAW are mended there, those of the process group here.
+    """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
@@ -32,6 +42,7 @@ class GpawProcess(Calculator):  # type: ignore[misc]
         self.folder = folder
         self.said: dict[str, Any] = {}
         self._settings, self._data, self._launch = dict(settings), tuple(data), tuple(launch)
+        self.mendings = Mendings.of(folder, HANDLERS, {**DEFAULTS, "start": "unknown"})
 
     def calculate(
         self,
@@ -42,7 +53,6 @@ class GpawProcess(Calculator):  # type: ignore[misc]
         """Compute energy, forces and stress; raises CalculationFailed as GpawCalculator does, or for a dead process."""
         super().calculate(atoms, list(properties), list(system_changes))
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / ANSWER).unlink(missing_ok=True)
         request = {
             "numbers": self.atoms.numbers.tolist(),
             "cell": self.atoms.cell.tolist(),
@@ -50,29 +60,32 @@ class GpawProcess(Calculator):  # type: ignore[misc]
             "settings": self._settings,
             "data": [asdict(each) for each in self._data],
         }
-        (self.folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
-        answer = self._run()
+        write_json(self.folder / REQUEST, request)
+        answer = mended(self._run, self.mendings, self._stop_wanted)
         if "cause" in answer:
             raise CalculationFailed(answer["cause"], answer["detail"])
         self.said = answer["said"]
         self.results.update({name: np.asarray(value)[()] for name, value in answer["results"].items()})
 
+    def _stop_wanted(self) -> bool:
+        return stop_wanted(self.folder)
+
     def _run(self) -> dict[str, Any]:
-        with (self.folder / OUTPUT).open("ab") as output:
-            run = subprocess.run(
-                [*self._launch, sys.executable, "-m", "megabar.workflows.codes.gpaw_process", str(self.folder)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={"OMP_NUM_THREADS": "1", **os.environ},
-                check=False,
-            )
-        try:
-            answer: dict[str, Any] = json.loads((self.folder / ANSWER).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise CalculationFailed(
-                "killed" if run.returncode < 0 else "incomplete-output",
-                f"the process ended with code {run.returncode} and no answer; see {self.folder / OUTPUT}",
-            ) from None
+        """Return what a process group answers; raises CalculationFailed where it does not, Stopped where it stopped."""
+        (self.folder / ANSWER).unlink(missing_ok=True)
+        command = [*self._launch, sys.executable, "-m", "megabar.workflows.codes.gpaw_process", str(self.folder)]
+        ended = run_program(command, self.folder, self.folder / OUTPUT)
+        self.mendings.read()
+        answer = read_json(self.folder / ANSWER)
+        if not isinstance(answer, dict):
+            said = read_text(self.folder / OUTPUT)[-LAST_CHARACTERS:]
+            killed = ended < 0 or 128 < ended < 160
+            restart.forget(self.folder)  # in case that it was what killed it
+            cause = cause_of(said, CAUSES) or ("killed" if killed else "incomplete-output")
+            place = self.folder / OUTPUT
+            raise CalculationFailed(cause, f"the process ended with code {ended} and no answer; see {place}")
+        if answer.get("stopped"):
+            raise Stopped
         return answer
 
 
@@ -93,10 +106,10 @@ def answer_request(folder: Path) -> None:
         answer = {"results": results, "said": calculator.said}
     except CalculationFailed as failure:
         answer = {"cause": failure.cause, "detail": failure.detail}
+    except Stopped:
+        answer = {"stopped": True}
     if world.rank == 0:
-        scratch = folder / f"{ANSWER}.part"
-        scratch.write_text(json.dumps(answer), encoding="utf-8")
-        scratch.replace(folder / ANSWER)
+        write_json(folder / ANSWER, answer)
 
 
 if __name__ == "__main__":
