@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -88,9 +88,10 @@ class Stability:
         return {curve.phase: height for curve, height in heights if isfinite(height)}
 
 
-def analyse(curves: Sequence[Curve], points: int = 257) -> Stability:
+def analyse(curves: Sequence[Curve], points: int = 257, units: Mapping[str, str] | None = None) -> Stability:
     """Return the stability of phases against pressure.
 
+    units: formulas that reactions count, by phase, where these are not the curves' own: H2 for molecular hydrogen.
     points: pressures of the grid on which the hull is followed; what happens between them is found by
     `hull_events.sweep`. Raises InputError where there are no curves or where two have the same name.
     """
@@ -105,7 +106,7 @@ def analyse(curves: Sequence[Curve], points: int = 257) -> Stability:
         sweeps.append(sweep(curves, entries, grid, enthalpies))
         grids.append(grid)
     ends, events = _ends(curves, entries, sweeps)
-    transitions = [transition for event in events for transition in _transitions(curves, entries, event)]
+    transitions = [transition for event in events for transition in _transitions(curves, entries, event, units or {})]
     intervals = _intervals(curves, entries, ends, transitions)
     grid, above = _joined(curves, grids, sweeps)
     notes = (*_single_point_notes(curves), *_element_notes(curves, entries, spans), *_end_notes(curves, ends))
@@ -199,11 +200,15 @@ def _at_joint(
     return found if found and found[-1][1] == after else []
 
 
-def _transitions(curves: Sequence[Curve], entries: Compositions, event: Event) -> list[Transition]:
+def _transitions(
+    curves: Sequence[Curve], entries: Compositions, event: Event, units: Mapping[str, str]
+) -> list[Transition]:
     """Return the reactions of an event with their volumes and errors."""
     found = []
     for before, after in event.reactions:
-        sides = [[(curves[i].phase, curves[i].formula) for i in side] for side in (before, after)]
+        sides = [
+            [(curves[i].phase, units.get(curves[i].phase, curves[i].formula)) for i in side] for side in (before, after)
+        ]
         try:
             reaction = make_reaction(sides[0], sides[1], entries.elements)
         except ValueError:

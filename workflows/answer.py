@@ -15,6 +15,7 @@ from megabar.analysis.enthalpy import EnthalpyCurve, outliers
 from megabar.analysis.resolution import resolved
 from megabar.analysis.stability import Stability, Transition, analyse
 from megabar.analysis.stability_output import stability_json
+from megabar.structures.molecules import formula_unit
 from megabar.workflows.ladder import Rung
 from megabar.workflows.phase_state import PhaseState, phase_states, volume_point
 from megabar.workflows.plan import StabilityPlan
@@ -120,7 +121,9 @@ def answer(
     curves = tuple(curve for state in states if (curve := state.curve()) is not None)
     elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
     pure = {curve.formula for curve in _asked_for(plan, curves)}
-    stability = resolved(analyse(_asked_for(plan, curves)), plan.resolution_eV) if elements <= pure else None
+    units = {ladder.phase: formula_unit(ladder.structure.atoms()) for ladder in plan.ladders}
+    found = analyse(_asked_for(plan, curves), units=units) if elements <= pure else None
+    stability = resolved(found, plan.resolution_eV) if found else None
     return StabilityAnswer(
         plan=plan,
         states=tuple(states),
