@@ -10,7 +10,7 @@ from megabar.launchers.machines import load_machines
 from megabar.launchers.queueing import speed_on
 from megabar.launchers.schedulers.queue import cancel as cancel_jobs
 from megabar.launchers.sharing import check_may_change, current_user, system_user
-from megabar.launchers.stored import check_there, find_study
+from megabar.launchers.stored import check_phase, check_there, find_study
 from megabar.launchers.worker import is_gone
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.cancelling import cancel
@@ -19,8 +19,6 @@ from megabar.workflows.driver import advance, recover_lost
 from megabar.workflows.retrying import failed_of, forget_failures
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.standing import running_now, workers_of
-from megabar.workflows.store import StudyRecord
-from megabar.workflows.yaml_input import nearest
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,3 @@ def retry_study(name: str, phase: str | None, force: bool) -> Retried:
         if failed:
             advance(study.identifier, runtime)
         return Retried(study.identifier, len(failed), study.machine)
-
-
-def check_phase(study: StudyRecord, phase: str | None) -> None:
-    """Raise InputError with the phases that a study has where it has not this one."""
-    known = [ladder["phase"] for ladder in study.resolved["ladders"]]
-    if phase is not None and phase not in known:
-        raise InputError(
-            f"{study.identifier} has no phase {phase!r}{nearest(phase, known)} (its phases: {', '.join(known)})"
-        )

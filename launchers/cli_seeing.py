@@ -21,7 +21,7 @@ Force = Annotated[bool, typer.Option("--force", help="also where the study is so
 
 def add_seeing(app: typer.Typer) -> None:
     """Make the commands known."""
-    for command in (status, watch, retry, cancel):
+    for command in (status, watch, why, retry, cancel):
         app.command()(command)
 
 
@@ -97,3 +97,16 @@ def cancel(study: Study, force: Force = False, as_json: AsJson = False) -> None:
     print(f"{done.study} is cancelled: {', '.join(parts)}")
     if done.said:
         print(f"megabar: {done.said}", file=sys.stderr)
+
+
+def why(study: Study, phase: Phase = None, as_json: AsJson = False) -> None:
+    """Say what happened to a study or one of its phases: failures first, then what runs, and why others wait."""
+    from megabar.launchers.explaining import why as explained
+
+    story = explained(study, phase)
+    if as_json:
+        print_json(story.json())
+        return
+    from megabar.launchers.tables_why import why_text
+
+    print(why_text(story))

@@ -58,3 +58,15 @@ def find_study(name: str, store: ResultStore) -> StudyRecord:
     study = store.get_study(find_identifier(name, store))
     assert study is not None
     return study
+
+
+def check_phase(study: StudyRecord, phase: str | None) -> None:
+    """Raise InputError with the phases that a study has where it has not this one."""
+    from megabar.workflows.yaml_input import nearest
+
+    planned = [ladder["phase"] for ladder in study.resolved.get("ladders", [])]
+    known = list(dict.fromkeys([*planned, *(rung["phase"] for rung in study.rungs)]))
+    if phase is not None and phase not in known:
+        raise InputError(
+            f"{study.identifier} has no phase {phase!r}{nearest(phase, known)} (its phases: {', '.join(known)})"
+        )

@@ -36,6 +36,13 @@ def hours(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
+def core_time(seconds: float) -> str:
+    """Return what something cost: in core-hours, what is short in core-seconds."""
+    if seconds >= 360:
+        return f"{hours(seconds / 3600)} core-h"
+    return f"{seconds:.0f} core-s" if seconds >= 10 else f"{seconds:.2g} core-s"
+
+
 def moment(when: datetime | str | None) -> str:
     """Return a moment in this computer's time, to the second; "" where it is not known."""
     if not when:

@@ -136,6 +136,7 @@ def work(config: Config, task: Task) -> None:
             run=lambda folder, _: run_isolated(context, folder, config, control),
             owner=name,
             control=control,
+            cores=task.cores,
         )
         use(runtime)
         worker = Worker(name, platform.node(), os.getpid(), system_user(), task.machine, task.job, task.cores)
@@ -181,7 +182,9 @@ def _take(runtime: Runtime, task: Task) -> bool:
 
     control = runtime.control
     control.reset()
-    found = Rocket(runtime.launchpad, FWorker(name=runtime.owner, query=_fitting(task)), None).run()
+    # The job and cores are kept with each attempt, for those who ask later where it ran and what it cost.
+    worker = FWorker(name=runtime.owner, query=_fitting(task), env={"job": task.job, "cores": task.cores})
+    found = Rocket(runtime.launchpad, worker, None).run()
     if control.unfinished is not None:
         runtime.presence.release(control.unfinished, runtime.owner)
         advance_all(control.unfinished, runtime)  # what was stopped here is for another worker at once

@@ -28,6 +28,7 @@ class Runtime:
 
     run: runs the calculation prepared in a folder to its end and returns the result.
     owner: who this is, for leases and records. control: what the worker wants of the calculation that it runs.
+    cores: that each calculation has.
     """
 
     store: ResultStore
@@ -36,6 +37,7 @@ class Runtime:
     run: Callable[[Path, str], dict[str, Any]]
     owner: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}")
     control: Control = field(default_factory=Control)
+    cores: int = 1
 
     @property
     def presence(self) -> Presence:
@@ -44,7 +46,12 @@ class Runtime:
 
     def folder(self, key: str) -> Path:
         """Return the folder in which a calculation runs."""
-        return self.config.data / "calculations" / key[:2] / key
+        return folder_in(self.config, key)
+
+
+def folder_in(config: Config, key: str) -> Path:
+    """Return the folder in which a calculation runs where the configuration is this."""
+    return config.data / "calculations" / key[:2] / key
 
 
 _current: Runtime | None = None

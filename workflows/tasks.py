@@ -25,6 +25,7 @@ from megabar.workflows.retrying import is_forgotten
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import record_of
+from megabar.workflows.versions import check_version
 
 RATTLE_SEED = 1
 ENDS = ("done", "failed", "left")
@@ -81,13 +82,14 @@ def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
                 return known.state
             result = finished(folder)
             if result is None or is_forgotten(folder, result, key, runtime.store):
+                check_version(calculation, runtime.config)
                 prepare(folder, calculation, *_start(calculation, runtime))
                 result = runtime.run(folder, calculation.code)
     except OSError as error:
         if error.errno in TROUBLES:
             raise MachineTrouble(f"{error.strerror}: {error.filename or folder}") from error
         raise
-    extra = {"megabar": __version__, "worker": runtime.owner, "folder": str(folder)}
+    extra = {"megabar": __version__, "worker": runtime.owner, "cores": runtime.cores, "folder": str(folder)}
     record, history = record_of(calculation, result, extra), _history(folder)
     _through_outages(lambda: runtime.store.save(record, history), runtime)
     runtime.presence.release(key, runtime.owner)
