@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -409,3 +410,12 @@ def test_fireworks_fizzled_by_a_bare_rlaunch_are_submitted_again(
         while Rocket(runtime.launchpad, FWorker(name="somebody"), None).run():
             pass
     assert runtime.store.get_many(runtime.store.get_study(identifier).wanted) == {}
+
+
+def test_another_version_of_the_code_is_the_machines_trouble(runtime: Runtime) -> None:
+    """What another version computes must not be stored under the key of the one that was planned with."""
+    here = calculation("emt", "Cu", 1.07)
+    other = replace(here, version="ASE 1.0")
+    with pytest.raises(MachineTrouble, match=r"emt is ASE 3\S+ here, and the study was planned with ASE 1\.0"):
+        tasks.run_and_store(other, runtime)
+    assert runtime.store.get(other.key) is None

@@ -25,6 +25,6 @@ def check_version(calculation: Calculation, config: Config) -> None:
             raise MachineTrouble(str(error)) from error
     if _found[name] != calculation.version:
         raise MachineTrouble(
-            f"{name} is {_found[name]} here, and the study was planned with {calculation.version}: load that version, or "
-            "submit the study again from a shell that has the one of the nodes"
+            f"{name} is {_found[name]} here, and the study was planned with {calculation.version}: load that version, "
+            "or submit the study again from a shell that has the one of the nodes"
         )
