@@ -31,9 +31,9 @@ class Explanation:
     """What is known of one calculation.
 
     index, volume_A3_per_atom: its place on the ladder of its phase, where that has one. state: ``failed``, ``left``,
-    ``done``, ``running``, ``lost`` (its worker is heard of no more), ``waiting``. waits: why it has not run. crash: last
-    line of what the task around it said. core_s: what it has cost, estimate_s: by the cost model. ionic_steps: so far.
-    files: the folder on this computer, ``host:folder`` on another one, "" where it has none yet.
+    ``done``, ``running``, ``lost`` (its worker is heard of no more), ``waiting``. waits: why it has not run.
+    crash: last line of what the task around it said. core_s: what it has cost, estimate_s: by the cost model.
+    ionic_steps: so far. files: the folder on this computer, ``host:folder`` on another one, "" where it has none yet.
     """
 
     phase: str
