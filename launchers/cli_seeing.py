@@ -21,7 +21,7 @@ Force = Annotated[bool, typer.Option("--force", help="also where the study is so
 
 def add_seeing(app: typer.Typer) -> None:
     """Make the commands known."""
-    for command in (status, watch, why, retry, cancel):
+    for command in (status, watch, why, retry, cancel, cost):
         app.command()(command)
 
 
@@ -110,3 +110,15 @@ def why(study: Study, phase: Phase = None, as_json: AsJson = False) -> None:
     from megabar.launchers.tables_why import why_text
 
     print(why_text(story))
+
+
+def cost(study: AnyStudy = None, as_json: AsJson = False) -> None:
+    """Say what studies have cost, by phase and code, against the estimate, and what reusing results has saved."""
+    from megabar.launchers.costs import costs, costs_json, costs_picture
+    from megabar.launchers.terminal import show
+
+    found = costs(study)
+    if as_json:
+        print_json(costs_json(found))
+    else:
+        show(costs_picture(found, in_full=study is not None))

@@ -13,6 +13,7 @@ from megabar.workflows.presence import STALE_SECONDS
 from megabar.workflows.store import ResultStore
 
 ENDED = ("done", "failed", "left")
+UNFINISHED = ("stopped", "trouble", "crashed")
 SAME_S = 1.0
 """An attempt that began so long after the run whose result is stored found that result."""
 

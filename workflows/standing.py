@@ -269,26 +269,19 @@ def _ratios(
     found = {}
     for pool, keys in done.items():
         sample = keys[:: max(1, len(keys) // SAMPLE)]
-        truth, estimate = true_seconds(store, sample), estimated_seconds(store, sample)
-        both = truth.keys() & estimate.keys()
-        total = sum(estimate[key] for key in both)
-        if total > 0:
-            found[pool] = sum(truth[key] for key in both) / total
+        ratio = _true_to_estimated(store, sample)
+        if ratio is not None:
+            found[pool] = ratio
     return found
 
 
-def true_seconds(store: ResultStore, keys: Iterable[str]) -> dict[str, float]:
-    """Return the CPU seconds of the calculations that are done."""
-    query = {"_id": {"$in": list(keys)}, "state": "done", "provenance.cpu_s": {"$gt": 0}}
-    found = store.database.calculations.find(query, {"provenance.cpu_s": 1})
-    return {each["_id"]: each["provenance"]["cpu_s"] for each in found}
-
-
-def estimated_seconds(store: ResultStore, keys: Iterable[str]) -> dict[str, float]:
-    """Return the core-seconds that the cost model gave for calculations when they were submitted."""
-    query = {"spec.key": {"$in": list(keys)}, "spec.core_seconds": {"$gt": 0}}
-    found = store.launchpad.fireworks.find(query, {"_id": 0, "spec.key": 1, "spec.core_seconds": 1})
-    return {each["spec"]["key"]: each["spec"]["core_seconds"] for each in found}
+def _true_to_estimated(store: ResultStore, keys: Sequence[str]) -> float | None:
+    """Return the ratio of CPU seconds to those of the cost model, of those of some calculations that know both."""
+    known = {"provenance.cpu_s": {"$gt": 0}, "provenance.estimate_core_s": {"$gt": 0}}
+    total = {"truth": {"$sum": "$provenance.cpu_s"}, "estimate": {"$sum": "$provenance.estimate_core_s"}}
+    pipeline = [{"$match": {"_id": {"$in": list(keys)}, **known}}, {"$group": {"_id": None, **total}}]
+    found = list(store.database.calculations.aggregate(pipeline))
+    return float(found[0]["truth"] / found[0]["estimate"]) if found else None
 
 
 def workers_of(store: ResultStore) -> list[dict[str, Any]]:

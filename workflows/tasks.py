@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
         calculation = Calculation.from_dict(fw_spec["calculation"])
         state, runtime.control.running = "crashed", calculation.key
         try:
-            state = run_and_store(calculation, runtime)
+            asked = {"study": fw_spec.get("study"), "estimate_core_s": fw_spec.get("core_seconds")}
+            state = run_and_store(calculation, runtime, asked)
         except Stopped:
             state, runtime.control.unfinished = "stopped", calculation.key
         except MachineTrouble as trouble:
@@ -61,11 +62,12 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
         return FWAction(stored_data={"key": calculation.key, "state": state})
 
 
-def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
+def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any] | None = None) -> str:
     """Return the state that a calculation ended in, having run it where no result was there.
 
     A result that lies in the calculation's folder but is not in the database yet is taken in from there. ``taken``
-    is the state where another worker is running it.
+    is the state where another worker is running it. asked: joins the result's provenance: the study that it is run
+    for, its estimated core-seconds.
     """
     key = calculation.key
     known = runtime.store.get(key)
@@ -90,7 +92,7 @@ def run_and_store(calculation: Calculation, runtime: Runtime) -> str:
             raise MachineTrouble(f"{error.strerror}: {error.filename or folder}") from error
         raise
     extra = {"megabar": __version__, "worker": runtime.owner, "cores": runtime.cores, "folder": str(folder)}
-    record, history = record_of(calculation, result, extra), _history(folder)
+    record, history = record_of(calculation, result, {**extra, **(asked or {})}), _history(folder)
     _through_outages(lambda: runtime.store.save(record, history), runtime)
     runtime.presence.release(key, runtime.owner)
     return str(result["state"])
