@@ -91,8 +91,8 @@ def cancel(study: Study, force: Force = False, as_json: AsJson = False) -> None:
         print(f"{done.study} is complete: there is nothing to cancel")
         return
     parts = [f"{counted(done.waiting, 'calculation')} taken out"]
-    parts += [f"{done.stopping} running ones told to stop"] if done.stopping else []
-    parts += [f"{done.shared} running on for other studies"] if done.shared else []
+    parts += [f"{counted(done.stopping, 'running calculation')} told to stop"] if done.stopping else []
+    parts += [f"{counted(done.shared, 'calculation')} running on for other studies"] if done.shared else []
     parts += [f"{counted(done.jobs, 'job')} cancelled in the queue"] if done.jobs else []
     print(f"{done.study} is cancelled: {', '.join(parts)}")
     if done.said:

@@ -156,7 +156,7 @@ class _Facts:
             queued=frozenset(each["spec"]["key"] for each in queued),
             claimed={each["_id"]: each["worker"] for each in claims},
             begun=frozenset(interrupted(store)),
-            waits=f"{state}{f': {said}' if said else ''}",
+            waits="the study is cancelled" if study.cancelled else f"{state}{f': {said}' if said else ''}",
         )
 
 
@@ -210,11 +210,9 @@ def _waits(key: str, facts: _Facts) -> str:
     if held is not None and held.lost:
         return f"the worker {held.worker} that had it is heard of no more; it goes on elsewhere"
     begun = "goes on from where it was stopped; " if key in facts.begun else ""
-    if key in facts.queued:
-        return begun + facts.waits
-    if key in facts.claimed:
+    if key in facts.claimed and key not in facts.queued:
         return f"{begun}the worker {facts.claimed[key]} has it, for another study"
-    return f"{begun}not in the queue; {facts.waits}"
+    return begun + facts.waits
 
 
 def _still_to_come(ladders: Sequence[Ladder], study: StudyRecord, phase: str | None) -> list[str]:
