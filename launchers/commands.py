@@ -9,19 +9,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from megabar.launchers.embedded_mongo import database_session, running
 from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
-from megabar.workflows.answer import StabilityAnswer, answer
+from megabar.workflows.answer import StabilityAnswer
 from megabar.workflows.config import Config, load_config
-from megabar.workflows.cost import StudyEstimate, estimate
+from megabar.workflows.cost import StudyEstimate
 from megabar.workflows.driver import retry_crashed
-from megabar.workflows.plan import StabilityPlan, check_same_method, resolve
+from megabar.workflows.kinds import answer_of, estimate, resolve, write_report
+from megabar.workflows.plan import check_same_method
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import ResultStore, StudyRecord
 from megabar.workflows.study import load_study
+
+if TYPE_CHECKING:
+    from megabar.workflows.superconductivity.answer import TcAnswer
 
 LEAST_FREE_BYTES = 500_000_000
 
@@ -31,7 +35,7 @@ class Outcome:
     """What a run of a study came to: its answer, where the report is, and how long it took (s)."""
 
     identifier: str
-    answer: StabilityAnswer
+    answer: StabilityAnswer | TcAnswer
     report: Path
     wall_s: float
     computed: int
@@ -98,7 +102,6 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
 
     from megabar.launchers.local import register, run_to_end
     from megabar.launchers.progress import Progress
-    from megabar.workflows.report import write_report
 
     began = time.monotonic()
     file = load_study(path)
@@ -118,7 +121,7 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         with Progress(file.name, plan, runtime.store) as progress:
             for study in run_to_end(identifier, plan, runtime):
                 progress.update(study)
-        result = stored_answer(study, runtime.store)
+        result = answer_of(study, runtime.store)
         write_report(folder, study, result, runtime.store)
         return Outcome(
             identifier=identifier,
@@ -142,9 +145,16 @@ def _check_report_folder(folder: Path) -> None:
 
 
 def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
-    """Return the answer of a stored study from the results that are there."""
-    plan = StabilityPlan.from_dict(study.resolved)
-    return answer(plan, study.rungs, store.get_many(study.wanted))
+    """Return the answer of a stored study of stability from the results that are there.
+
+    Raises InputError for a study of another kind.
+    """
+    found = answer_of(study, store)
+    if not isinstance(found, StabilityAnswer):
+        raise InputError(
+            f"{study.identifier} is a study of {study.kind}: it has no hull; `megabar tc` shows it"
+        )
+    return found
 
 
 def hull_of(sources: Sequence[str], at: float | None) -> dict[str, Any]:
@@ -174,11 +184,9 @@ def hull_of(sources: Sequence[str], at: float | None) -> dict[str, Any]:
 
 def report_on(name: str, folder: Path | None) -> Path:
     """Write the report of a stored study and return its page."""
-    from megabar.workflows.report import write_report
-
     with existing_store(load_config()) as store:
         study = find_study(name, store)
         target = folder or Path(f"{study.name}-report")
         _check_report_folder(target)
-        write_report(target, study, stored_answer(study, store), store)
+        write_report(target, study, answer_of(study, store), store)
     return target / "index.html"

@@ -19,7 +19,7 @@ from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds import Plan, plan_of
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import StudyRecord
 from megabar.workflows.study import StudyFile
@@ -30,7 +30,7 @@ MOST_RESTARTS = 20
 WORKER = "from megabar.launchers.worker import main; main()"
 
 
-def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime, machine: str = "") -> str:
+def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str = "") -> str:
     """Store a study as it is asked for and planned, to run on a machine ("" for here), and return its identifier.
 
     A study that is there already goes on; where its plan has changed (another version of the code, other data)
@@ -39,7 +39,7 @@ def register(file: StudyFile, plan: StabilityPlan, runtime: Runtime, machine: st
     """
     identifier, user = file.identifier, current_user(runtime.config, runtime.store.client)
     known = runtime.store.get_study(identifier)
-    if known is not None and StabilityPlan.from_dict(known.resolved).fingerprint != plan.fingerprint:
+    if known is not None and plan_of(known).fingerprint != plan.fingerprint:
         check_may_replan(known, user)
         runtime.store.reset_wanted(identifier)
     # Renewed also where it is known: its data may lie elsewhere now, as after an import, and what is wanted is worked
@@ -136,7 +136,7 @@ def worker_pool(config: Config, task: Task) -> Iterator[WorkerPool]:
         pool.stop()
 
 
-def run_to_end(identifier: str, plan: StabilityPlan, runtime: Runtime) -> Iterator[StudyRecord]:
+def run_to_end(identifier: str, plan: Plan, runtime: Runtime) -> Iterator[StudyRecord]:
     """Run a study until nothing more is wanted, yielding how it stands several times a second."""
 
     def care() -> bool:

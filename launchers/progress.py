@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from megabar.workflows.cost import measured_rate, seconds
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds import Plan
 from megabar.workflows.store import ResultStore, StudyRecord
 
 PLAIN_SECONDS = 5.0
@@ -25,7 +25,7 @@ class Progress:
     computed: calculations that ended since the progress began.
     """
 
-    def __init__(self, name: str, plan: StabilityPlan, store: ResultStore) -> None:
+    def __init__(self, name: str, plan: Plan, store: ResultStore) -> None:
         """Begin at the calculations that have ended by now."""
         self._name, self._plan, self._store = name, plan, store
         self._console = Console(file=sys.stderr)
@@ -87,8 +87,7 @@ class Progress:
         for rung in study.rungs:
             wanted[rung["phase"]] += 1
             done[rung["phase"]] += rung["key"] in states
-        for ladder in self._plan.ladders:
-            phase = ladder.phase
+        for phase in wanted:
             bar = "█" * done[phase] + "░" * (wanted[phase] - done[phase])
             table.add_row(phase, bar, f"{done[phase]}/{wanted[phase]} volumes")
         return Group(Text(self._headline(study, states, left)), table)

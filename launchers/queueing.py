@@ -36,7 +36,7 @@ from megabar.structures.errors import InputError
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import speed
 from megabar.workflows.driver import advance, recover_lost, retry_crashed
-from megabar.workflows.plan import resolve
+from megabar.workflows.kinds import resolve
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.study import load_study
 

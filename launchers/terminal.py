@@ -151,6 +151,9 @@ def hull_text(answer: dict[str, Any]) -> str:
 
 def answer_text(outcome: Outcome) -> str:
     """Return the text that ends `megabar run`."""
-    head = hull_text(outcome.json())
+    from megabar.launchers.tc_study import study_text
+    from megabar.workflows.answer import StabilityAnswer
+
+    head = hull_text(outcome.json()) if isinstance(outcome.answer, StabilityAnswer) else study_text(outcome.json())
     counts = f"{outcome.computed} calculations run, {outcome.reused} taken from the database, {outcome.wall_s:.0f} s"
     return f"{head}\n\n{counts}\nReport: {outcome.report}"

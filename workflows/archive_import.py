@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import BATCH
 from megabar.workflows.archive_reading import Archive, opened
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds import plan_of
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 
 AGREE_EV, AGREE_GPA = 1e-4, 0.1
@@ -87,7 +87,7 @@ def _batches(records: Iterator[CalculationRecord]) -> Iterator[list[CalculationR
 
 
 def _check_same_plan(path: Path, study: StudyRecord, known: StudyRecord) -> None:
-    plans = [StabilityPlan.from_dict(each.resolved) for each in (study, known)]
+    plans = [plan_of(each) for each in (study, known)]
     if plans[0].fingerprint != plans[1].fingerprint:
         ours, theirs = (f"{plan.method.code} {plan.method.version}" for plan in reversed(plans))
         differs = f" ({ours} here, {theirs} there)" if ours != theirs else ""

@@ -20,11 +20,10 @@ from megabar.structures.errors import InputError
 from megabar.workflows.archive import CALCULATIONS, FORMAT, FORMAT_VERSION, HISTORIES, MANIFEST, STUDY
 from megabar.workflows.calculation import KEY_FORMAT, Calculation
 from megabar.workflows.files import unpacked
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds import KINDS, plan_of
 from megabar.workflows.store import CalculationRecord, StudyRecord
 
 CHUNK_BYTES = 1 << 20
-KINDS = ("stability",)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Archive:
             study = StudyRecord(**json_util.loads(b"".join(self.chunks(STUDY)).decode()))
             if study.kind not in KINDS:
                 raise ValueError(f"a study of the kind {study.kind!r}; this version knows {', '.join(KINDS)}")
-            StabilityPlan.from_dict(study.resolved)
+            plan_of(study)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unknown(STUDY, error) from None
         return study

@@ -15,6 +15,7 @@ from ase import Atoms
 from megabar.workflows.codes.interface import AtomicData
 
 KEY_FORMAT = 1
+ENERGY = "energy"
 DECIMALS = 8
 
 
@@ -112,6 +113,8 @@ class Calculation:
     continued to its volume; none where it starts from ``structure``. As the keys are hashed in, equal keys have
     equal histories.
     data: atomic data of the elements; their content enters the key, their place does not.
+    task: ``energy``: energies, forces and stresses; others are the code's own programs for something else on the same
+    ``structure`` (``workflows.execution``), which may go on from what those in ``starts`` left.
     """
 
     code: str
@@ -121,6 +124,7 @@ class Calculation:
     data: tuple[AtomicData, ...]
     relaxation: Relaxation | None = None
     starts: tuple[str, ...] = ()
+    task: str = ENERGY
 
     @property
     def key(self) -> str:
@@ -135,8 +139,13 @@ class Calculation:
                 "data": {each.element: each.sha256 for each in self.data},
                 "relaxation": vars(self.relaxation) if self.relaxation else None,
                 "starts": list(self.starts),
+                **self._task(),
             }
         )[:40]
+
+    def _task(self) -> dict[str, str]:
+        """Return the task where it is not the usual one: keys of the usual ones do not know of it."""
+        return {} if self.task == ENERGY else {"task": self.task}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calculation as JSON-able data."""
@@ -148,6 +157,7 @@ class Calculation:
             "data": [dict(vars(each)) for each in self.data],
             "relaxation": dict(vars(self.relaxation)) if self.relaxation else None,
             "starts": list(self.starts),
+            **self._task(),
         }
 
     @classmethod
@@ -161,6 +171,7 @@ class Calculation:
             data=tuple(AtomicData(**each) for each in data["data"]),
             relaxation=Relaxation(**data["relaxation"]) if data["relaxation"] else None,
             starts=tuple(data["starts"]),
+            task=data.get("task", ENERGY),
         )
 
 

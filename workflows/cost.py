@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 
-from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.calculation import ENERGY, Calculation, Structure
 from megabar.workflows.ladder import Ladder, chain_parents
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import ResultStore
@@ -97,10 +97,19 @@ def _irreducible_kpoints(
 def seconds(calculation: Calculation, measured: float | None) -> float:
     """Return the estimated core-seconds of a calculation; measured: seconds per unit and step from stored ones."""
     rate = measured if measured is not None else SECONDS_PER_UNIT.get(calculation.code, 1e-5)
-    steps = STEPS_OF_RELAXATION if calculation.relaxation else 1
-    return max(
-        LEAST_SECONDS.get(calculation.code, 1.0), rate * _size(calculation.structure, calculation.settings) * steps
-    )
+    return max(LEAST_SECONDS.get(calculation.code, 1.0), rate * _work(calculation))
+
+
+def _work(calculation: Calculation) -> float:
+    """Return the work of a calculation in the unit of ``size``."""
+    structure, settings = calculation.structure, calculation.settings
+    one = _size(structure, settings)
+    if calculation.task == ENERGY:
+        return one * (STEPS_OF_RELAXATION if calculation.relaxation else 1)
+    if "q_number" in settings:
+        # The response to each displacement costs about a self-consistency (measured: Al 0.8, H3S 1.4).
+        return one * 3 * len(structure.symbols)
+    return one + _size(structure, {**settings, "kpoints": settings["kpoints_dense"]})
 
 
 def measured_rate(store: ResultStore | None, code: str) -> float | None:

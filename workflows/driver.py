@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds import Plan, kind_of
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime
-from megabar.workflows.stability import wanted_next
 from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
 from megabar.workflows.submission import submit
 
@@ -44,9 +43,10 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
         study = store.get_study(identifier)
         if study is None or study.complete or study.cancelled:
             return study is not None
-        plan = StabilityPlan.from_dict(study.resolved)
+        kind = kind_of(study.kind)
+        plan = kind.read(study.resolved)
         known, records = list(study.rungs), store.get_many(study.wanted)
-        while rungs := [rung.to_dict() for rung in wanted_next(plan, known, records)]:
+        while rungs := kind.wants(plan, known, records):
             store.add_wanted(identifier, rungs)
             known += rungs
             stored = store.get_many(rung["key"] for rung in rungs)
@@ -64,7 +64,7 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
 
 
 def _submit_missing(
-    plan: StabilityPlan,
+    plan: Plan,
     study: StudyRecord,
     rungs: Iterable[dict[str, Any]],
     records: dict[str, CalculationRecord],

@@ -23,7 +23,7 @@ from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.contacts import overlaps
 from megabar.structures.symmetry import same_symmetry, space_group
-from megabar.workflows.calculation import Calculation, Relaxation, Structure
+from megabar.workflows.calculation import ENERGY, Calculation, Relaxation, Structure
 from megabar.workflows.codes.interface import CalculationFailed, Code
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
@@ -83,7 +83,10 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     began, counted, cpu = time.time(), time.monotonic(), _cpu_seconds()
     try:
         stiffness = content.get("stiffness_eV_A2") or STIFFNESS
-        result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config)
+        if calculation.task != ENERGY:
+            result = _task(calculation, folder, config)
+        else:
+            result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config)
     except CalculationFailed as failure:
         if failure.cause == "disk-full":
             raise OSError(errno.ENOSPC, failure.detail, str(folder)) from failure  # no property of the calculation
@@ -105,6 +108,15 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     (folder / STATE).unlink(missing_ok=True)
     forget_steps(folder)
     return result
+
+
+def _task(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    """Run what is no energy of a structure, and return its result."""
+    from megabar.workflows.codes.espresso_phonons import TASKS
+
+    if calculation.code != "espresso" or calculation.task not in TASKS:
+        raise CalculationFailed("unknown-task", f"{calculation.code} has no task {calculation.task!r} in this version")
+    return TASKS[calculation.task](calculation, folder, config)
 
 
 def _run(

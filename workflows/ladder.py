@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -154,8 +154,9 @@ class Rung:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Rung:
-        """Return the rung stored by ``to_dict``."""
-        return cls(**{**content, "index": Fraction(content["index"]), "starts": tuple(content["starts"])})
+        """Return the rung stored by ``to_dict``; what rungs of other kinds of studies have besides is left out."""
+        own = {each.name: content[each.name] for each in fields(cls) if each.name in content}
+        return cls(**{**own, "index": Fraction(content["index"]), "starts": tuple(content["starts"])})
 
 
 def first_indices(

@@ -103,7 +103,7 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
     Raises InputError and SetupError for whatever would stop the study: a missing code, functional or data set,
     an element that the code does not know.
     """
-    study = file.study
+    study = _stability_study(file)
     code = find_code(study.method.code)
     if study.method.functional not in code.functionals and not code.toy:
         known = ", ".join(code.functionals)
@@ -126,7 +126,7 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
 
 
 def _method(code: Code, protocol_name: str, file: StudyFile, config: Config) -> Method:
-    study = file.study
+    study = _stability_study(file)
     distances = closest(file.phases, _class_end(study.pressure_values[-1]))
     elements = parse_system(study.system)
     return Method(
@@ -136,6 +136,11 @@ def _method(code: Code, protocol_name: str, file: StudyFile, config: Config) -> 
         functional=_functional(code, study),
         data=code.atomic_data(elements, _functional(code, study), protocol_name, distances, config),
     )
+
+
+def _stability_study(file: StudyFile) -> StabilityStudy:
+    assert isinstance(file.study, StabilityStudy)
+    return file.study
 
 
 def _functional(code: Code, study: StabilityStudy) -> str:

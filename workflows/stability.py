@@ -38,12 +38,7 @@ def wanted_next(
     at the end of their window are extended, intervals whose uncertainty matters are halved.
     """
     states = phase_states(plan, rungs, records)
-    wanted = [rung for state in states for rung in _first(plan, state)]
-    waiting = {rung.phase for rung in wanted} | {state.ladder.phase for state in states if _unfinished(state)}
-    for state in states:
-        if state.ladder.phase not in waiting:
-            wanted += _covering(plan, state)
-    waiting |= {rung.phase for rung in wanted}
+    wanted, waiting = ladders_wanted(plan, states)
     for group in _elements(states):
         # The phases of an element compete with each other alone: no need to wait for the compounds.
         if not any(state.ladder.phase in waiting for state in group):
@@ -51,6 +46,16 @@ def wanted_next(
     if wanted or waiting:
         return wanted
     return _extensions(plan, states) or _refinements(plan, states) or _checks(plan, states, rungs, records)
+
+
+def ladders_wanted(plan: StabilityPlan, states: Sequence[PhaseState]) -> tuple[list[Rung], set[str]]:
+    """Return what the ladders want by themselves, and the phases that wait for it: first volumes, then the window."""
+    wanted = [rung for state in states for rung in _first(plan, state)]
+    waiting = {rung.phase for rung in wanted} | {state.ladder.phase for state in states if _unfinished(state)}
+    for state in states:
+        if state.ladder.phase not in waiting:
+            wanted += _covering(plan, state)
+    return wanted, waiting | {rung.phase for rung in wanted}
 
 
 def _elements(states: Sequence[PhaseState]) -> list[list[PhaseState]]:

@@ -185,7 +185,7 @@ class ResultStore:
     def costs(self, code: str) -> list[dict[str, Any]]:
         """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
         fields = {"calculation.structure": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
-        query = {"calculation.code": code, "state": "done"}
+        query = {"calculation.code": code, "state": "done", "calculation.task": None}
         return list(self.database.calculations.find(query, fields).sort("_id", -1).limit(60))
 
     def put_study(self, study: StudyRecord) -> None:

@@ -6,8 +6,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ase.data import chemical_symbols
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from ruamel.yaml.comments import CommentedMap
 
+from megabar.analysis.superconductivity.formulas import check_mu_star
 from megabar.structures.composition import parse_system
 from megabar.structures.errors import InputError
 from megabar.structures.files import read_phase
@@ -18,6 +21,8 @@ from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.protocols import protocol_names
 from megabar.workflows.yaml_input import nearest, read_yaml, validated
 
+STUDIES = ("stability", "superconductivity")
+MOST_POINTS = 200
 LOWEST_GPA, HIGHEST_GPA, MOST_PRESSURES = -20.0, 5000.0, 2001
 
 
@@ -123,17 +128,92 @@ class StabilityStudy(_Model):
     @field_validator("pressures")
     @classmethod
     def _possible(cls, value: Pressures | tuple[float, ...]) -> Pressures | tuple[float, ...]:
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("at least one pressure is needed")
-            _check_pressures(value)
-            return tuple(sorted(set(value)))
-        return value
+        return _ascending(value)
 
     @property
     def pressure_values(self) -> tuple[float, ...]:
         """The pressures asked for (GPa), ascending."""
         return self.pressures.values() if isinstance(self.pressures, Pressures) else self.pressures
+
+
+class SuperconductivityStudy(_Model):
+    """Tc of a structure at one or more pressures.
+
+    structure: a phase of the library or a structure file. mu_star: the Coulomb pseudopotentials, referred to
+    mu_ref_meV (meV), by default to the highest phonon frequency. q_grid, k_grid, k_grid_dense: of phonons, of the
+    ground state and phonons' electrons, of the double delta; the protocol's where they are not given.
+    isotopes: masses (u) for which Tc is given besides the natural ones.
+    """
+
+    kind: Literal["superconductivity"]
+    structure: str | PhaseFile
+    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(_pressures)] = (0.0,)
+    method: MethodChoice
+    mu_star: Annotated[tuple[float, ...], BeforeValidator(_pressures)] = (0.10, 0.13)
+    mu_ref_meV: float | None = Field(default=None, gt=0)
+    q_grid: tuple[int, int, int] | None = None
+    k_grid: tuple[int, int, int] | None = None
+    k_grid_dense: tuple[int, int, int] | None = None
+    isotopes: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("pressures")
+    @classmethod
+    def _possible(cls, value: Pressures | tuple[float, ...]) -> Pressures | tuple[float, ...]:
+        return _ascending(value)
+
+    @field_validator("mu_star")
+    @classmethod
+    def _of_metals(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not value:
+            raise ValueError("at least one μ* is needed")
+        for each in value:
+            try:
+                check_mu_star(each, "mu_star")
+            except InputError as error:
+                raise ValueError(str(error)) from None
+        return tuple(sorted(set(value)))
+
+    @field_validator("method")
+    @classmethod
+    def _with_phonons(cls, value: MethodChoice) -> MethodChoice:
+        if value.code != "espresso":
+            raise ValueError(f"electron-phonon coupling is computed with the code espresso, not with {value.code}")
+        return value
+
+    @model_validator(mode="after")
+    def _commensurate(self) -> SuperconductivityStudy:
+        for name in ("q_grid", "k_grid", "k_grid_dense"):
+            if any(not 1 <= each <= MOST_POINTS for each in getattr(self, name) or ()):
+                raise ValueError(
+                    f"`{name}`: three whole numbers between 1 and {MOST_POINTS} (found {getattr(self, name)})"
+                )
+        for name, inner in (("k_grid_dense", "q_grid"), ("k_grid_dense", "k_grid")):
+            dense, own = getattr(self, name), getattr(self, inner)
+            if dense and own and any(one % other for one, other in zip(dense, own, strict=True)):
+                raise ValueError(
+                    f"`{name}` {list(dense)} does not hold the grid `{inner}` {list(own)}: each of its numbers must be "
+                    "a multiple, as every q must connect two of its k-points"
+                )
+        for element, mass in self.isotopes.items():
+            if element not in chemical_symbols or mass <= 0:
+                raise ValueError(
+                    f"`isotopes`: {element}: {mass:g} is no isotope; an element and its mass in u, as H: 2.014"
+                )
+        return self
+
+    @property
+    def pressure_values(self) -> tuple[float, ...]:
+        """The pressures asked for (GPa), ascending."""
+        return self.pressures.values() if isinstance(self.pressures, Pressures) else self.pressures
+
+
+def _ascending(value: Pressures | tuple[float, ...]) -> Pressures | tuple[float, ...]:
+    if isinstance(value, tuple):
+        if not value:
+            raise ValueError("at least one pressure is needed")
+        _check_pressures(value)
+        return tuple(sorted(set(value)))
+    return value
 
 
 def _check_pressures(values: tuple[float, ...]) -> None:
@@ -148,7 +228,7 @@ class StudyFile(_Model):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     path: Path
-    study: StabilityStudy
+    study: StabilityStudy | SuperconductivityStudy
     phases: tuple[Phase, ...]
 
     @property
@@ -170,12 +250,14 @@ def load_study(path: Path) -> StudyFile:
     """
     content = read_yaml(path)
     kind = content.get("kind")
-    if kind != "stability":
+    if kind not in STUDIES:
         found = "is missing" if kind is None else f"is {kind!r}"
         raise InputError(
-            f"{path}, line {1 if kind is None else content.lc.key('kind')[0] + 1}: "
-            f"the key `kind` {found}; this version knows the kind `stability`"
+            f"{path}, line {1 if kind is None else content.lc.key('kind')[0] + 1}: the key `kind` {found}; "
+            f"this version knows the kinds {', '.join(f'`{each}`' for each in STUDIES)}"
         )
+    if kind == "superconductivity":
+        return _superconductivity(path, content)
     study = validated(StabilityStudy, content, path)
     line = content.lc.key("phases")[0] + 1 if "phases" in content else 1
     try:
@@ -184,6 +266,22 @@ def load_study(path: Path) -> StudyFile:
     except InputError as error:
         raise InputError(f"{path}, line {line}: {error}") from None
     return StudyFile(path=path, study=study, phases=phases)
+
+
+def _superconductivity(path: Path, content: CommentedMap) -> StudyFile:
+    study = validated(SuperconductivityStudy, content, path)
+    line = content.lc.key("structure")[0] + 1
+    try:
+        phase = _phase(study.structure, path.parent)
+        if phase.insulating:
+            raise InputError(f"the phase {phase.name!r} is an insulator: it has no electron-phonon Tc")
+        for element in study.isotopes:
+            if element not in phase.counts:
+                line = content.lc.key("isotopes")[0] + 1
+                raise InputError(f"`isotopes`: there is no {element} in {phase.name} ({phase.formula})")
+    except InputError as error:
+        raise InputError(f"{path}, line {line}: {error}") from None
+    return StudyFile(path=path, study=study, phases=(phase,))
 
 
 def _phases(study: StabilityStudy, folder: Path) -> tuple[Phase, ...]:

@@ -16,7 +16,7 @@ from pymongo.errors import ConnectionFailure, NotPrimaryError, PyMongoError
 
 from megabar import __version__
 from megabar.structures.symmetry import rattled
-from megabar.workflows.calculation import Calculation, Structure, started_from
+from megabar.workflows.calculation import ENERGY, Calculation, Structure, started_from
 from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, finished, prepare
 from megabar.workflows.files import unpacked
@@ -111,6 +111,8 @@ def _through_outages(store: Callable[[], None], runtime: Runtime) -> None:
 
 def _start(calculation: Calculation, runtime: Runtime) -> tuple[Atoms, float | None]:
     """Return the cell that a calculation starts with, and the curvature that its neighbour found."""
+    if calculation.task != ENERGY:
+        return calculation.structure.atoms(), None  # it goes on from what the others left, not from where they ended
     known = runtime.store.get_many(calculation.starts)
     parents = [known[key] for key in calculation.starts if key in known]
     relaxed = [Structure.from_dict(each.structure) for each in parents if each.structure is not None]

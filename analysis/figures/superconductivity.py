@@ -1,7 +1,9 @@
-"""Figures of a spectral function: α²F(ω) with the cumulative λ(ω)."""
+"""Figures of superconductivity: α²F(ω) with the cumulative λ(ω), Tc against smearing and against pressure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from megabar.analysis.superconductivity.spectral import SpectralFunction, broadened
@@ -77,3 +79,70 @@ def _spectrum(axes: Axes, spectrum: SpectralFunction) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("ω (meV)")
     axes.set_ylabel("α²F(ω)")
+
+
+@dataclass(frozen=True)
+class TcLine:
+    """Tc (K) along pressures (GPa) or smearings (Ry), with errors where known; chosen: the place that is quoted."""
+
+    label: str
+    at: Sequence[float]
+    tc_K: Sequence[float]
+    error_K: Sequence[float | None] = ()
+    chosen: int | None = None
+
+
+@dataclass(frozen=True)
+class PublishedTc:
+    """A published Tc (K) at a pressure (GPa). measured: in an experiment, not calculated."""
+
+    pressure_GPa: float
+    tc_K: float
+    source: str
+    measured: bool
+
+
+def smearing_figure(lines: Sequence[TcLine], title: str = "") -> Figure:
+    """Return the figure of Tc against the smearing of the double delta; the values that are quoted are filled."""
+    from megabar.analysis.figures.style import COLUMN_IN, MARKERS, PALETTE, Margins, journal_style, panels
+
+    with journal_style():
+        figure, [axes] = panels(1, 1, 2.4, COLUMN_IN, Margins(left=0.5, right=0.1, top=0.26))
+        for number, line in enumerate(lines):
+            color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+            axes.plot(line.at, line.tc_K, marker=marker, markersize=4, color=color, mfc="white", label=line.label)
+            if line.chosen is not None:
+                axes.plot([line.at[line.chosen]], [line.tc_K[line.chosen]], marker=marker, markersize=5, color=color)
+        _frame(axes, "smearing of the double delta (Ry)", title)
+    return figure
+
+
+def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], title: str = "") -> Figure:
+    """Return the figure of Tc against pressure: ours with errors, published values beside them."""
+    from megabar.analysis.figures.style import COLUMN_IN, INK, MARKERS, PALETTE, Margins, journal_style, panels
+
+    with journal_style():
+        figure, [axes] = panels(1, 1, 2.6, COLUMN_IN, Margins(left=0.5, right=0.1, top=0.26))
+        for number, line in enumerate(lines):
+            errors = [each or 0.0 for each in line.error_K] if any(line.error_K) else None
+            color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+            axes.errorbar(
+                line.at, line.tc_K, errors, marker=marker, markersize=4, color=color, capsize=2, label=line.label
+            )
+        for measured, marker, name in ((True, "*", "measured"), (False, "x", "published, calculated")):
+            own = [each for each in published if each.measured == measured]
+            if own:
+                pressures, values = [each.pressure_GPa for each in own], [each.tc_K for each in own]
+                axes.plot(pressures, values, marker=marker, markersize=7, color=INK, linestyle="none", label=name)
+        _frame(axes, "pressure (GPa)", title)
+    return figure
+
+
+def _frame(axes: Axes, across: str, title: str) -> None:
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.08)
+    axes.set_xlabel(across)
+    axes.set_ylabel("Tc (K)")
+    axes.legend()
+    if title:
+        axes.text(0.0, 1.02, title, transform=axes.transAxes, ha="left", va="bottom")

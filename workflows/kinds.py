@@ -1,0 +1,141 @@
+"""The kinds of studies: by `kind`, how a stored plan is read, and what a study wants next.
+
+Whoever drives, archives or shows studies asks here, and knows nothing of any one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from megabar.structures.errors import InputError
+from megabar.workflows.calculation import Calculation
+from megabar.workflows.config import Config
+from megabar.workflows.ladder import Method
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.plan import resolve as resolve_stability
+from megabar.workflows.stability import wanted_next as stability_wants
+from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.study import StudyFile, SuperconductivityStudy
+from megabar.workflows.superconductivity.plan import TcPlan
+from megabar.workflows.superconductivity.plan import resolve as resolve_tc
+from megabar.workflows.superconductivity.wants import wanted_next as tc_wants
+
+if TYPE_CHECKING:
+    from megabar.workflows.answer import StabilityAnswer
+    from megabar.workflows.cost import StudyEstimate
+    from megabar.workflows.superconductivity.answer import TcAnswer
+
+Rungs = Sequence[Mapping[str, Any]]
+Records = Mapping[str, CalculationRecord]
+
+
+class Plan(Protocol):
+    """What a plan of any kind offers. Its rungs are dictionaries with at least ``key``, ``phase`` and ``index``."""
+
+    @property
+    def method(self) -> Method:
+        """Code, version, protocol and atomic data of the study."""
+
+    @property
+    def toy(self) -> bool:
+        """Whether results have no physical meaning."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
+
+    def calculation(self, rung: Mapping[str, Any]) -> Calculation:
+        """Return the calculation of a stored rung."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of study.
+
+    read: returns the plan stored as a dictionary. wants: returns the rungs that a study wants beyond those it has
+    asked for, a pure function of plan, rungs and results; none, and none open: the study is complete.
+    """
+
+    name: str
+    read: Callable[[Mapping[str, Any]], Plan]
+    wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
+
+
+def _stability(plan: StabilityPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
+    return [rung.to_dict() for rung in stability_wants(plan, rungs, records)]
+
+
+def _superconductivity(plan: TcPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
+    return [rung.to_dict() for rung in tc_wants(plan, rungs, records)]
+
+
+KINDS = {
+    each.name: each
+    for each in (
+        Kind("stability", StabilityPlan.from_dict, _stability),
+        Kind("superconductivity", TcPlan.from_dict, _superconductivity),
+    )
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Return the kind with a name; raises InputError where this version has none."""
+    if name not in KINDS:
+        raise InputError(f"a study of the kind {name!r}; this version knows {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def plan_of(study: StudyRecord) -> Plan:
+    """Return the plan of a stored study."""
+    return kind_of(study.kind).read(study.resolved)
+
+
+def resolve(file: StudyFile, config: Config) -> Plan:
+    """Return the plan of a study file of any kind on this machine."""
+    if isinstance(file.study, SuperconductivityStudy):
+        return resolve_tc(file, config)
+    return resolve_stability(file, config)
+
+
+def answer_of(study: StudyRecord, store: ResultStore) -> StabilityAnswer | TcAnswer:
+    """Return the answer of a stored study from the results that are there."""
+    plan, records = plan_of(study), store.get_many(study.wanted)
+    if isinstance(plan, TcPlan):
+        from megabar.workflows.superconductivity.answer import answer as tc_answer
+
+        return tc_answer(plan, study.rungs, records, store.history)
+    from megabar.workflows.answer import answer
+
+    assert isinstance(plan, StabilityPlan)
+    return answer(plan, study.rungs, records)
+
+
+def estimate(name: str, plan: Plan, store: ResultStore | None) -> StudyEstimate:
+    """Return what a study would compute and cost; calculations in the store cost nothing."""
+    if isinstance(plan, TcPlan):
+        from megabar.workflows.superconductivity.cost import estimate as tc_estimate
+
+        return tc_estimate(name, plan, store)
+    from megabar.workflows.cost import estimate as stability_estimate
+
+    assert isinstance(plan, StabilityPlan)
+    return stability_estimate(name, plan, store)
+
+
+def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer | TcAnswer, store: ResultStore) -> None:
+    """Write the report of a study to a folder: one self-contained page, figures and tables."""
+    from megabar.workflows.answer import StabilityAnswer
+
+    if isinstance(answer, StabilityAnswer):
+        from megabar.workflows.report import write_report as write_stability
+
+        return write_stability(folder, study, answer, store)
+    from megabar.workflows.superconductivity.report import write_report as write_tc
+
+    return write_tc(folder, study, answer, store)

@@ -1,0 +1,221 @@
+"""A study of superconductivity made concrete: the structure's ladder of volumes, grids, settings, pressures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from megabar.structures.errors import InputError
+from megabar.structures.scaling import guess_volume, scaled_to
+from megabar.workflows.calculation import Calculation, Structure, digest
+from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON, phonon_program
+from megabar.workflows.config import Config
+from megabar.workflows.ladder import Ladder, Method, Rung
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.plan import resolve as resolve_stability
+from megabar.workflows.study import StabilityStudy, StudyFile, SuperconductivityStudy
+from megabar.workflows.superconductivity.grids import Grids, accuracies, grids
+
+MAIN, AT_PRESSURE = "main", "structure"
+
+
+@dataclass(frozen=True)
+class TcRung:
+    """One calculation of a study of superconductivity.
+
+    kind: ``main``: a volume of the ladder; ``structure``: the volume at a pressure; ``ground-state``; ``phonon``.
+    index: place on the ladder of the first two, number of the q-point of the last. pressure_GPa: asked for.
+    structure: of the last two, relaxed.
+    """
+
+    phase: str
+    index: Fraction
+    key: str
+    starts: tuple[str, ...]
+    purpose: str
+    kind: str
+    pressure_GPa: float | None = None
+    structure: Structure | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rung as JSON-able data."""
+        structure = self.structure.to_dict() if self.structure else None
+        own = {name: value for name, value in vars(self).items() if name != "structure"}
+        return {**own, "index": str(self.index), "structure": structure}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TcRung:
+        """Return the rung stored by ``to_dict``."""
+        structure = content.get("structure")
+        return cls(
+            phase=content["phase"],
+            index=Fraction(content["index"]),
+            key=content["key"],
+            starts=tuple(content["starts"]),
+            purpose=content["purpose"],
+            kind=content["kind"],
+            pressure_GPa=content.get("pressure_GPa"),
+            structure=Structure.from_dict(structure) if structure else None,
+        )
+
+
+@dataclass(frozen=True)
+class TcPlan:
+    """What a study of superconductivity computes and how.
+
+    volumes: the plan of the ladder of volumes from which the structure at a pressure follows (one phase).
+    coupling: settings of the ground state and of ph.x, but for the number of the q-point.
+    mu_star: referred to mu_ref_meV, to the highest phonon frequency where that is None. isotopes: masses (u).
+    """
+
+    volumes: StabilityPlan
+    grids: Grids
+    coupling: Mapping[str, Any]
+    phonon: Mapping[str, Any]
+    mu_star: tuple[float, ...]
+    mu_ref_meV: float | None
+    isotopes: Mapping[str, float]
+
+    @property
+    def method(self) -> Method:
+        """Code, version, protocol and atomic data."""
+        return self.volumes.method
+
+    @property
+    def toy(self) -> bool:
+        """Whether results have no physical meaning."""
+        return self.volumes.toy
+
+    @property
+    def ladder(self) -> Ladder:
+        """The structure and its ladder of volumes."""
+        return self.volumes.ladders[0]
+
+    @property
+    def pressures_GPa(self) -> tuple[float, ...]:
+        """The pressures asked for (GPa), ascending."""
+        return self.volumes.pressures_GPa
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the whole plan; the place of the atomic data does not enter it."""
+        content = self.to_dict()
+        return digest({**content, "volumes": self.volumes.fingerprint, "ladders": None})
+
+    def place(self, pressure_GPa: float) -> str:
+        """Return the name that the calculations at a pressure go by."""
+        return f"{self.ladder.phase} at {pressure_GPa:g} GPa"
+
+    def calculation(self, rung: Mapping[str, Any]) -> Calculation:
+        """Return the calculation of a stored rung."""
+        return self.calculation_of(TcRung.from_dict(rung))
+
+    def calculation_of(self, rung: TcRung) -> Calculation:
+        """Return the calculation of a rung."""
+        if rung.kind == GROUND_STATE and rung.structure is not None:
+            return self.ground_state(rung.structure)
+        if rung.kind == PHONON and rung.structure is not None:
+            return self.phonons(rung.structure, int(rung.index), rung.starts[0])
+        return self.ladder.calculation(self.method, rung.index, rung.starts)
+
+    def ground_state(self, structure: Structure) -> Calculation:
+        """Return the ground state on both k-grids, for all q-points."""
+        return Calculation(
+            code=self.method.code,
+            version=self.method.version,
+            settings=self.coupling,
+            structure=structure,
+            data=tuple(each for each in self.method.data if each.element in structure.symbols),
+            task=GROUND_STATE,
+        )
+
+    def phonons(self, structure: Structure, number: int, start: str) -> Calculation:
+        """Return the calculation of one q-point, from the ground state with the key ``start``."""
+        settings = {**self.coupling, **self.phonon, "q_number": number}
+        return replace(self.ground_state(structure), settings=settings, starts=(start,), task=PHONON)
+
+    def volume_rung(self, rung: Rung, kind: str, pressure_GPa: float | None = None) -> TcRung:
+        """Return a rung of the ladder as one of this study."""
+        phase = rung.phase if pressure_GPa is None else self.place(pressure_GPa)
+        return TcRung(phase, rung.index, rung.key, rung.starts, rung.purpose, kind, pressure_GPa)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data; ``ladders`` as plans of other kinds have it."""
+        return {
+            "volumes": self.volumes.to_dict(),
+            "ladders": [self.ladder.to_dict()],
+            "grids": asdict(self.grids),
+            "coupling": dict(self.coupling),
+            "phonon": dict(self.phonon),
+            "mu_star": list(self.mu_star),
+            "mu_ref_meV": self.mu_ref_meV,
+            "isotopes": dict(self.isotopes),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TcPlan:
+        """Return the plan stored by ``to_dict``."""
+        return cls(
+            volumes=StabilityPlan.from_dict(content["volumes"]),
+            grids=Grids(**{name: tuple(value) for name, value in content["grids"].items()}),
+            coupling=content["coupling"],
+            phonon=content["phonon"],
+            mu_star=tuple(content["mu_star"]),
+            mu_ref_meV=content["mu_ref_meV"],
+            isotopes=content["isotopes"],
+        )
+
+
+def resolve(file: StudyFile, config: Config) -> TcPlan:
+    """Return the plan of a study on this machine; makes and caches pseudopotentials where they are needed.
+
+    Raises InputError and SetupError for whatever would stop the study: ph.x missing, grids that do not fit.
+    """
+    study, phase = file.study, file.phases[0]
+    assert isinstance(study, SuperconductivityStudy)
+    if study.method.functional not in ("PBE", "PBEsol", "LDA"):
+        raise InputError(f"{file.path}: phonons with the functional {study.method.functional!r} are not set up; PBE is")
+    phonon_program(config)
+    volumes = resolve_stability(_volumes(file, study), config)
+    accuracy = accuracies()[study.method.protocol]
+    smallest = scaled_to(phase.atoms, guess_volume(phase, study.pressure_values[-1]))
+    try:
+        chosen = grids(smallest, study.method.protocol, study.q_grid, study.k_grid, study.k_grid_dense)
+    except InputError as error:
+        raise InputError(f"{file.path}: {error}") from None
+    ladder = volumes.ladders[0]
+    coupling = {name: value for name, value in ladder.settings.items() if name != "constant_cutoff"}
+    coupling |= {
+        "kpoints": list(chosen.k),
+        "kpoints_dense": list(chosen.dense),
+        "scf_energy_eV": accuracy["scf_energy_eV"],
+    }
+    return TcPlan(
+        volumes=volumes,
+        grids=chosen,
+        coupling=coupling,
+        phonon={
+            "q_grid": list(chosen.q),
+            "phonon_threshold": accuracy["phonon_threshold"],
+            "delta_smearing_Ry": accuracy["delta"]["step_Ry"],
+            "delta_smearings": accuracy["delta"]["count"],
+        },
+        mu_star=study.mu_star,
+        mu_ref_meV=study.mu_ref_meV,
+        isotopes=study.isotopes,
+    )
+
+
+def _volumes(file: StudyFile, study: SuperconductivityStudy) -> StudyFile:
+    """Return the study of the ladder of volumes: one phase at the pressures asked for."""
+    phase = file.phases[0]
+    inner = StabilityStudy(
+        kind="stability",
+        system="-".join(phase.counts),
+        pressures=study.pressure_values,
+        phases=(phase.name,),
+        method=study.method,
+    )
+    return StudyFile(path=file.path, study=inner, phases=file.phases)

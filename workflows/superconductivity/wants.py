@@ -1,0 +1,154 @@
+"""What a study of superconductivity wants next: it follows from the plan and the results that are there.
+
+The volumes of the structure's ladder, the structure at each pressure, its ground state, and then all q-points at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
+from megabar.structures.errors import InputError
+from megabar.workflows.calculation import Structure
+from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON
+from megabar.workflows.ladder import Rung, chain_parents
+from megabar.workflows.phase_state import BRIDGED_LN_VOLUME, phase_states, volume_point
+from megabar.workflows.stability import ladders_wanted
+from megabar.workflows.store import CalculationRecord
+from megabar.workflows.superconductivity.grids import irreducible
+from megabar.workflows.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan, TcRung
+
+Records = Mapping[str, CalculationRecord]
+MOST_TRIALS = 3
+LEAST_GPA, SHARE = 0.3, 0.01
+"""How near the pressure of a structure must come to the one asked for (GPa, or a share of it)."""
+
+
+@dataclass(frozen=True)
+class AtPressure:
+    """What a study has asked for at one pressure: trials of the structure, ground state, q-points."""
+
+    pressure_GPa: float
+    trials: tuple[TcRung, ...]
+    ground_state: TcRung | None
+    phonons: tuple[TcRung, ...]
+
+
+def at_pressure(rungs: Sequence[TcRung], pressure_GPa: float) -> AtPressure:
+    """Return what a study has asked for at one of its pressures."""
+    own = [rung for rung in rungs if rung.pressure_GPa == pressure_GPa]
+    trials = tuple(rung for rung in own if rung.kind == AT_PRESSURE)
+    ground = next((rung for rung in own if rung.kind == GROUND_STATE), None)
+    phonons = tuple(rung for rung in own if rung.kind == PHONON)
+    return AtPressure(pressure_GPa, trials, ground, tuple(sorted(phonons, key=lambda rung: rung.index)))
+
+
+def wanted_next(plan: TcPlan, rungs: Sequence[Mapping[str, Any]], records: Records) -> list[TcRung]:
+    """Return the calculations that a study wants beyond those it has asked for; none and none open: it is complete."""
+    main = [rung for rung in rungs if rung["kind"] == MAIN]
+    states = phase_states(plan.volumes, main, records)
+    wanted, waiting = ladders_wanted(plan.volumes, states)
+    if wanted or waiting:
+        return [plan.volume_rung(rung, MAIN) for rung in wanted]
+    parsed = [TcRung.from_dict(rung) for rung in rungs]
+    curve = volume_curve(plan, parsed, records)
+    if curve is None:
+        return []
+    found = []
+    for pressure in plan.pressures_GPa:
+        found += _at(plan, at_pressure(parsed, pressure), curve, states[0].done, records)
+    return found
+
+
+def volume_curve(plan: TcPlan, rungs: Sequence[TcRung], records: Records) -> EnthalpyCurve | None:
+    """Return the enthalpy curve of all volumes computed, None where there is none or it makes no sense."""
+    kinds = (MAIN, AT_PRESSURE)
+    done = {rung.key: records[rung.key] for rung in rungs if rung.kind in kinds and rung.key in records}
+    points = {
+        record.volume_A3_per_atom: volume_point(record)
+        for record in done.values()
+        if record.done and record.pressure_GPa is not None
+    }
+    try:
+        return enthalpy_curve(plan.ladder.phase, plan.ladder.formula, list(points.values()), BRIDGED_LN_VOLUME)
+    except InputError:
+        return None
+
+
+def settled(plan: TcPlan, asked: AtPressure, records: Records) -> CalculationRecord | None:
+    """Return the structure that a pressure is computed at: near enough, or the nearest after all trials."""
+    done = [records[rung.key] for rung in asked.trials if rung.key in records and records[rung.key].done]
+    known = [record for record in done if record.pressure_GPa is not None]
+    if not known:
+        return None
+    best = min(known, key=lambda record: _off(record, asked.pressure_GPa))
+    enough = _off(best, asked.pressure_GPa) <= max(LEAST_GPA, SHARE * abs(asked.pressure_GPa))
+    return best if enough or len(known) >= MOST_TRIALS else None
+
+
+def q_points(plan: TcPlan, structure: Structure, asked: AtPressure, records: Records) -> int:
+    """Return how many q-points there are: as ph.x says, before that as symmetry says."""
+    told = [records[rung.key].observables.get("q_points") for rung in asked.phonons if rung.key in records]
+    return next((int(count) for count in told if count), irreducible(structure, plan.grids.q))
+
+
+def _off(record: CalculationRecord, pressure_GPa: float) -> float:
+    return abs((record.pressure_GPa or 0.0) - pressure_GPa)
+
+
+def _at(
+    plan: TcPlan,
+    asked: AtPressure,
+    curve: EnthalpyCurve,
+    done: Mapping[Fraction, CalculationRecord],
+    records: Records,
+) -> list[TcRung]:
+    if any(rung.key not in records for rung in asked.trials):
+        return []
+    record = settled(plan, asked, records)
+    if record is None:
+        return _trial(plan, asked, curve, done)
+    structure, place = Structure.from_dict(record.structure or {}), plan.place(asked.pressure_GPa)
+    if asked.ground_state is None:
+        key = plan.ground_state(structure).key
+        return [TcRung(place, Fraction(0), key, (), "electrons", GROUND_STATE, asked.pressure_GPa, structure)]
+    ground = records.get(asked.ground_state.key)
+    if ground is None or not ground.done or asked.ground_state.structure is None:
+        return []
+    structure, start = asked.ground_state.structure, asked.ground_state.key
+    there = {int(rung.index) for rung in asked.phonons}
+    return [
+        TcRung(
+            place,
+            Fraction(number),
+            plan.phonons(structure, number, start).key,
+            (start,),
+            "q-point",
+            PHONON,
+            asked.pressure_GPa,
+            structure,
+        )
+        for number in range(1, q_points(plan, structure, asked, records) + 1)
+        if number not in there
+    ]
+
+
+def _trial(
+    plan: TcPlan, asked: AtPressure, curve: EnthalpyCurve, done: Mapping[Fraction, CalculationRecord]
+) -> list[TcRung]:
+    """Return a structure at the volume that the curve has at a pressure; none where it has none, or too many failed."""
+    volume = float(np.asarray(curve.volume(asked.pressure_GPa)))
+    if not np.isfinite(volume) or len(asked.trials) >= MOST_TRIALS:
+        return []
+    index = plan.ladder.index_at(volume)
+    if any(rung.index == index for rung in asked.trials):
+        return []
+    starts = tuple(done[each].key for each in chain_parents(index, done)) if plan.ladder.relaxation else ()
+    key = plan.ladder.calculation(plan.method, index, starts).key
+    rung = Rung(plan.ladder.phase, index, key, starts, "structure")
+    return [plan.volume_rung(rung, AT_PRESSURE, asked.pressure_GPa)]
