@@ -41,7 +41,7 @@ kind: stability
 system: He
 pressures: {from: 20, to: 60, step: 20}
 phases: [He-hcp, He-fcc]
-method: {code: espresso, protocol: fast, kpoint_density: 6.0}
+method: {code: espresso, protocol: fast, kpoint_density: 5.0}
 """
 
 
@@ -127,16 +127,33 @@ def test_a_job_that_somebody_cancels_loses_nothing(folder: Path, slurm: SlurmClu
     assert {path: path.stat().st_mtime for path in before} == before
 
 
+def computing(folder: Path) -> bool:
+    """Return whether a pw.x has computed for a moment in a calculation of a folder."""
+    for process in psutil.process_iter(["name"]):
+        try:
+            here = process.info["name"] == "pw.x" and Path(process.cwd()).is_relative_to(folder)
+            if here and process.cpu_times().user > 0.5:
+                return True
+        except psutil.Error:
+            continue
+    return False
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="Quantum ESPRESSO is not installed")
-def test_at_the_wall_time_calculations_stop_and_go_on_in_the_next_job(folder: Path, slurm: SlurmCluster) -> None:
-    """Jobs of a minute, told to stop 40 s before their end (Slurm may say so earlier), on a study that takes longer."""
-    (folder / "machines.yaml").write_text(MACHINES.format(minutes=1, grace=40).replace("cores: 2", "cores: 1"))
+def test_told_by_slurm_to_stop_calculations_go_on_in_the_next_job(folder: Path, slurm: SlurmCluster) -> None:
+    """The signal that Slurm sends some minutes before the end of the wall time, while pw.x runs; then again."""
+    (folder / "machines.yaml").write_text(MACHINES.format(minutes=10, grace=60).replace("cores: 2", "cores: 1"))
     megabar(folder, "submit", "helium.yaml", "--machine", "cluster")
     with (folder / "queue.log").open("wb") as log:
         feeder = subprocess.Popen([*MEGABAR, "queue", "cluster", "--every", "3"], cwd=folder, stdout=log, stderr=log)
     try:
-        wait("complete", lambda: feeder.poll() is not None, 400)
+        wait("pw.x computes", lambda: computing(folder), 120)
+        jobs = slurm.run("squeue", "-h", "-t", "R", "-o", "%i").split()
+        assert jobs
+        slurm.run("scancel", "--batch", "--signal=TERM", *jobs)
+        wait("told jobs end", lambda: not set(jobs) & set(slurm.run("squeue", "-h", "-o", "%i").split()), 90)
+        wait("complete", lambda: feeder.poll() is not None, 240)
     finally:
         feeder.kill()
     assert feeder.returncode == 0, (folder / "queue.log").read_text()
@@ -146,6 +163,8 @@ def test_at_the_wall_time_calculations_stop_and_go_on_in_the_next_job(folder: Pa
     assert not any("started again after" in mending for record in found.values() for mending in record.mendings)
     assert "told to stop" in logs(folder)
     assert "Traceback" not in logs(folder)
+    told = json.loads(megabar(folder, "why", "helium", "--json"))
+    assert "stopped" in json.dumps(told)
 
 
 @pytest.mark.slow
