@@ -175,7 +175,9 @@ def _temperatures(document: dict[str, Any]) -> list[str]:
     for key, name, unit in (
         ("gap_edge_meV", "gap edge Δ₀", " meV"),
         ("two_delta_over_kTc", "2Δ₀/k_BTc", ""),
+        ("specific_heat_jump", "ΔC/γTc", ""),
         ("isotope_exponent", "isotope exponent", ""),
+        ("dtc_dmu_star_K", "dTc/dμ*", " K"),
     ):
         if key in document:
             lines.append(f"  {name:<22}{document[key]:>9.3f}{unit}")

@@ -4,6 +4,7 @@ from math import exp, isnan
 
 import pytest
 
+from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
 from megabar.analysis.superconductivity.formulas import (
     FORMULAS,
     allen_dynes,
@@ -100,11 +101,33 @@ def test_caveats_name_the_range_that_is_left() -> None:
     inside = estimates(from_modes([60.0], [0.8], "one mode"), 0.12)
     assert all(not each.caveats for each in inside)
     [mcm] = [each for each in estimates(from_modes([60.0], [2.5], "strong"), 0.12) if each.formula.name == "McMillan"]
-    assert "λ = 2.5 (range 0.3 to 1.5)" in mcm.caveats[0]
+    assert "λ = 2.5 (range 0.3 to 1.25)" in mcm.caveats[0]
     [dynes] = [
         e for e in estimates(from_modes([20.0, 160.0], [1.0, 1.0], "H"), 0.12) if e.formula.name == "Allen-Dynes"
     ]
     assert "ω̄₂/ω_log" in dynes.caveats[0]
+
+
+def test_weak_coupling_against_repulsion_is_told() -> None:
+    for each in estimates(from_modes([30.0], [0.5], "Al"), 0.12):
+        assert each.caveats[-1].startswith("μ*/λ = 0.24: near the end of superconductivity")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mu_star", [0.0, 0.1, 0.15])
+def test_formulas_are_as_near_to_the_solver_as_they_say(mu_star: float) -> None:
+    """One and two Einstein modes; a formula without a caveat is within its accuracy of the linearised equations."""
+    held = set()
+    for lambda_ in (0.5, 0.8, 1.2, 2.0, 3.0):
+        for ratio, share in ((1.0, 1.0), (1.5, 0.2), (2.5, 0.5), (2.5, 0.8), (6.0, 0.8)):
+            omega, coupling = [100.0 / ratio, 100.0], [lambda_ * (1 - share), lambda_ * share]
+            spectrum = from_modes(omega, coupling, "modes")
+            exact = critical_temperature(spectrum, mu_star)
+            for each in estimates(spectrum, mu_star):
+                if not each.caveats:
+                    held.add(each.formula.name)
+                    assert each.tc_K == pytest.approx(exact, rel=each.formula.accuracy), (lambda_, ratio, share)
+    assert held == {"McMillan", "Allen-Dynes"} | ({"Xie 2022"} if mu_star else set())
 
 
 def test_spread_is_from_the_lowest_to_the_highest() -> None:

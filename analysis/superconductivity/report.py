@@ -5,7 +5,14 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from megabar.analysis.superconductivity.formulas import check_mu_star, estimates, mcmillan, mu_star_at, spread_K
+from megabar.analysis.superconductivity.formulas import (
+    FORMULAS,
+    check_mu_star,
+    estimates,
+    mcmillan,
+    mu_star_at,
+    spread_K,
+)
 from megabar.analysis.superconductivity.readers.espresso import CODE, LambdaRow
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
 from megabar.analysis.superconductivity.smearing import AROUND, choose
@@ -18,7 +25,7 @@ _ABOVE = 0.5
 
 
 def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = None) -> dict[str, Any]:
-    """Return the JSON document of ``megabar tc --json`` but for what only the Eliashberg equations say.
+    """Return the JSON document of ``megabar tc --json``.
 
     mu_ref_meV: the energy that μ* is referred to; ω_max of the spectrum where none is given.
     Keys carry their units. A value that cannot be had is absent, with the reason among ``notes``.
@@ -32,11 +39,12 @@ def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = Non
     if chosen.smearing_Ry is not None:
         document["smearing_Ry"] = chosen.smearing_Ry
     values, notes = _values(chosen.spectrum, mu_star, mu_ref_meV)
-    document |= values
+    solved, said = _eliashberg(chosen.spectrum, mu_star, values["mu_ref_meV"])
+    document |= values | solved
     if len(reading.variants) > 1:
         document["variants"] = [_short(each, mu_star, mu_ref_meV) for each in reading.variants]
         document |= _spread(reading, document["variants"])
-    document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes)))
+    document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes, *said)))
     return document
 
 
@@ -106,9 +114,24 @@ def _values(spectrum: SpectralFunction, mu_star: float, mu_ref_meV: float | None
     return values, [caveat for each in found for caveat in each.caveats]
 
 
+def _eliashberg(spectrum: SpectralFunction, mu_star: float, reference: float) -> tuple[dict[str, Any], list[str]]:
+    """Return what the isotropic Eliashberg equations say of a spectrum, and why something of it is missing."""
+    from megabar.analysis.superconductivity.eliashberg.full import solve
+
+    solution = solve(spectrum, mu_star, reference)
+    values: dict[str, Any] = dict(solution.numbers())
+    if solution.isotope_exponent_by_species:
+        values["isotope_exponent_by_species"] = dict(solution.isotope_exponent_by_species)
+    return values, list(solution.notes)
+
+
 def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
+    """Return the row of one of several spectra of a file."""
+    from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
+
     values, _ = _values(each.spectrum, mu_star, mu_ref_meV)
-    wanted = ("lambda", "omega_log_K", "omega_2_K", "tc_mcmillan_K", "tc_allen_dynes_K", "tc_xie_K")
+    values["tc_eliashberg_K"] = critical_temperature(each.spectrum, mu_star, values["mu_ref_meV"])
+    wanted = ("lambda", "omega_log_K", "omega_2_K", *(formula.key for formula in FORMULAS), "tc_eliashberg_K")
     row: dict[str, Any] = {"label": each.label}
     if each.smearing_Ry is not None:
         row["smearing_Ry"] = each.smearing_Ry
@@ -122,7 +145,7 @@ def _spread(reading: Reading, rows: list[dict[str, Any]]) -> dict[str, Any]:
         return {}
     near = [row for row in rows if middle / AROUND <= row["smearing_Ry"] <= middle * AROUND]
     found: dict[str, Any] = {"smearings_around_Ry": [near[0]["smearing_Ry"], near[-1]["smearing_Ry"]]}
-    for key, name in (("lambda", "lambda_over_smearing"), ("tc_allen_dynes_K", "tc_allen_dynes_over_smearing_K")):
+    for key, name in (("lambda", "lambda_over_smearing"), ("tc_eliashberg_K", "tc_eliashberg_over_smearing_K")):
         values = [row[key] for row in near if key in row]
         if values:
             found[name] = [min(values), max(values)]
