@@ -38,7 +38,7 @@ class Sensitivity:
     def tc_by_alpha2f(self, omega_meV: ArrayLike) -> Array:
         """Return δTc/δα²F(ω) (K per meV): δTc = ∫ δTc/δα²F(ω) δα²F(ω) dω, shape of ω (meV).
 
-        Bergmann & Rainer, Z. Phys. 263, 59 (1973), eq. 19: never negative, linear at small ω, highest at about 7 k_BTc.
+        Bergmann & Rainer, Z. Phys. 263, 59 (1973): never negative, linear at small ω, highest at about 7 k_BTc.
         """
         omega = np.asarray(omega_meV, float)[..., None]
         shape: Array = 2 * omega / np.maximum(omega**2 + self.scaled**2, 1e-300) @ self.response

@@ -83,7 +83,7 @@ def modes_of(spectrum: Spectrum) -> Modes:
 def kernel(modes: Modes, temperature_meV: float, difference: ArrayLike) -> Array:
     """Return λ(l) = Σᵢ λᵢ ωᵢ²/(ωᵢ² + (2πTl)²) = ∫ 2ω α²F/(ω² + (2πTl)²) dω, shape of l.
 
-    difference: l, a difference of Matsubara indices, real. Allen & Dynes, Phys. Rev. B 12, 905 (1975), eq. 7.
+    difference: l, a difference of Matsubara indices, real. Allen & Dynes, Phys. Rev. B 12, 905 (1975)
     """
     return mode_kernels(modes, temperature_meV, difference) @ modes.coupling
 

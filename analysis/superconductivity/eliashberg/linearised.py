@@ -97,7 +97,7 @@ def transition(modes: Modes, interaction: Coulomb) -> tuple[float, Frequencies] 
 def matrix(modes: Modes, interaction: Coulomb, temperature_meV: float, points: Frequencies) -> Array:
     """Return S_nm = [λ(n−m) + λ(n+m+1) − 2μ* − δ_nm D_n]/√((2n+1)(2m+1)) on compressed frequencies, shape (k, k).
 
-    D_n = λ(0) + 2 Σ_{l=1}^n λ(l). From Allen & Dynes, Phys. Rev. B 12, 905 (1975), eqs. 9–12, made symmetric:
+    D_n = λ(0) + 2 Σ_{l=1}^n λ(l). From Allen & Dynes, Phys. Rev. B 12, 905 (1975), made symmetric:
     Owen & Scalapino, Physica 55, 691 (1971); Bergmann & Rainer, Z. Phys. 263, 59 (1973). μ* is that of the cutoff.
     """
     values = points.symmetric(points.pairing @ kernel(modes, temperature_meV, points.differences))
@@ -131,7 +131,7 @@ def _place(interaction: Coulomb, temperature_meV: float, points: Frequencies) ->
 
 
 def log_estimate(modes: Modes, interaction: Coulomb) -> tuple[float, float]:
-    """Return ln Tc (meV) by Allen & Dynes (1975), eqs. 34–38, and about d(eigenvalue)/d ln T there."""
+    """Return ln Tc (meV) by Allen & Dynes (1975), and about d(eigenvalue)/d ln T there."""
     coupling, log, second = modes.lambda_, modes.omega_log_meV, modes.omega_2_meV
     inverse = np.log(interaction.reference_meV / log) + (1 / interaction.mu_star if interaction.mu_star else np.inf)
     mu = 1 / inverse if inverse > 1 else 1.0

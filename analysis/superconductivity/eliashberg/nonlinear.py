@@ -58,7 +58,7 @@ def solve_gap(
     """Return Δ_n and Z_n at a temperature (meV) below Tc, to a residual of 1e-11, from its shape at Tc or another gap.
 
     Z_n ω_n = ω_n + πT Σ_m λ(n−m) ω_m/R_m and Z_n Δ_n = πT Σ_m [λ(n−m) − μ*] Δ_m/R_m with R_m = √(ω_m² + Δ_m²): e.g.
-    Marsiglio & Carbotte, in The Physics of Superconductors (Springer, 2003), eqs. 4.34–4.35. The term m = n is left
+    Marsiglio & Carbotte, in The Physics of Superconductors (Springer, 2003) The term m = n is left
     out of both: it changes Z but not Δ. Raises ArithmeticError where no solution is found.
     """
     points = points_at(modes, interaction, temperature_meV, FINE)

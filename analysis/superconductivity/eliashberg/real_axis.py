@@ -69,9 +69,10 @@ def grid_step(spectrum: Spectrum, temperature_meV: float) -> float | None:
 def continue_exactly(spectrum: Spectrum, gap: Gap, step_meV: float) -> RealAxis:
     """Return Δ(ω) and Z(ω) on the real axis from the solution on the imaginary one.
 
-    Marsiglio, Schossmann & Carbotte, Phys. Rev. B 37, 4965 (1988), eqs. 8–9: exact at every temperature, iterated with
-    Anderson mixing. Convolutions by FFT; the inverse square roots at the gap edge are integrated within each cell.
-    Raises ArithmeticError where the iteration does not converge.
+    ZΔ(ω) = πT Σ_m [λ(ω−iω_m) − μ*] Δ_m/R_m + iπ ∫dΩ α²F(Ω) [N(Ω) + f(Ω−ω)] Δ(ω−Ω)/√((ω−Ω)² − Δ²(ω−Ω)),
+    Ω of both signs, and ωZ(ω) = ω + the same with ω for Δ and i before the sum: Marsiglio, Schossmann & Carbotte,
+    Phys. Rev. B 37, 4965 (1988). Exact at every temperature; iterated with Anderson mixing, convolutions by FFT, the
+    inverse square roots at the gap edge integrated within each cell. Raises ArithmeticError where it does not converge.
     """
     from scipy.special import expit
 
