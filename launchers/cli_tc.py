@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from megabar.launchers.options import AsJson, print_json
+from megabar.structures.errors import InputError
 
 Source = Annotated[
-    Path, typer.Argument(metavar="FILE|FOLDER", help="α²F of any code, or the folder with the per-q files of ph.x")
+    Path,
+    typer.Argument(metavar="FILE|FOLDER|STUDY", help="α²F of any code, a folder with the per-q files of ph.x, a study"),
 ]
 
 
@@ -19,7 +21,9 @@ def tc(
     unit: Annotated[
         str | None, typer.Option(help="of the frequencies in plain columns: meV, THz, cm-1, Ry, Ha, K, eV")
     ] = None,
-    mu_star: Annotated[float, typer.Option(help="the Coulomb pseudopotential μ*")] = 0.10,
+    mu_star: Annotated[
+        float | None, typer.Option(help="the Coulomb pseudopotential μ* (default: 0.10; of a study, its own)")
+    ] = None,
     mu_ref_mev: Annotated[
         float | None, typer.Option(help="the energy (meV) that μ* is referred to (default: the highest frequency)")
     ] = None,
@@ -36,7 +40,15 @@ def tc(
 ) -> None:
     """Say what follows from α²F: λ, ω_log, and Tc by every formula and by the Eliashberg equations."""
     from megabar.launchers.tc_commands import tc_of, tc_text
+    from megabar.launchers.tc_study import is_study, study_tc, study_text
 
+    if is_study(source):
+        if unit or smearing is not None or mass or figure:
+            raise InputError("--unit, --smearing, --mass and --figure are for files; a study has its own, and a report")
+        answer = study_tc(str(source), mu_star, mu_ref_mev)
+        print_json(answer) if as_json else print(study_text(answer))
+        return
+    mu_star = 0.10 if mu_star is None else mu_star
     document = tc_of(source, unit, mu_star, mu_ref_mev, smearing_Ry=smearing, masses=mass or (), figure=figure)
     if as_json:
         print_json(document)

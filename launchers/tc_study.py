@@ -1,8 +1,16 @@
-"""What is printed of a study of superconductivity."""
+"""What `megabar tc` and `megabar run` say of a study of superconductivity."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from megabar.launchers.stored import existing_store, find_study
+from megabar.structures.errors import InputError
+from megabar.workflows.config import load_config
+
+if TYPE_CHECKING:
+    from megabar.workflows.config import Config
 
 FORMULAS = (("tc_mcmillan_K", "McMillan"), ("tc_allen_dynes_K", "Allen-Dynes"), ("tc_xie_K", "Xie 2022"))
 
@@ -48,3 +56,46 @@ def _with_error(value: float | None, error: float | None, digits: int) -> str:
 
 def _times(grid: list[int]) -> str:
     return "×".join(map(str, grid))
+
+
+def is_study(source: Path) -> bool:
+    """Return whether what `megabar tc` is given is a study: its file, or the name of a stored one."""
+    if source.suffix.lower() in (".yaml", ".yml"):
+        return True
+    config = load_config()
+    if source.exists() or len(source.parts) != 1 or not _anything_stored(config):
+        return False
+    with existing_store(config) as store:
+        return bool(store.study_names(str(source)))
+
+
+def study_tc(name: str, mu_star: float | None, mu_ref_meV: float | None) -> dict[str, Any]:
+    """Return the answer of a stored study as JSON-able data, with other μ* than its own where they are given.
+
+    Raises InputError where there is no such study, or where it is of another kind.
+    """
+    from dataclasses import replace
+
+    from megabar.analysis.superconductivity.formulas import check_mu_star
+    from megabar.workflows.kinds import plan_of
+    from megabar.workflows.superconductivity.answer import answer
+    from megabar.workflows.superconductivity.plan import TcPlan
+
+    if mu_star is not None:
+        check_mu_star(mu_star)
+    with existing_store(load_config()) as store:
+        study = find_study(name, store)
+        plan = plan_of(study)
+        if not isinstance(plan, TcPlan):
+            raise InputError(f"{study.identifier} is a study of {study.kind}, which has no Tc; see `megabar report`")
+        plan = replace(
+            plan,
+            mu_star=plan.mu_star if mu_star is None else (mu_star,),
+            mu_ref_meV=plan.mu_ref_meV if mu_ref_meV is None else mu_ref_meV,
+        )
+        found = answer(plan, study.rungs, store.get_many(study.wanted), store.history)
+    return {"study": study.identifier, **found.json()}
+
+
+def _anything_stored(config: Config) -> bool:
+    return config.database.uri is not None or (config.data / "mongodb").exists()

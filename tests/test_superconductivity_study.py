@@ -1,0 +1,279 @@
+"""Studies of superconductivity without a DFT code: study files, grids, what is wanted next, answers of real files."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from elph_data import unpacked
+from test_stability_workflow import GPA, pressure_at
+
+from megabar.analysis.eos import vinet_shapes
+from megabar.analysis.superconductivity.elph import total_lambda
+from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
+from megabar.structures.errors import InputError
+from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.kinds import KINDS, plan_of
+from megabar.workflows.ladder import Ladder, Method
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.store import CalculationRecord, StudyRecord
+from megabar.workflows.study import load_study
+from megabar.workflows.superconductivity.answer import answer
+from megabar.workflows.superconductivity.gather import gathered
+from megabar.workflows.superconductivity.grids import Grids, coarser, grids, on_grid
+from megabar.workflows.superconductivity.plan import TcPlan, TcRung
+from megabar.workflows.superconductivity.wants import wanted_next
+
+GOOD = """\
+kind: superconductivity
+structure: Al-fcc
+pressures: [0, 20]
+method: {code: espresso, protocol: fast}
+"""
+AL = (0.0, 16.5, 77.0, 4.5)
+"""e0 (eV/atom), v0 (Å³/atom), K0 (GPa), K0' of an invented equation of state."""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "al.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_study_is_read(tmp_path: Path) -> None:
+    file = load_study(write(tmp_path, GOOD + "mu_star: 0.12\nisotopes: {Al: 26}\nq_grid: [2, 2, 2]\n"))
+    assert file.study.kind == "superconductivity"
+    assert file.study.pressure_values == (0, 20)
+    assert file.study.mu_star == (0.12,)
+    assert [phase.name for phase in file.phases] == ["Al-fcc"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (GOOD.replace("structure", "strukture"), 2, ("strukture", "did you mean structure")),
+        (GOOD.replace("structure: Al-fcc\n", ""), 1, ("`structure` is missing",)),
+        (GOOD.replace("Al-fcc", "Al-ffc"), 2, ("Al-ffc", "did you mean Al-fcc")),
+        (GOOD.replace("espresso", "gpaw"), 4, ("espresso", "gpaw")),
+        (GOOD + "mu_star: 0.9\n", 5, ("0.9", "between 0 and 0.5")),
+        (GOOD + "mu_star: []\n", 5, ("at least one μ*",)),
+        (GOOD + "isotopes: {H: 2.014}\n", 5, ("no H in Al-fcc",)),
+        (
+            GOOD + "q_grid: [3, 3, 3]\nk_grid_dense: [8, 8, 8]\n",
+            1,
+            ("k_grid_dense", "does not hold", "q_grid", "[3, 3, 3]"),
+        ),
+        (GOOD + "k_grid: [6, 6, 6]\nk_grid_dense: [8, 8, 8]\n", 1, ("does not hold", "k_grid", "[6, 6, 6]")),
+        (GOOD + "q_grid: [0, 2, 2]\n", 1, ("q_grid", "between 1 and 200")),
+        (GOOD + "q_grid: 4\n", 5, ("q_grid",)),
+        (GOOD.replace("[0, 20]", "[9000]"), 3, ("9000 GPa", "5000 GPa")),
+        (GOOD.replace("Al-fcc", "C-diamond"), 2, ("C-diamond", "insulator")),
+        (
+            GOOD.replace("superconductivity", "superconduction"),
+            1,
+            ("superconduction", "`stability`, `superconductivity`"),
+        ),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, text: str, line: int, words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        load_study(write(tmp_path, text))
+    for word in (f"al.yaml, line {line}", *words):
+        assert word in str(caught.value)
+
+
+def test_grids_of_a_protocol_fit_into_one_another() -> None:
+    al, h3s = bulk("Al", "fcc", a=4.04), bulk("S", "bcc", a=2.984)
+    assert grids(al, "fast", None, None, None) == Grids((4, 4, 4), (8, 8, 8), (16, 16, 16))
+    assert grids(h3s, "fast", None, None, None).q == (4, 4, 4)
+    for protocol in ("fast", "moderate", "precise"):
+        found = grids(al, protocol, None, None, None)
+        assert coarser(found.q) is not None
+        assert all(dense % k == 0 and k % q == 0 for q, k, dense in zip(found.q, found.k, found.dense, strict=True))
+    assert grids(al, "fast", (3, 3, 3), (4, 4, 4), None).dense == (24, 24, 24)
+    with pytest.raises(InputError, match=r"does not hold the grid `q_grid` \[5, 5, 5\]"):
+        grids(al, "fast", (5, 5, 5), (4, 4, 4), (8, 8, 8))
+
+
+def test_a_coarser_grid_lies_within() -> None:
+    assert coarser((4, 4, 4)) == (2, 2, 2)
+    assert coarser((6, 6, 3)) == (3, 3, 1)
+    assert coarser((3, 3, 3)) is None
+    assert coarser((2, 2, 2)) is None
+    assert on_grid((0.5, -0.5, 0.0), (2, 2, 2))
+    assert not on_grid((0.25, 0.0, 0.0), (2, 2, 2))
+
+
+def plan(pressures: tuple[float, ...] = (0.0, 20.0), **changes: Any) -> TcPlan:
+    from fractions import Fraction
+
+    structure = Structure.of(bulk("Al", "fcc", a=4.04))
+    settings = {"kpoints": [4, 4, 4], "cutoff_eV": 300.0, "functional": "PBE"}
+    rungs = (Fraction(0), Fraction(1, 2), Fraction(1))
+    ladder = Ladder(
+        "Al-fcc", "Al", "", "", "", structure, 0.0, (0.0, 217.0), pressures[:1] + pressures[-1:], settings, None, rungs
+    )
+    method = Method("espresso", "6.7", "fast", "PBE", ())
+    volumes = StabilityPlan("Al", pressures, 0.002, 0.005, method, (ladder,), toy=False)
+    coupling = {**settings, "kpoints": [8, 8, 8], "kpoints_dense": [16, 16, 16]}
+    own = {"mu_star": (0.1, 0.13), "mu_ref_meV": None, "isotopes": {}, **changes}
+    return TcPlan(volumes, Grids((4, 4, 4), (8, 8, 8), (16, 16, 16)), coupling, {"q_grid": [4, 4, 4]}, **own)
+
+
+def outcome(plan: TcPlan, rung: TcRung) -> CalculationRecord:
+    calculation = plan.calculation_of(rung)
+    assert calculation.key == rung.key
+    volume = calculation.structure.volume_per_atom
+    energy = AL[0] + AL[2] / GPA * float(vinet_shapes(volume, AL[1], AL[3])[0])
+    facts: dict[str, Any] = {}
+    if rung.kind == "phonon":
+        facts = {"q_points": 8, "q_fractions": [0.0, 0.0, 0.0]}
+    return CalculationRecord(
+        key=rung.key,
+        calculation=calculation.to_dict(),
+        state="done",
+        energy_eV_per_atom=energy,
+        pressure_GPa=pressure_at(AL, volume) if rung.kind in ("main", "structure") else None,
+        volume_A3_per_atom=volume,
+        structure=asdict(calculation.structure),
+        observables=facts,
+    )
+
+
+def play(
+    plan: TcPlan, end: Callable[[TcPlan, TcRung], CalculationRecord]
+) -> tuple[list[list[str]], list[dict[str, Any]], dict[str, CalculationRecord]]:
+    rounds: list[list[str]] = []
+    rungs: list[dict[str, Any]] = []
+    records: dict[str, CalculationRecord] = {}
+    for _ in range(30):
+        wanted = wanted_next(plan, rungs, records)
+        if not wanted:
+            return rounds, rungs, records
+        rounds.append([rung.kind for rung in wanted])
+        for rung in wanted:
+            rungs.append(json.loads(json.dumps(rung.to_dict())))
+            records[rung.key] = end(plan, rung)
+    raise AssertionError("the study never ends")
+
+
+def test_volumes_structure_ground_state_then_all_q_points_at_once() -> None:
+    made = plan()
+    rounds, rungs, records = play(made, outcome)
+    assert set(rounds[0]) == {"main"}
+    assert rounds[-2:] == [["ground-state"] * 2, ["phonon"] * 16]
+    assert len(set(records)) == len({rung["key"] for rung in rungs})
+    for pressure in made.pressures_GPa:
+        own = [TcRung.from_dict(rung) for rung in rungs if rung["pressure_GPa"] == pressure]
+        reached = records[next(rung.key for rung in reversed(own) if rung.kind == "structure")].pressure_GPa
+        assert reached == pytest.approx(pressure, abs=0.3)
+        ground = next(rung for rung in own if rung.kind == "ground-state")
+        assert all(rung.starts == (ground.key,) for rung in own if rung.kind == "phonon")
+        assert sorted(int(rung.index) for rung in own if rung.kind == "phonon") == list(range(1, 9))
+
+
+def test_while_something_runs_nothing_is_asked_for_twice() -> None:
+    made = plan((0.0,))
+    _, rungs, records = play(made, outcome)
+    last = rungs[-1]["key"]
+    open_still = {key: record for key, record in records.items() if key != last}
+    assert wanted_next(made, rungs, open_still) == []
+
+
+def test_a_failed_q_point_fails_alone_and_is_named() -> None:
+    def third_fails(plan: TcPlan, rung: TcRung) -> CalculationRecord:
+        found = outcome(plan, rung)
+        if rung.kind == "phonon" and rung.index == 3:
+            return found.model_copy(update={"state": "failed", "cause": "phonon-not-converged", "detail": "said ph.x"})
+        return found
+
+    made = plan((0.0,))
+    rounds, rungs, records = play(made, third_fails)
+    assert rounds[-1] == ["phonon"] * 8
+    found = answer(made, rungs, records, lambda key: {})
+    assert found.pressures[0].missing == "q-points 3 of 8 are missing, 1 of them failed"
+    assert [(each.what, each.detail) for each in found.failures] == [("q-point 3", "said ph.x")]
+    json.dumps(found.json())
+
+
+def test_more_q_points_than_symmetry_says_where_ph_says_so() -> None:
+    def ten(plan: TcPlan, rung: TcRung) -> CalculationRecord:
+        found = outcome(plan, rung)
+        return found.model_copy(update={"observables": {**found.observables, "q_points": 10}})
+
+    rounds, _, _ = play(plan((0.0,)), ten)
+    assert rounds[-2:] == [["phonon"] * 8, ["phonon"] * 2]
+
+
+def test_plans_are_stored_whole() -> None:
+    made = plan(isotopes={"Al": 26.0})
+    content = json.loads(json.dumps(made.to_dict()))
+    study = StudyRecord(identifier="al-1", name="al", kind="superconductivity", definition={}, resolved=content)
+    again = plan_of(study)
+    assert again.fingerprint == made.fingerprint
+    assert plan(mu_star=(0.2,)).fingerprint != made.fingerprint
+    rungs = play(made, outcome)[1]
+    assert [again.calculation(rung).key for rung in rungs] == [rung["key"] for rung in rungs]
+    assert set(KINDS) == {"stability", "superconductivity"}
+
+
+def test_other_tasks_have_keys_of_their_own_and_energies_keep_theirs() -> None:
+    made = plan()
+    structure = made.ladder.structure
+    ground = made.ground_state(structure)
+    energy = Calculation("espresso", "6.7", ground.settings, structure, ())
+    assert "task" not in energy.to_dict()
+    assert ground.key != energy.key
+    assert Calculation.from_dict(json.loads(json.dumps(ground.to_dict()))).key == ground.key
+
+
+def files_of(folder: Path) -> list[tuple[dict[str, Any], tuple[float, ...]]]:
+    """Return what the records of the q-points of a run of ph.x would hold."""
+    cell = np.array(bulk("Al", "fcc", a=4.0).cell) / 4.0  # ibrav = 2: q in units of 2π/a
+    dyn0 = next(folder.glob("*dyn0"))
+    prefix = dyn0.name[:-1]
+    found = []
+    for number in range(1, 9):
+        paths = [folder / f"{prefix}{number}", *folder.glob(f"elph_dir/*.{number}")]
+        dyn = read_dyn(paths[0])
+        content = {path.name.replace(prefix, "dyn"): np.frombuffer(path.read_bytes(), np.uint8) for path in paths}
+        content["dyn0"] = np.frombuffer(dyn0.read_bytes(), np.uint8)
+        found.append((content, tuple(float(each) for each in cell @ np.array(dyn.q))))
+    return found
+
+
+def test_the_coarser_grid_is_part_of_the_finer_one(tmp_path: Path) -> None:
+    points = files_of(unpacked("al_q444", tmp_path))
+    whole, part = gathered(points, (4, 4, 4), (2, 2, 2), "Al")
+    assert part is not None
+    assert total_lambda(whole)[[3, 5, 9]] == pytest.approx([0.398, 0.367, 0.383], abs=0.002)
+    assert len(part.points) == 3
+    assert sum(point.weight for point in part.points) == pytest.approx(1.0)
+    with pytest.raises(InputError, match="8"):
+        gathered(points[:-1], (4, 4, 4), None, "Al")
+
+
+def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
+    points = files_of(unpacked("al_q444", tmp_path))
+    made = plan((0.0,), isotopes={"Al": 30.0})
+    _, rungs, records = play(made, outcome)
+    histories: dict[str, dict[str, Any]] = {}
+    for rung in rungs:
+        if rung["kind"] == "phonon":
+            content, q = points[int(rung["index"]) - 1]
+            histories[rung["key"]] = content
+            facts = {"q_points": 8, "q_fractions": list(q)}
+            records[rung["key"]] = records[rung["key"]].model_copy(update={"observables": facts})
+    [at] = answer(made, rungs, records, histories.__getitem__).json()["pressures"]
+    natural, heavy = at["tc"]["natural"], at["tc"]["Al=30"]
+    assert [row["mu_star"] for row in natural] == [0.1, 0.13]
+    assert natural[0]["lambda"] == pytest.approx(0.38, abs=0.03)
+    assert heavy[0]["lambda"] == pytest.approx(natural[0]["lambda"], rel=2e-3)
+    assert heavy[0]["omega_log_K"] / natural[0]["omega_log_K"] == pytest.approx((26.98 / 30) ** 0.5, rel=2e-3)
+    assert heavy[0]["tc_eliashberg_K"] < natural[0]["tc_eliashberg_K"]
+    difference = abs(natural[0]["lambda"] - natural[0]["coarser_q_grid"]["lambda"])
+    assert natural[0]["lambda_error"] >= difference > 0
