@@ -107,7 +107,7 @@ def _at_smearing(reading: Reading, smearing_Ry: float) -> Reading:
     near = min(known, key=lambda each: abs(each - smearing_Ry))
     if abs(near - smearing_Ry) > 1e-6:
         raise InputError(f"--smearing is {smearing_Ry:g} Ry; {reading.path} has {', '.join(f'{s:g}' for s in known)}")
-    return replace(reading, chosen=there.index(near), why="asked for")
+    return replace(reading, chosen=there.index(near), why="asked for", around=())
 
 
 def _check_figure(figure: Path | None) -> None:

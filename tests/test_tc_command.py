@@ -118,6 +118,7 @@ def test_tc_is_a_curve_over_the_smearings_with_its_spread(h3s: Path) -> None:
     assert low < document["tc_eliashberg_K"] < high
     assert document["lambda_over_smearing"] == pytest.approx([2.1219, 2.3429], abs=1e-4)
     assert document["lambda_by_species"]["H"] == pytest.approx(1.697, abs=1e-3)
+    assert [mode["translation"] for mode in document["modes_left_out"]] == [True] * 3
     by_hand = tc_of(h3s, smearing_Ry=0.05)
     assert by_hand["lambda"] == pytest.approx(2.0190, abs=1e-4) and by_hand["variant_why"] == "asked for"
 

@@ -8,7 +8,7 @@ would have carried is reported.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,10 @@ class ElectronPhonon:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A mode that is no part of α²F. omega_meV: below 0 where imaginary. would_carry: w_q|λ_qν|, its part of λ."""
+    """A mode that is no part of α²F.
+
+    omega_meV: below 0 where imaginary. would_carry: w_q|λ_qν|, its part of λ at the smearing (Ry).
+    """
 
     q: tuple[float, float, float]
     number: int
@@ -85,6 +88,7 @@ class LeftOut:
     omega_meV: float
     translation: bool
     would_carry: float
+    smearing_Ry: float
 
 
 def species_shares(data: ElectronPhonon) -> Mapping[str, Array]:
@@ -135,6 +139,7 @@ def left_out(data: ElectronPhonon, smearing: int) -> tuple[LeftOut, ...]:
             float(point.omega_meV[mode]),
             bool(point.translation[mode]),
             float(point.weight * abs(point.lambda_[smearing, mode])),
+            float(data.smearings_Ry[smearing]),
         )
         for point in data.points
         for mode in np.flatnonzero(~point.stable)
@@ -144,9 +149,10 @@ def left_out(data: ElectronPhonon, smearing: int) -> tuple[LeftOut, ...]:
 def left_out_notes(data: ElectronPhonon, smearing: int) -> tuple[str, ...]:
     """Return sentences on the modes that are no part of α²F: each imaginary one with its q, number and λ."""
     found = left_out(data, smearing)
+    at = f"at {data.smearings_Ry[smearing]:g} Ry"
     said = [
         f"imaginary mode {each.mode} at q-point {each.number} ({_q(each.q)}): {each.omega_meV:.3g} meV; left out, it "
-        f"would have carried λ = {each.would_carry:.3g}: the structure is not stable as calculated"
+        f"would have carried λ = {each.would_carry:.3g} ({at}): the structure is not stable as calculated"
         for each in found
         if not each.translation and each.omega_meV <= 0
     ]
@@ -156,7 +162,7 @@ def left_out_notes(data: ElectronPhonon, smearing: int) -> tuple[str, ...]:
         frequencies = ", ".join(f"{each.omega_meV:.3g}" for each in shifts)
         said.append(
             f"the three translations at Γ ({frequencies} meV instead of 0) are left out; by the file they would have "
-            f"carried λ = {carried:.3g}"
+            f"carried λ = {carried:.3g} ({at})"
         )
     return tuple(said)
 
@@ -190,7 +196,8 @@ def reading(data: ElectronPhonon) -> Reading:
         Variant(f"{value:.3f} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
     )
     notes = data.notes + left_out_notes(data, choice.place) + choice.notes
-    return Reading(data.source, CODE, variants, choice.place, choice.why, notes)
+    details = {"modes_left_out": [asdict(each) for each in left_out(data, choice.place)]}
+    return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details)
 
 
 def _q(q: tuple[float, float, float]) -> str:

@@ -198,6 +198,6 @@ def _caveats(formula: Formula, lambda_: float, ratio: float, mu_star: float, tc:
     if mu_star > WEAK * lambda_:
         said += (
             f"μ*/λ = {mu_star / lambda_:.2f}: near the end of superconductivity Tc depends exponentially on both, and "
-            "the formulas differ from the Eliashberg equations by tens of per cent",
+            "the formulas may differ from the Eliashberg equations by tens of per cent",
         )
     return said

@@ -15,7 +15,7 @@ from megabar.analysis.superconductivity.formulas import (
 )
 from megabar.analysis.superconductivity.readers.espresso import CODE, LambdaRow
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
-from megabar.analysis.superconductivity.smearing import AROUND, choose
+from megabar.analysis.superconductivity.smearing import choose
 from megabar.analysis.superconductivity.spectral import SpectralFunction
 from megabar.analysis.superconductivity.units import MEV_PER_K
 from megabar.structures.errors import InputError
@@ -44,6 +44,7 @@ def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = Non
     if len(reading.variants) > 1:
         document["variants"] = [_short(each, mu_star, mu_ref_meV) for each in reading.variants]
         document |= _spread(reading, document["variants"])
+    document |= reading.details
     document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes, *said)))
     return document
 
@@ -139,11 +140,10 @@ def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str,
 
 
 def _spread(reading: Reading, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return how far λ and Tc go over the smearings within a factor √2 of the chosen one: what that choice is worth."""
-    middle = reading.variants[reading.chosen].smearing_Ry
-    if middle is None:
+    """Return how far λ and Tc go over the smearings around the chosen one: what that choice is worth."""
+    near = [rows[place] for place in reading.around]
+    if len(near) < 2:
         return {}
-    near = [row for row in rows if middle / AROUND <= row["smearing_Ry"] <= middle * AROUND]
     found: dict[str, Any] = {"smearings_around_Ry": [near[0]["smearing_Ry"], near[-1]["smearing_Ry"]]}
     for key, name in (("lambda", "lambda_over_smearing"), ("tc_eliashberg_K", "tc_eliashberg_over_smearing_K")):
         values = [row[key] for row in near if key in row]

@@ -187,4 +187,4 @@ def _with_choice(path: Path, found: tuple[Variant, ...], notes: tuple[str, ...])
     """Choose the smearing at which λ depends least on it."""
     pairs = [(each.smearing_Ry or 0.0, each.spectrum.lambda_) for each in found]
     choice = choose([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-    return Reading(str(path), CODE, found, choice.place, choice.why, notes + choice.notes)
+    return Reading(str(path), CODE, found, choice.place, choice.why, notes + choice.notes, choice.around)

@@ -13,7 +13,7 @@ from megabar.structures.errors import InputError
 
 DEFAULT = "meV"
 _UNITS = re.compile(r"(?<![A-Za-z])(meV|eV|THz|cm-1|cm\^-1|cm\^\{-1\}|1/cm|Ry|Rydberg|Ha|Hartree|K)(?![A-Za-z])")
-_LAMBDA = re.compile(rf"(?:λ|\blambda\b|\blam\b)\s*[=:]\s*({NUMBER})", re.IGNORECASE)
+_LAMBDA = re.compile(rf"(?:λ|\blambda)(?:\s*[=:]\s*|\s+)({NUMBER})", re.IGNORECASE)
 
 
 def read_plain(path: Path, unit: str | None = None) -> Reading:

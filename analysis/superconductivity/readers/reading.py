@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +29,11 @@ class Variant:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a file holds. chosen: the place of the variant that is meant where one is asked for; why: the reason."""
+    """What a file holds.
+
+    chosen: the place of the variant that is meant where one is asked for; why: the reason; around: the places of the
+    variants that tell what this choice is worth. details: further values for the JSON document.
+    """
 
     path: str
     code: str
@@ -35,6 +41,8 @@ class Reading:
     chosen: int = 0
     why: str = ""
     notes: tuple[str, ...] = ()
+    around: tuple[int, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spectrum(self) -> SpectralFunction:
