@@ -136,8 +136,9 @@ def status_in(store: ResultStore, name: str | None, machine: str | None, everyth
 
 def _check_machine(machine: str, store: ResultStore) -> None:
     """Raise InputError where a machine is neither described nor known in the database."""
-    database = store.database
-    if not any(database[each].find_one({"machine": machine}, {"_id": 1}) for each in ("studies", "jobs", "workers")):
+    asked = {"machine": machine, "complete": {"$in": [True, False]}}  # as the index has it
+    known = store.database.studies.find_one(asked, {"_id": 1})
+    if not known and not any(store.database[each].find_one({"machine": machine}) for each in ("jobs", "workers")):
         from megabar.launchers.machines import load_machines
 
         load_machines().named(machine)

@@ -109,8 +109,11 @@ def choose_studies(
     found = list(studies.find(unfinished, FIELDS).sort("created", -1))
     ended = studies.find(others, FIELDS).sort("created", -1)
     found += list(ended if newest is None else ended.limit(newest))
-    older = 0 if newest is None else max(0, studies.count_documents(others) - newest)
-    return found, older
+    if newest is None:
+        return found, 0
+    # To be counted by the index too, they have to be read in its order.
+    count = sum(1 for _ in studies.find(others, {"_id": 0, "created": 1}).sort("created", -1))
+    return found, max(0, count - newest)
 
 
 def running_now(store: ResultStore, workers: Sequence[Mapping[str, Any]]) -> list[Running]:
