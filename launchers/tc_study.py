@@ -42,9 +42,9 @@ def study_text(answer: dict[str, Any]) -> str:
 
 def _row(pressure: float, row: dict[str, Any], isotopes: str) -> str:
     strength = _with_error(row.get("lambda"), row.get("lambda_error"), 3)
-    tc = _with_error(row.get("tc_eliashberg_K"), row.get("tc_eliashberg_error_K"), 2)
+    tc = _with_error(row.get("tc_eliashberg_K"), row.get("tc_eliashberg_error_K"), 3)
     text = f"{pressure:>8g}{row['mu_star']:>7.3g}{strength:>16}{row['omega_log_K']:>10.0f}{tc:>20}"
-    text += "".join(f"{row[key]:>13.2f}" if key in row else f"{'-':>13}" for key, _ in FORMULAS)
+    text += "".join(f"{row[key]:>13.3f}" if key in row else f"{'-':>13}" for key, _ in FORMULAS)
     return text if isotopes == "natural" else f"{text}  {isotopes}"
 
 

@@ -56,9 +56,10 @@ def phases_table(phases: Iterable[Phase]) -> Table:
 
 def plan_table(estimate: StudyEstimate) -> Table:
     """Return the table of `megabar plan`."""
+    more = f", up to about {estimate.extra_calculations} more where the hull depends on them"
     title = (
-        f"{estimate.name}: {estimate.calculations} calculations to run, up to about {estimate.extra_calculations} more "
-        f"where the hull depends on them; about {estimate.core_minutes:.1f} core-minutes\n"
+        f"{estimate.name}: {estimate.calculations} calculations to run{more if estimate.extra_calculations else ''}; "
+        f"about {estimate.core_minutes:.1f} core-minutes\n"
         f"{estimate.code} {estimate.version}, {estimate.functional}, protocol {estimate.protocol}"
     )
     columns = ("phase", "formula", "atoms", "first at, GPa", "k-points", "relaxed", "volumes", "stored", "core-min")

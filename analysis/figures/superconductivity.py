@@ -129,7 +129,7 @@ def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], t
             axes.errorbar(
                 line.at, line.tc_K, errors, marker=marker, markersize=4, color=color, capsize=2, label=line.label
             )
-        for measured, marker, name in ((True, "*", "measured"), (False, "x", "published, calculated")):
+        for measured, marker, name in ((True, "*", "measured"), (False, "x", "published, not measured")):
             own = [each for each in published if each.measured == measured]
             if own:
                 pressures, values = [each.pressure_GPa for each in own], [each.tc_K for each in own]

@@ -39,5 +39,6 @@ def estimate(name: str, plan: TcPlan, store: ResultStore | None) -> StudyEstimat
     return replace(
         volumes,
         phases=(*volumes.phases, *rows),
-        core_minutes=volumes.core_minutes + sum(each.core_minutes for each in rows),
+        extra_calculations=0,
+        core_minutes=sum(each.core_minutes for each in (*volumes.phases, *rows)),
     )
