@@ -9,5 +9,6 @@ DATA = Path(__file__).parent / "data"
 def unpacked(name: str, folder: Path) -> Path:
     """Unpack a run (``al_q444``) into a folder and return the folder of its files."""
     with tarfile.open(DATA / "elph" / f"{name}.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
+        archive.extractall(folder, **safely)
         return folder / archive.getnames()[0]

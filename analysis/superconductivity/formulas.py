@@ -194,7 +194,9 @@ def _caveats(formula: Formula, lambda_: float, ratio: float, mu_star: float, tc:
         )
         if not low <= value <= high
     ]
-    said = (f"{formula.name} is outside its range with {', '.join(outside)}: {formula.caveat}",) if outside else ()
+    said: tuple[str, ...] = ()
+    if outside:
+        said = (f"{formula.name} is outside its range with {', '.join(outside)}: {formula.caveat}",)
     if mu_star > WEAK * lambda_:
         said += (
             f"μ*/λ = {mu_star / lambda_:.2f}: near the end of superconductivity Tc depends exponentially on both, and "
