@@ -151,9 +151,7 @@ def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
     """
     found = answer_of(study, store)
     if not isinstance(found, StabilityAnswer):
-        raise InputError(
-            f"{study.identifier} is a study of {study.kind}: it has no hull; `megabar tc` shows it"
-        )
+        raise InputError(f"{study.identifier} is a study of {study.kind}: it has no hull; `megabar tc` shows it")
     return found
 
 
