@@ -221,6 +221,14 @@ def test_no_tc_is_said():
 def test_tc_too_low_for_a_real_axis_is_said():
     found = full.solve(smooth(0.25), 0.1)
     assert 0 < found.tc_K < 0.1
-    assert found.gap_edge_meV is None
-    assert "no gap on the real axis" in found.notes[0]
-    assert found.numbers()["gap_matsubara_meV"] == pytest.approx(1.764 * found.tc_K * MEV_PER_K, rel=0.01)
+    assert found.real_axis is None
+    assert found.notes[0].endswith("the gap edge is by Padé alone")
+    assert found.two_delta_over_kTc == pytest.approx(3.528, abs=0.002)
+
+
+def test_very_strong_coupling():
+    """The real axis reaches beyond the gap, however far it is above the phonons; Padé is good there too."""
+    found = full.solve(smooth(35.0), 0.0)
+    assert found.gap_edge_meV > 250
+    assert found.real_axis.edge_difference_meV < 0.005 * found.gap_edge_meV
+    assert not found.notes

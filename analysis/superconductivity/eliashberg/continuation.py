@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.eliashberg.kernel import Spectrum, modes_of
-from megabar.analysis.superconductivity.eliashberg.linearised import Critical, critical, interaction_of
-from megabar.analysis.superconductivity.eliashberg.mu_star import Coulomb
+from megabar.analysis.superconductivity.eliashberg.kernel import Modes, Spectrum, modes_of
+from megabar.analysis.superconductivity.eliashberg.linearised import critical, interaction_of
 from megabar.analysis.superconductivity.eliashberg.nonlinear import Gap, solve_gap
 from megabar.analysis.superconductivity.eliashberg.pade import continue_by_pade
 from megabar.analysis.superconductivity.eliashberg.real_axis import RealAxis, continue_exactly, gap_edge, grid_step
@@ -51,18 +50,22 @@ class Continued:
         return float(np.sqrt(np.mean(np.abs(self.exact.gap - self.pade_gap)[below] ** 2)))
 
 
-def continued(spectrum: Spectrum, interaction: Coulomb, state: Critical, temperature_meV: float) -> Continued | None:
-    """Return the solution at a temperature (meV) below Tc on the real axis; None where T is too low for its grid.
+def continued(spectrum: Spectrum, gap: Gap) -> Continued | None:
+    """Return a solution of the imaginary axis on the real one; None where T is too low for a grid that resolves it.
 
     Raises ArithmeticError where an iteration does not converge.
     """
-    step = grid_step(spectrum, temperature_meV)
+    step = grid_step(spectrum, gap)
     if step is None:
         return None
-    modes = modes_of(spectrum)
-    gap = solve_gap(modes, interaction, temperature_meV, state)
     exact = continue_exactly(spectrum, gap, step)
-    return Continued(gap, exact, *continue_by_pade(modes, gap, exact.omega_meV))
+    return Continued(gap, exact, *continue_by_pade(modes_of(spectrum), gap, exact.omega_meV))
+
+
+def pade_edge(modes: Modes, gap: Gap) -> float | None:
+    """Return the gap edge Δ₀ (meV) by Padé alone; None where it finds none below 2 Δ(iω₀)."""
+    omega = np.linspace(0, 2 * float(gap.gap[0]), 401)
+    return gap_edge(omega, continue_by_pade(modes, gap, omega)[0])
 
 
 def real_axis_gap(
@@ -73,7 +76,8 @@ def real_axis_gap(
     mu_star: referred to mu_ref_meV, by default the highest phonon frequency. Raises InputError where out of range.
     """
     interaction = interaction_of(spectrum, mu_star, mu_ref_meV)
-    state = critical(modes_of(spectrum), interaction)
+    modes = modes_of(spectrum)
+    state = critical(modes, interaction)
     if state is None:
         return None
-    return continued(spectrum, interaction, state, reduced_temperature * state.temperature_meV)
+    return continued(spectrum, solve_gap(modes, interaction, reduced_temperature * state.temperature_meV, state))

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.eliashberg.continuation import COLD, Continued, continued
+from megabar.analysis.superconductivity.eliashberg.continuation import COLD, Continued, continued, pade_edge
 from megabar.analysis.superconductivity.eliashberg.derivative import Sensitivity, sensitivity
 from megabar.analysis.superconductivity.eliashberg.isotope import isotope_exponent, isotope_exponents
 from megabar.analysis.superconductivity.eliashberg.kernel import Modes, Spectrum, modes_of
 from megabar.analysis.superconductivity.eliashberg.linearised import LOWEST, Critical, critical, interaction_of
 from megabar.analysis.superconductivity.eliashberg.mu_star import Coulomb
+from megabar.analysis.superconductivity.eliashberg.nonlinear import Gap, solve_gap
 from megabar.analysis.superconductivity.eliashberg.real_axis import MOST, WINDOW
 from megabar.analysis.superconductivity.eliashberg.thermodynamics import Thermodynamics, thermodynamics
 from megabar.analysis.superconductivity.units import MEV_PER_K
@@ -28,8 +29,8 @@ MANY = 2**13
 class Solution:
     """The superconducting state of one spectrum; everything but Tc is None where there is no Tc or it failed.
 
-    tc_K: Tc (K), 0 where there is none. isotope_exponent_by_species: empty where eigenvectors are not known. notes: why
-    something is missing, one sentence each.
+    tc_K: Tc (K), 0 where there is none. gap_edge_meV: Δ₀ near T = 0, from `real_axis`, or by Padé alone where that is
+    missing. isotope_exponent_by_species: empty where eigenvectors are not known. notes: why something is missing.
     """
 
     interaction: Coulomb
@@ -38,14 +39,10 @@ class Solution:
     sensitivity: Sensitivity | None = None
     thermodynamics: Thermodynamics | None = None
     real_axis: Continued | None = None
+    gap_edge_meV: float | None = None
     isotope_exponent: float | None = None
     isotope_exponent_by_species: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    @property
-    def gap_edge_meV(self) -> float | None:
-        """Δ₀ (meV) near T = 0 by exact continuation."""
-        return None if self.real_axis is None else self.real_axis.edge_meV
 
     @property
     def two_delta_over_kTc(self) -> float | None:
@@ -86,13 +83,16 @@ def solve(spectrum: Spectrum, mu_star: float, mu_ref_meV: float | None = None) -
     coupled = spectrum.mode_lambda > 0
     shares = {species: share[coupled] for species, share in spectrum.shares.items()}
     notes: list[str] = []
+    cold = _cold_gap(spectrum, interaction, state, notes)
+    axis, edge = (None, None) if cold is None else _real_axis(spectrum, modes, cold, notes)
     return Solution(
         interaction,
         state.tc_K,
         state,
         answer,
         _thermodynamics(modes, interaction, state, notes),
-        _real_axis(spectrum, interaction, state, notes),
+        axis,
+        edge,
         isotope_exponent(modes, answer),
         isotope_exponents(modes, answer, shares),
         tuple(notes),
@@ -114,18 +114,32 @@ def _thermodynamics(modes: Modes, interaction: Coulomb, state: Critical, notes: 
         return None
 
 
-def _real_axis(spectrum: Spectrum, interaction: Coulomb, state: Critical, notes: list[str]) -> Continued | None:
-    """Return the gap at 0.1 Tc, or up to 0.2 Tc where a grid that resolves T would be long."""
-    highest = float(np.max(spectrum.omega_meV))
-    enough = WINDOW * highest / (MANY * state.temperature_meV)
+def _cold_gap(spectrum: Spectrum, interaction: Coulomb, state: Critical, notes: list[str]) -> Gap | None:
+    """Return the gap at 0.1 Tc, or up to 0.2 Tc where a real axis that resolves T would be long."""
+    enough = WINDOW * float(np.max(spectrum.omega_meV)) / (MANY * state.temperature_meV)
     temperature = float(np.clip(enough, COLD, WARMEST)) * state.temperature_meV
     try:
-        found = continued(spectrum, interaction, state, temperature)
+        return solve_gap(modes_of(spectrum), interaction, temperature, state)
     except ArithmeticError as error:
-        notes.append(f"no gap on the real axis: {error}")
+        notes.append(f"no gap near T = 0: {error}")
         return None
-    if found is None:
-        notes.append(f"no gap on the real axis: at Tc = {state.tc_K:.2g} K it would take more than {MOST} frequencies")
-    elif found.edge_meV is None:
-        notes.append("no gap edge: Re Δ(ω) = ω has no solution")
-    return found
+
+
+def _real_axis(spectrum: Spectrum, modes: Modes, gap: Gap, notes: list[str]) -> tuple[Continued | None, float | None]:
+    """Return the gap on the real axis and its edge, which Padé alone may give where the former cannot be had."""
+    try:
+        found = continued(spectrum, gap)
+        reason = f"at {gap.temperature_K:.2g} K it would take more than {MOST} frequencies"
+    except ArithmeticError as error:
+        found, reason = None, str(error)
+    if found is not None:
+        if found.edge_meV is None:
+            notes.append("no gap edge: Re Δ(ω) = ω has no solution")
+        return found, found.edge_meV
+    try:
+        edge = pade_edge(modes, gap)
+    except ArithmeticError:
+        edge = None
+    by_pade = "; the gap edge is by Padé alone" if edge is not None else ""
+    notes.append(f"no gap on the real axis by exact continuation: {reason}{by_pade}")
+    return None, edge

@@ -13,8 +13,8 @@ from megabar.analysis.superconductivity.eliashberg.nonlinear import Gap
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-WINDOW = 3.0
-"""Highest real frequency over the highest phonon frequency."""
+WINDOW, GAPS = 3.0, 2.0
+"""The real axis ends at 3 times the highest phonon frequency, or where that and 2 Δ(iω₀) end if that is higher."""
 MOST = 2**15
 """Most points on the real axis."""
 FEWEST = 400
@@ -52,18 +52,23 @@ def gap_edge(omega_meV: Array, gap: Complex) -> float | None:
     return float(omega_meV[k] + excess[k] * (omega_meV[k + 1] - omega_meV[k]) / (excess[k] - excess[k + 1]))
 
 
-def grid_step(spectrum: Spectrum, temperature_meV: float) -> float | None:
-    """Return the spacing (meV) of a real axis for a temperature; None where that would be too many points.
+def axis_end(spectrum: Spectrum, gap: Gap) -> float:
+    """Return the highest frequency (meV) of the real axis."""
+    highest = float(np.max(spectrum.omega_meV))
+    return max(WINDOW * highest, highest + GAPS * float(gap.gap[0]))
+
+
+def grid_step(spectrum: Spectrum, gap: Gap) -> float | None:
+    """Return the spacing (meV) of a real axis for a solution; None where that would be too many points.
 
     A spacing of T resolves the sums over ω_n (they are smooth over πT) to e^{−2π²}; that of an evenly spaced table is
     divided, so that its points are points of the axis.
     """
-    highest = float(np.max(spectrum.omega_meV))
-    step = min(temperature_meV, highest / FEWEST)
+    step = min(gap.temperature_meV, float(np.max(spectrum.omega_meV)) / FEWEST)
     spacing = np.diff(spectrum.omega_meV)
     if not spectrum.discrete and np.allclose(spacing, spacing[0], rtol=1e-3):
         step = spacing[0] / np.ceil(spacing[0] / step)
-    return float(step) if WINDOW * highest / step < MOST else None
+    return float(step) if axis_end(spectrum, gap) / step < MOST else None
 
 
 def continue_exactly(spectrum: Spectrum, gap: Gap, step_meV: float) -> RealAxis:
@@ -76,7 +81,7 @@ def continue_exactly(spectrum: Spectrum, gap: Gap, step_meV: float) -> RealAxis:
     """
     from scipy.special import expit
 
-    axis = _Axis.of(spectrum, step_meV)
+    axis = _Axis.of(spectrum, step_meV, axis_end(spectrum, gap))
     bare_pairing, bare_frequency = _matsubara_parts(axis, gap)
     thermal = expit(axis.differences / gap.temperature_meV)  # f(−x)
     emission, absorption = axis.transform(axis.alpha2f), axis.transform(axis.alpha2f_bose(gap.temperature_meV))
@@ -118,11 +123,11 @@ class _Axis:
     size: int
 
     @staticmethod
-    def of(spectrum: Spectrum, step: float) -> _Axis:
+    def of(spectrum: Spectrum, step: float, end: float) -> _Axis:
         from scipy.fft import next_fast_len
 
         highest = float(np.max(spectrum.omega_meV))
-        half, many = int(np.ceil(highest / step)) + 1, int(np.ceil(WINDOW * highest / step))
+        half, many = int(np.ceil(highest / step)) + 1, int(np.ceil(end / step))
         positive = _alpha2f_on(spectrum, step * np.arange(half + 1, dtype=np.float64))
         odd = np.concatenate([-positive[:0:-1], positive]) * step
         reach = many + half
@@ -224,7 +229,11 @@ def density_kernels(omega: Array, gap: Complex) -> tuple[Complex, Complex]:
 
 
 def quasiparticle_root(omega: Array, gap: Complex) -> Complex:
-    """Return √(ω² − Δ²) at ω > 0: positive real part above the gap, positive imaginary part within it."""
+    """Return √(ω² − Δ²) at frequencies rising from 0: positive imaginary part up to the gap edge, real part above.
+
+    Both are what the retarded function has; in the gap, where Δ is real, rounding must not choose the sheet.
+    """
     root = np.sqrt(omega**2 - gap**2 + 0j)
-    chosen: Complex = np.where((root.imag < 0) & (np.abs(root.imag) > np.abs(root.real)), -root, root)
+    within = np.logical_and.accumulate(gap.real > omega)
+    chosen: Complex = np.where(within & (root.imag < 0), -root, root)
     return chosen
