@@ -61,7 +61,7 @@ def test_finished(tmp_path: Path) -> None:
         ("killed", 0, "incomplete-output"),
         ("not_converged", 2, "scf-not-converged"),
         ("not_converged", 0, "scf-not-converged"),
-        ("refused", 1, "error"),
+        ("refused", 1, "input-refused"),
     ],
 )
 def test_unfinished(tmp_path: Path, name: str, returncode: int, expected: str) -> None:

@@ -22,7 +22,7 @@ SYMPTOMS = {
     "too-many-processes": "more processes or pools than k-points or grid planes",
     "mpi-failed": "MPI does not start, or loses a process",
     "out-of-memory": "memory is short",
-    "disk-full": "the disk is full",
+    "disk-full": "files cannot be written: the disk is full",
     "killed": "the program is killed by a signal",
     "incomplete-output": "the program ends without a word",
     "cell-factor-too-small": "the cell shrinks during a run of pw.x beyond its cell_factor",
@@ -36,12 +36,12 @@ SYMPTOMS = {
 
 RECOGNISED_ONLY = {
     "killed": "no property of the calculation: the worker starts it again, afresh, three times in all",
+    "disk-full": "no property of the calculation: the worker waits until there is room (pw.x first tries with less)",
     "cell-factor-too-small": "cannot happen here: ASE relaxes at fixed volume, and each step is a run of its own",
     "atoms-too-close": "the structure is wrong",
     "cannot-start": "the configuration or the machine is wrong",
     "input-refused": "a mistake of ours, or another version of the code",
     "pseudopotential-unreadable": "the file is wrong",
-    "error": "what the code said is in the report",
 }
 """Causes for which there is no mending, and why."""
 
