@@ -326,7 +326,7 @@ def disturbed(folder: Path, config: Config, control: Control, disturb: Any) -> d
 @pytest.fixture
 def helium(config: Config, tmp_path: Path) -> tuple[Path, float]:
     """A folder with a calculation of a few seconds, and its energy when nothing happens (eV/atom)."""
-    item = calculation("espresso", "He", 0.8, 10, config)
+    item = calculation("espresso", "He", 0.8, 15, config)
     for name in ("quiet", "disturbed"):
         prepare(tmp_path / name, item, item.structure.atoms())
     quiet = run_isolated(fork_server("espresso"), tmp_path / "quiet", config, Control())

@@ -423,7 +423,7 @@ def test_elk_goes_on_from_its_state_where_that_is_whole(
 @needs_abinit
 @pytest.mark.slow
 def test_abinit_is_ended_and_starts_afresh(config: Config, tmp_path: Path) -> None:
-    item = calculation("abinit", bulk("Si", a=5.3), config, kpoints=[4, 4, 4])
+    item = calculation("abinit", bulk("Si", a=5.3), config, kpoints=[10, 10, 10])
     folder = prepared(tmp_path / "run", item)
     assert stop_when(folder, says(folder / "abinit" / "stdout.txt", "ITER STEP NUMBER"), config) < 20
     result = execute(folder, config)
