@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from megabar.workflows.config import Config, load_config
 from megabar.workflows.execution import STATE
 from megabar.workflows.files import read_json
 from megabar.workflows.isolation import ATTEMPTS
-from megabar.workflows.ladder import Ladder, Rung
+from megabar.workflows.ladder import Ladder
 from megabar.workflows.mending.record import FILE as MENDINGS
 from megabar.workflows.runtime import folder_in
 from megabar.workflows.standing import Running, interrupted, running_now, workers_of
@@ -23,6 +24,7 @@ from megabar.workflows.store import ResultStore, StudyRecord
 
 ORDER = ("failed", "lost", "running", "waiting", "left", "done")
 MOST_OUTPUTS = 20
+MAIN = "main"
 FIELDS = ("state", "cause", "detail", "mendings", "warnings", "ionic_steps", "provenance")
 
 
@@ -94,7 +96,7 @@ def why(name: str, phase: str | None) -> Story:
 
 def story(study: StudyRecord, phase: str | None, store: ResultStore, config: Config) -> Story:
     """Return what happened to a stored study, or to one of its phases; what is done is told of for a phase only."""
-    rungs = {rung["key"]: Rung.from_dict(rung) for rung in study.rungs if phase in (None, rung["phase"])}
+    rungs = {rung["key"]: rung for rung in study.rungs if phase in (None, rung["phase"])}
     states: dict[str, str] = dict(store.ended(list(rungs)))
     workers = workers_of(store)
     running = {each.key: each for each in running_now(store, workers)}
@@ -107,7 +109,9 @@ def story(study: StudyRecord, phase: str | None, store: ResultStore, config: Con
     facts = _Facts.of(store, study, told, workers, running, status)
     ladders = {each["phase"]: Ladder.from_dict(each) for each in study.resolved.get("ladders", [])}
     explained = [
-        _explained(rungs[key], ladders.get(rungs[key].phase), states[key], facts, config, outputs=place < MOST_OUTPUTS)
+        _explained(
+            rungs[key], ladders.get(rungs[key]["phase"]), states[key], facts, config, outputs=place < MOST_OUTPUTS
+        )
         for place, key in enumerate(told)
     ]
     return Story(
@@ -161,12 +165,13 @@ class _Facts:
 
 
 def _explained(
-    rung: Rung, ladder: Ladder | None, state: str, facts: _Facts, config: Config, outputs: bool
+    rung: Mapping[str, Any], ladder: Ladder | None, state: str, facts: _Facts, config: Config, outputs: bool
 ) -> Explanation:
-    record = facts.records.get(rung.key, {})
+    key = rung["key"]
+    record = facts.records.get(key, {})
     provenance = record.get("provenance", {})
-    attempts = facts.attempts.get(rung.key, [])
-    places = [provenance.get("folder"), *(each.folder for each in attempts[::-1]), str(folder_in(config, rung.key))]
+    attempts = facts.attempts.get(key, [])
+    places = [provenance.get("folder"), *(each.folder for each in attempts[::-1]), str(folder_in(config, key))]
     folder = Path(next(place for place in places if place))
     there = folder.is_dir()
     host = provenance.get("host") or (attempts[-1].host if attempts else "")
@@ -175,20 +180,20 @@ def _explained(
         steps = len((read_json(folder / STATE) or {}).get("steps", [])) or None
     spent = [each.wall_s * each.cores for each in attempts if each.wall_s is not None]
     return Explanation(
-        phase=rung.phase,
-        index=str(rung.index),
-        volume_A3_per_atom=round(ladder.volume(rung.index), 4) if ladder else None,
-        purpose=rung.purpose,
-        kind=rung.kind,
-        key=rung.key,
+        phase=rung["phase"],
+        index=str(rung["index"]),
+        volume_A3_per_atom=round(ladder.volume(Fraction(rung["index"])), 4) if ladder else None,
+        purpose=rung.get("purpose", ""),
+        kind=rung.get("kind", MAIN),
+        key=key,
         state=state,
         cause=record.get("cause"),
         detail=record.get("detail"),
-        waits=_waits(rung.key, facts) if state in ("waiting", "lost") else "",
+        waits=_waits(key, facts) if state in ("waiting", "lost") else "",
         attempts=attempts,
         mendings=record.get("mendings", []) or _mendings_so_far(folder),
         warnings=record.get("warnings", []),
-        crash=facts.crashes.get(rung.key, ""),
+        crash=facts.crashes.get(key, ""),
         core_s=round(max(sum(spent), provenance.get("cpu_s", 0.0)), 3) if spent or provenance.get("cpu_s") else None,
         estimate_s=attempts[-1].estimate_s if attempts else None,
         ionic_steps=steps,
@@ -221,7 +226,7 @@ def _still_to_come(ladders: Sequence[Ladder], study: StudyRecord, phase: str | N
     for ladder in ladders:
         if phase not in (None, ladder.phase) or study.complete:
             continue
-        asked = {str(rung["index"]) for rung in study.rungs if rung["phase"] == ladder.phase and rung["kind"] == "main"}
+        asked = {str(rung["index"]) for rung in study.rungs if rung["phase"] == ladder.phase and rung["kind"] == MAIN}
         later = [index for index in ladder.first if str(index) not in asked]
         if later:
             volumes = ", ".join(f"{ladder.volume(index):.2f}" for index in later)

@@ -459,6 +459,18 @@ def test_a_retried_failure_is_still_an_attempt(filler: Filler, config: Config) -
     assert [each.end for each in told.attempts] == ["failed", "done"]
 
 
+def test_studies_of_other_kinds_are_told_of_too(filler: Filler, config: Config) -> None:
+    """Their rungs need have no more than key, phase and index."""
+    filler.study("tc", {"A": ["done"]}, fields={"kind": "superconductivity"})
+    filler.add(filler.result("phonon", "failed", "tc"))
+    filler.store.add_wanted("tc", [{"phase": "H3S at 200 GPa", "index": "3", "key": "phonon", "kind": "phonon"}])
+    study = filler.store.get_study("tc")
+    assert study is not None
+    text = why_text(story(study, None, filler.store, config))
+    assert "H3S at 200 GPa 3, phonon: failed: scf-not-converged" in text
+    assert only(status_in(filler.store, "tc", None, False)).failed == 1
+
+
 def test_the_screen_stays_one_however_much_there_is(filler: Filler, config: Config) -> None:
     filler.study("big", {f"P{number}": ["failed"] * 5 + ["READY"] * 10 + ["left"] for number in range(10)})
     study = filler.store.get_study("big")

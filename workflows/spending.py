@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from megabar.workflows.attempts import UNFINISHED
+from megabar.workflows.standing import CODES, usual_code
 from megabar.workflows.store import ResultStore
 
 AT_ONCE = 20_000
@@ -70,11 +71,11 @@ def spending(store: ResultStore, identifier: str | None = None) -> dict[Account,
     """Return what the calculations of a study, or of all, have cost so far."""
     found: dict[Account, Spending] = defaultdict(Spending)
     query = {} if identifier is None else {"_id": identifier}
-    wanted = {"rungs.key": 1, "rungs.phase": 1, "resolved.method.code": 1}
+    wanted = dict.fromkeys(("rungs.key", "rungs.phase", *CODES), 1)
     interrupted = _interrupted(store)
     for study in store.database.studies.find(query, wanted).sort("created", -1):
         phases = {rung["key"]: rung["phase"] for rung in study["rungs"]}
-        usual = str(study["resolved"].get("method", {}).get("code", ""))
+        usual = usual_code(study)
         codes = {}
         for record in _records(store, list(phases)):
             codes[record["_id"]] = code = record["calculation"]["code"]

@@ -18,9 +18,11 @@ INTERRUPTED = ("stopped", "trouble")
 SEEK_COST = 3
 """How many entries of an index are read in the time in which one is looked up."""
 SAMPLE = 200
+CODES = ("resolved.method.code", "resolved.volumes.method.code")
+"""Where the plans of the kinds of studies have the code that most of their calculations use."""
 FIELDS = {
     **dict.fromkeys(("name", "owner", "machine", "created", "complete", "cancelled", "wanted"), 1),
-    **dict.fromkeys(("lease.until", "rest_until", "resolved.method.code"), 1),
+    **dict.fromkeys(("lease.until", "rest_until", *CODES), 1),
 }
 
 
@@ -259,7 +261,18 @@ def _planning(study: Mapping[str, Any]) -> bool:
 
 
 def _pool(study: Mapping[str, Any]) -> tuple[str, str]:
-    return study.get("machine", ""), str(study["resolved"].get("method", {}).get("code", ""))
+    return study.get("machine", ""), usual_code(study)
+
+
+def usual_code(study: Mapping[str, Any]) -> str:
+    """Return the code that most calculations of a stored study use, "" where its plan does not say."""
+    for place in CODES:
+        found: Any = study
+        for name in place.split("."):
+            found = found.get(name, {})
+        if found:
+            return str(found)
+    return ""
 
 
 def _ratios(
