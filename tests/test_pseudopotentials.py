@@ -6,17 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
-from ase.eos import EquationOfState
+from ase.collections import dcdft
 from ase.units import Bohr, GPa, Ry
-from ase.utils.deltacodesdft import delta
 
 from megabar.structures.errors import SetupError
+from megabar.structures.symmetry import primitive
 from megabar.workflows.codes.espresso import ESPRESSO
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.config import Config
@@ -265,73 +265,68 @@ def test_every_recipe_generates(tmp_path: Path, element: str) -> None:
     assert read_upf(generated(element, "PBE", tmp_path, "ld1.x")).element == element
 
 
-@dataclass(frozen=True)
-class Reference:
-    """An equation of state of two all-electron codes (volume in Å³/atom, modulus in GPa), and our k-points for it."""
-
-    lattice: str
-    volume: float
-    modulus: float
-    slope: float
-    kpoints: int
+def birch_murnaghan(volume: np.ndarray, v0: float, bulk_modulus: float, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """Energy (eV) up to a constant and pressure (eV/Å³): F. Birch, Phys. Rev. 71, 809 (1947)."""
+    x = (v0 / volume) ** (2 / 3)
+    energy = 9 * v0 * bulk_modulus / 16 * ((x - 1) ** 3 * slope + (x - 1) ** 2 * (6 - 4 * x))
+    pressure = 1.5 * bulk_modulus * (x**3.5 - x**2.5) * (1 + 0.75 * (slope - 4) * (x - 1))
+    return energy, pressure
 
 
-# Average of FLEUR and WIEN2k, PBE, without spin: E. Bosoni et al., Nat. Rev. Phys. 6, 45 (2024),
-# doi:10.1038/s42254-023-00655-3; github.com/aiidateam/acwf-verification-scripts,
-# acwf_paper_plots/code-data/results-unaries-verification-PBE-v1-AE-average.json.
-# Of the lattices that it has (fcc, bcc, sc, diamond), the stable one or the one that asks for the fewest k-points.
-ALL_ELECTRON = {
-    "Al": Reference("fcc", 16.4954, 77.512, 4.623, 10),
-    "B": Reference("diamond", 8.3132, 177.098, 3.528, 8),
-    "C": Reference("diamond", 5.6958, 433.419, 3.711, 6),
-    "Ca": Reference("fcc", 42.1943, 17.375, 3.283, 8),
-    "H": Reference("fcc", 2.9648, 108.402, 3.260, 12),
-    "He": Reference("fcc", 17.7726, 0.856, 6.425, 4),
-    "K": Reference("bcc", 73.7795, 3.571, 3.772, 6),
-    "Li": Reference("bcc", 20.2675, 13.887, 3.346, 8),
-    "Mg": Reference("fcc", 23.1252, 35.130, 3.996, 8),
-    "N": Reference("sc", 6.4799, 207.220, 3.445, 12),
-    "Na": Reference("bcc", 37.0151, 7.751, 3.690, 6),
-    "O": Reference("diamond", 10.6814, 118.672, 4.421, 8),
-    "S": Reference("sc", 17.2197, 83.577, 4.107, 14),
-    "Si": Reference("diamond", 20.4575, 88.511, 4.312, 6),
+def structure(element: str) -> Atoms:
+    """Primitive cell of the all-electron reference; bcc for the 9R phases of Li and Na, which costs < 1 meV/atom."""
+    if element in ("Li", "Na"):
+        return bulk(element, "bcc", a=4.0)
+    return primitive(dcdft[element])
+
+
+KPOINTS = {
+    "Al": (9, 9, 9),
+    "C": (6, 6, 2),
+    "Ca": (6, 6, 6),
+    "H": (4, 4, 3),
+    "He": (4, 4, 3),
+    "K": (5, 5, 5),
+    "Li": (7, 7, 7),
+    "Mg": (5, 5, 3),
+    "Na": (6, 6, 6),
+    "S": (10, 10, 10),
+    "Si": (5, 5, 5),
 }
 
 
 @needs_ld1
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x of Quantum ESPRESSO is not installed")
 @pytest.mark.slow
-@pytest.mark.parametrize("element", sorted(ALL_ELECTRON))
+@pytest.mark.parametrize("element", sorted(KPOINTS))
 def test_equation_of_state_against_all_electron(tmp_path: Path, element: str) -> None:
-    """DOC"""
-    reference = ALL_ELECTRON[element]
+    """Energies and pressures within 6% of the equilibrium volume against WIEN2k.
+
+    Reference: K. Lejaeghere et al., Crit. Rev. Solid State Mater. Sci. 39, 1 (2014), doi:10.1080/10408436.2013.772503,
+    in ase.collections.dcdft. Good libraries have Delta = 0.3-2 meV/atom (K. Lejaeghere et al., Science 351, aad3000
+    (2016), doi:10.1126/science.aad3000). The k-points here are few (S moves by 0.6 GPa from 7 to 13 a side, graphite
+    is stiff), so 4 meV are allowed, and in pressure what 1.2% of the volume makes, or 0.3 GPa for soft elements:
+    nothing at the pressures that these are made for, while a ghost state or a wrong core costs ten times more.
+    """
     config = Config(data=tmp_path)
+    reference = dcdft.data[element]
+    v0, bulk_modulus, slope = (reference[f"wien2k_{name}"] for name in ("volume", "B", "Bp"))
     data = ESPRESSO.atomic_data([element], "PBE", "moderate", {}, config)
-    atoms = bulk(element, reference.lattice, a=1.0)
+    atoms = structure(element)
     settings = ESPRESSO.settings(Request(atoms, "moderate", "PBE", False, data))
-    settings |= {"kpoints": [reference.kpoints] * 3, "smearing": {"kind": "cold", "width_eV": 0.25}}
-    shape = atoms.cell * (len(atoms) / atoms.get_volume()) ** (1 / 3)
-    # One folder: each volume starts from the density of the one before.
-    atoms.calc = ESPRESSO.calculator(settings, data, atoms, tmp_path / "run", config)
-    volumes = reference.volume * np.linspace(0.94, 1.06, 5)
-    energies, pressures = np.zeros(5), np.zeros(5)
+    settings |= {"kpoints": list(KPOINTS[element]), "smearing": {"kind": "cold", "width_eV": 0.25}}
+    volumes = v0 * np.array([0.94, 1.0, 1.06])
+    energies, pressures = np.zeros(3), np.zeros(3)
     for index, volume in enumerate(volumes):
-        atoms.set_cell(shape * volume ** (1 / 3), scale_atoms=True)
-        energies[index] = atoms.get_potential_energy(force_consistent=True) / len(atoms)
-        pressures[index] = -atoms.get_stress()[:3].mean() / GPa
-    curve = EquationOfState(volumes, energies, eos="birchmurnaghan")
-    curve.fit()
-    _, modulus, slope, volume = curve.eos_parameters
-    delta_meV = 1000 * delta(volume, modulus, slope, reference.volume, reference.modulus * GPa, reference.slope)
-    expansion = volume / reference.volume - 1
-    offset_GPa = float(np.abs(pressures - birch_murnaghan(volumes, volume, modulus / GPa, slope)).max())
-    print(f"{element}: {delta_meV:.2f} meV/atom, {100 * expansion:+.2f} % in V0, stress off by {offset_GPa:.2f} GPa")
-    assert delta_meV < 1.0
-    assert abs(expansion) < (0.02 if element == "He" else 0.01)
-    assert offset_GPa < 0.3
-
-
-def birch_murnaghan(volume: np.ndarray, v0: float, bulk_modulus: float, slope: float) -> np.ndarray:
-    """Pressure, in the units of the bulk modulus: F. Birch, Phys. Rev. 71, 809 (1947)."""
-    x = (v0 / volume) ** (2 / 3)
-    return np.asarray(1.5 * bulk_modulus * (x**3.5 - x**2.5) * (1 + 0.75 * (slope - 4) * (x - 1)))
+        scaled = atoms.copy()
+        scaled.set_cell(atoms.cell * (volume * len(atoms) / atoms.get_volume()) ** (1 / 3), scale_atoms=True)
+        scaled.calc = ESPRESSO.calculator(settings, data, scaled, tmp_path / str(index), config)
+        energies[index] = scaled.get_potential_energy(force_consistent=True) / len(atoms)
+        pressures[index] = -scaled.get_stress()[:3].mean()
+    wanted_energies, wanted_pressures = birch_murnaghan(volumes, v0, bulk_modulus * GPa, slope)
+    difference = energies - wanted_energies
+    deviation_meV = 1000 * float(np.std(difference))
+    deviation_GPa = float(np.abs(pressures - wanted_pressures).max()) / GPa
+    print(f"{element}: {deviation_meV:.2f} meV/atom, {(pressures - wanted_pressures) / GPa} GPa")
+    assert deviation_meV < 4.0
+    assert deviation_GPa < max(0.3, 0.012 * bulk_modulus)
