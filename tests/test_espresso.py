@@ -392,7 +392,7 @@ def ended(folder: Path) -> bool:
 @needs_pw
 @pytest.mark.slow
 def test_h3s_at_200_GPa(config: Config, tmp_path: Path) -> None:
-    """Im-3m H3S, a = 2.984 Å: 199.5 GPa, 199.4 with `precise` (GTH potentials 196 GPa).
+    """Im-3m H3S, a = 2.984 Å: 198 GPa, converged (norm-conserving 80 and 120 Ry, GTH potentials 196 GPa).
 
     Duan et al., Sci. Rep. 4, 6968 (2014), doi:10.1038/srep06968, give a = 2.984 Å at 200 GPa.
     """
@@ -403,7 +403,7 @@ def test_h3s_at_200_GPa(config: Config, tmp_path: Path) -> None:
     h3s = Atoms("SH3", cell=cell, positions=cartesian, pbc=True)
     atoms = prepared(h3s, config, tmp_path, kpoints=6, protocol="moderate")
     pressure = -atoms.get_stress()[:3].mean() / GPa
-    assert pressure == pytest.approx(199.5, abs=3)
+    assert pressure == pytest.approx(197, abs=3)
     assert ESPRESSO.observables(atoms.calc, tmp_path)["symmetry_operations"] == 48
     assert ESPRESSO.observables(atoms.calc, tmp_path)["band_gap_eV"] == 0.0
 

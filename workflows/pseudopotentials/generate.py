@@ -52,8 +52,8 @@ class Recipe(BaseModel):
     configuration: of the all-electron atom. local: angular momentum of the local potential, or a radius (bohr)
     within which the all-electron potential is smoothed. core_radius: inside it the core charge of the non-linear
     core correction is smooth (bohr). cutoff_Ry, density_cutoff_Ry: for the protocol `moderate`. tested: what it was
-    measured against; Delta is that of Lejaeghere et al., Crit. Rev. Solid State Mater. Sci. 39, 1 (2014), as
-    tests/test_pseudopotentials.py takes it.
+    measured against; Delta is that of Lejaeghere et al., Crit. Rev. Solid State Mater. Sci. 39, 1 (2014), from the
+    all-electron data of Bosoni et al., Nat. Rev. Phys. 6, 45 (2024), doi:10.1038/s42254-023-00655-3.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
