@@ -22,7 +22,7 @@ from megabar.workflows.calculation import Calculation, Relaxation, Structure
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import CodeConfig, Config
-from megabar.workflows.execution import HISTORY, RESULT, STATE, execute, finished, prepare
+from megabar.workflows.execution import HISTORY, RESULT, SPENT, STATE, execute, finished, prepare
 from megabar.workflows.files import read_json, unpacked, write_json
 from megabar.workflows.stopping import Stopped, ask_to_stop, forget_stop
 
@@ -350,6 +350,24 @@ def test_gpaw_starts_afresh_where_its_restart_file_is_damaged(
     assert result["mendings"] == ["restart-damaged: started afresh"]
     assert result["energy_eV_per_atom"] == pytest.approx(whole_gpaw["energy_eV_per_atom"], abs=1e-6)
     assert gpaw_steps(stopped_gpaw)[-1] == whole_gpaw["steps"]
+
+
+@pytest.mark.slow
+def test_gpaw_that_was_mended_and_then_stopped_goes_on_all_the_same(
+    config: Config, stopped_gpaw: Path, whole_gpaw: Mapping[str, Any]
+) -> None:
+    """The fresh start that a damaged file led to is made once, not in each job again."""
+    damage(stopped_gpaw / "restart.gpw", "truncated")
+    first = read_json(stopped_gpaw / SPENT) or {}
+    stop_when(stopped_gpaw, says(stopped_gpaw / "gpaw-2.txt", "|iter:   7|"), config)
+    spent = read_json(stopped_gpaw / SPENT) or {}
+    assert 0 < first["wall_s"] < spent["wall_s"]
+    result = execute(stopped_gpaw, config)
+    assert gpaw_steps(stopped_gpaw)[2] < whole_gpaw["steps"] - 3
+    assert spent["wall_s"] < result["provenance"]["wall_s"]
+    assert not (stopped_gpaw / SPENT).exists()
+    assert result["mendings"] == ["restart-damaged: started afresh"]
+    assert result["energy_eV_per_atom"] == pytest.approx(whole_gpaw["energy_eV_per_atom"], abs=1e-6)
 
 
 @pytest.mark.slow

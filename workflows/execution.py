@@ -30,6 +30,7 @@ from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
 from megabar.workflows.mending.record import forget_steps, steps_taken
 from megabar.workflows.resuming import place, replay
+from megabar.workflows.stopping import Stopped
 
 LEFT_PHASE = "left-its-phase"
 LARGEST_STRAIN = 0.12
@@ -42,6 +43,8 @@ ASE's 70 suits molecules, cells under pressure are softer."""
 SHEAR_MODULUS_eV_A3 = 1.5
 """A rough one (240 GPa): the curvature of the cell's own coordinates, which matters in cells of few atoms."""
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
+SPENT = "spent.json"
+"""Time that the parts of a calculation took before they were stopped."""
 
 
 def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: float | None = None) -> None:
@@ -58,6 +61,7 @@ def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: flo
     # Compared as JSON has it: a tuple is a list there, and a difference would cost the steps already done.
     if read_json(folder / INPUT) != json.loads(json.dumps(content)):
         (folder / STATE).unlink(missing_ok=True)
+        (folder / SPENT).unlink(missing_ok=True)
         forget_steps(folder)
         write_json(folder / INPUT, content)
 
@@ -80,7 +84,13 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     content: dict[str, Any] = read_json(folder / INPUT) or {}
     calculation = Calculation.from_dict(content["calculation"])
     start = Structure.from_dict(content["start"]).atoms()
+    before = read_json(folder / SPENT) or {"wall_s": 0.0, "cpu_s": 0.0}
     began, counted, cpu = time.time(), time.monotonic(), _cpu_seconds()
+
+    def spent() -> dict[str, float]:
+        wall_s, cpu_s = time.monotonic() - counted, _cpu_seconds() - cpu
+        return {"wall_s": round(before["wall_s"] + wall_s, 3), "cpu_s": round(before["cpu_s"] + cpu_s, 3)}
+
     try:
         stiffness = content.get("stiffness_eV_A2") or STIFFNESS
         if calculation.task != ENERGY:
@@ -94,18 +104,21 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
             raise ChildProcessError(failure.detail) from failure  # nor is this: it is tried again
         state = "left" if failure.cause == LEFT_PHASE else "failed"
         result = {"state": state, "cause": failure.cause, "detail": failure.detail}
+    except Stopped:
+        write_json(folder / SPENT, spent())
+        raise
     result["mendings"] = steps_taken(folder)
     result["provenance"] = {
         "host": platform.node(),
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
-        "wall_s": round(time.monotonic() - counted, 3),
-        "cpu_s": round(_cpu_seconds() - cpu, 3),
+        **spent(),
         "peak_memory_MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "python": platform.python_version(),
         "packages": _versions(),
     }
     write_json(folder / RESULT, result)
     (folder / STATE).unlink(missing_ok=True)
+    (folder / SPENT).unlink(missing_ok=True)
     forget_steps(folder)
     return result
 

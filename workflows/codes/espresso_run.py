@@ -181,6 +181,7 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
         (self.directory / EXIT).unlink(missing_ok=True)
         if stopped_by_itself(self.directory):
             note_stopped(self.directory, atoms, self._identity, self._layout(), iterations(self.directory))
+            self.mendings.left_a_restart()
             raise Stopped
         check_output(self.directory, ended)
 

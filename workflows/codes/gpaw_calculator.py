@@ -137,6 +137,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
             stop = self._stop_wanted()
             if stop or self._agreed(time.monotonic() - saved > CHECKPOINT_SECONDS):
                 restart.keep(self.folder, self._dft, self._identity(), done + steps)
+                self.mendings.left_a_restart()
                 saved = time.monotonic()
             if stop:
                 raise Stopped

@@ -73,6 +73,11 @@ class Mendings:
         self.open += 1
         self.keep()
 
+    def left_a_restart(self) -> None:
+        """Note that a run has left something to go on from: the start that a handler asked for has been made."""
+        if self.changes.pop("start", None) is not None:
+            self.keep()
+
     def settle(self) -> None:
         """Note a success: what was changed for one run only is taken back."""
         if self.open or any(name in self.changes for name in TRANSIENT):
