@@ -53,5 +53,6 @@ def states(machine: Machine) -> dict[str, str]:
 
 
 def written(log: Path) -> list[str]:
-    """Return the lines that a job has written."""
-    return log.read_text().splitlines() if log.exists() else []
+    """Return the lines that a job has written to their ends."""
+    text = log.read_text() if log.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()

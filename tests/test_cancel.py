@@ -291,7 +291,8 @@ def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 def busy(folder: Path) -> dict[str, Any]:
     """Return what `megabar why` says of the calculation that runs."""
     told = json.loads(megabar(folder, "why", "alloy", "--json"))
-    [found] = [each for each in told["calculations"] if each["state"] == "running"]
+    running = [each for each in told["calculations"] if each["state"] == "running"]
+    [found] = [each for each in running if (each.get("output") or {}).get("file") == "relaxation.log"]
     return dict(found)
 
 

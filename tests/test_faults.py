@@ -323,10 +323,10 @@ def disturbed(folder: Path, config: Config, control: Control, disturb: Any) -> d
         thread.join()
 
 
-@pytest.fixture
-def helium(config: Config, tmp_path: Path) -> tuple[Path, float]:
+@pytest.fixture(params=[15])
+def helium(request: pytest.FixtureRequest, config: Config, tmp_path: Path) -> tuple[Path, float]:
     """A folder with a calculation of a few seconds, and its energy when nothing happens (eV/atom)."""
-    item = calculation("espresso", "He", 0.8, 15, config)
+    item = calculation("espresso", "He", 0.8, request.param, config)
     for name in ("quiet", "disturbed"):
         prepare(tmp_path / name, item, item.structure.atoms())
     quiet = run_isolated(fork_server("espresso"), tmp_path / "quiet", config, Control())
@@ -353,6 +353,7 @@ def test_a_code_that_hangs_or_dies_is_started_again(helium: tuple[Path, float], 
 
 @pytest.mark.slow
 @needs_espresso
+@pytest.mark.parametrize("helium", [28], indirect=True)
 def test_at_the_end_of_its_time_a_calculation_stops_and_goes_on(helium: tuple[Path, float], config: Config) -> None:
     folder, energy = helium
     control = Control(patience_s=20.0)
