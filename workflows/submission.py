@@ -17,7 +17,7 @@ def submit(calculations: Sequence[tuple[Calculation, str]], study: StudyRecord, 
     """Put a study's calculations, each with a name, into the LaunchPad as workflows of one firework each."""
     for start in range(0, len(calculations), AT_ONCE):
         chunk = calculations[start : start + AT_ONCE]
-        _insert([(specification(each, study), name) for each, name in chunk], study, runtime)
+        insert([(specification(each, study), name) for each, name in chunk], study, runtime)
 
 
 def specification(calculation: Calculation, study: StudyRecord) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def specification(calculation: Calculation, study: StudyRecord) -> dict[str, Any
     }
 
 
-def _insert(tasks: Sequence[tuple[dict[str, Any], str]], study: StudyRecord, runtime: Runtime) -> None:
+def insert(tasks: Sequence[tuple[dict[str, Any], str]], study: StudyRecord, runtime: Runtime) -> None:
     """Insert fireworks that are ready, the workflows first, so that none is taken before its workflow is there.
 
     FireWorks makes the first one; the others are like it but for what is their own. Made by it one by one they would
