@@ -12,6 +12,7 @@ from megabar.analysis.superconductivity.eliashberg.linearised import critical, i
 from megabar.analysis.superconductivity.eliashberg.nonlinear import Gap, solve_gap
 from megabar.analysis.superconductivity.eliashberg.pade import continue_by_pade
 from megabar.analysis.superconductivity.eliashberg.real_axis import RealAxis, continue_exactly, gap_edge, grid_step
+from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -75,6 +76,8 @@ def real_axis_gap(
 
     mu_star: referred to mu_ref_meV, by default the highest phonon frequency. Raises InputError where out of range.
     """
+    if not 0 < reduced_temperature < 1:
+        raise InputError(f"T/Tc is {reduced_temperature:g}; there is a gap between 0 and 1 only")
     interaction = interaction_of(spectrum, mu_star, mu_ref_meV)
     modes = modes_of(spectrum)
     state = critical(modes, interaction)

@@ -38,13 +38,13 @@ def falling_root(
 
 
 def polished_root(function: Callable[[float], float], x: float, slope: float) -> float:
-    """Return the zero of a function from a close guess and the slope there, to about 1e-9, by secant steps."""
+    """Return the zero of a function from a close guess and the slope there, to about 1e-8, by secant steps."""
     step = np.inf
     value = function(x)
     for _ in range(20):
         step = -value / slope
         x += step
-        if abs(step) < 3e-6:
+        if abs(step) < 1e-6:
             break
         following = function(x)
         slope, value = (following - value) / step, following
