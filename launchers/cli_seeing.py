@@ -69,9 +69,7 @@ def retry(study: Study, phase: Phase = None, force: Force = False, as_json: AsJs
     if as_json:
         print_json(asdict(done))
     elif done.calculations:
-        how = (
-            f"the queue of {done.machine} takes them" if done.machine else "`megabar run` or `megabar worker` runs them"
-        )
+        how = f"the queue of {done.machine} takes" if done.machine else "`megabar run` or `megabar worker` runs"
         print(f"{done.study}: {counted(done.calculations, 'failed calculation')} to be tried again; {how} them")
     else:
         print(f"{done.study}: nothing has failed" + (f" in {phase}" if phase else ""))

@@ -53,3 +53,5 @@ def _lines(looked: Iterable[Status]) -> None:
                 continue
             said[study.study] = (line, now)
             print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+    if not said:
+        print("nothing to wait for: all studies are complete or cancelled")

@@ -212,6 +212,15 @@ def test_counts_are_those_of_the_documents(filler: Filler) -> None:
     assert (phases["B"].calculations, phases["B"].failed, phases["B"].running, phases["B"].waiting) == (7, 1, 2, 4)
 
 
+def test_what_failed_after_it_was_stopped_begins_anew(filler: Filler) -> None:
+    keys = filler.study("one", {"A": ["READY"] * 3})
+    ends = (("stopped", "failed"), ("failed", "stopped"), ("stopped", "taken"))
+    for key, both in zip(keys["READY"], ends, strict=True):
+        for end in both:
+            filler.launch(filler.add(filler.firework(key, "one", "COMPLETED", "", "A")), "w1", end)
+    assert only(status_in(filler.store, "one", None, False)).going_on == 2
+
+
 def test_complete_studies_are_counted_too(filler: Filler) -> None:
     filler.study("old", {"A": ["done"] * 5 + ["failed", "left", "left"]}, fields={"complete": True})
     filler.study("new", {"A": ["done", "READY"]})
@@ -570,7 +579,16 @@ def test_of_a_study_that_was_run(folder: Path) -> None:
     assert re.search(r"copper-\w+: complete; \d+ of \d+ calculations done", watched)
     assert len(watched.splitlines()) == 1
 
+    assert "nothing to wait for" not in watched
+    live = subprocess.Popen(
+        [*MEGABAR, "watch", "wider", "--every", "0.5"], cwd=folder, stdout=subprocess.PIPE, text=True
+    )
     megabar(folder, "run", "wider.yaml")
+    seen, _ = live.communicate(timeout=60)
+    assert live.returncode == 0
+    assert ": complete; " in seen.splitlines()[-1]
+    assert len(seen.splitlines()) >= 2
+    assert "nothing to wait for" in megabar(folder, "watch")
     costs = json.loads(megabar(folder, "cost", "--json"))
     own = {each["study"]: each for each in costs["studies"]}
     assert own[copper["study"]]["reused"] == 0

@@ -33,7 +33,11 @@ OF_MACHINE: Keys = (
     ("created_on", ASCENDING),
 )
 """What waits for a machine, in the order in which its workers take it."""
-LAUNCH_ENDS: Keys = (("action.stored_data.state", ASCENDING), ("action.stored_data.key", ASCENDING))
+LAUNCH_ENDS: Keys = (
+    ("action.stored_data.state", ASCENDING),
+    ("action.stored_data.key", ASCENDING),
+    ("launch_id", ASCENDING),
+)
 """How attempts ended."""
 
 RESULTS: dict[str, tuple[Keys, ...]] = {

@@ -241,10 +241,14 @@ def _count(keys: Sequence[str], states: Mapping[str, str], complete: bool) -> Co
 
 
 def interrupted(store: ResultStore) -> set[str]:
-    """Return the calculations that were stopped at some time and have kept what they need to go on."""
-    ended = {"action.stored_data.state": {"$in": list(INTERRUPTED)}}
-    found = store.launchpad.launches.find(ended, {"_id": 0, "action.stored_data.key": 1})
-    return {each["action"]["stored_data"]["key"] for each in found}
+    """Return the calculations whose last attempt was stopped, and which go on from where they were."""
+    ended = {"action.stored_data.state": {"$in": [*INTERRUPTED, "failed"]}}
+    fields = {"_id": 0, "action.stored_data.state": 1, "action.stored_data.key": 1, "launch_id": 1}
+    last: dict[str, tuple[int, str]] = {}
+    for each in store.launchpad.launches.find(ended, fields):
+        said = each["action"]["stored_data"]
+        last[said["key"]] = max(last.get(said["key"], (0, "")), (each["launch_id"], said["state"]))
+    return {key for key, (_, state) in last.items() if state in INTERRUPTED}
 
 
 def _queued(store: ResultStore, studies: Sequence[str]) -> dict[str, tuple[int, float]]:
