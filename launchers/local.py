@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from megabar.launchers.sharing import check_may_replan, current_user
@@ -65,21 +65,37 @@ def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str = "") -
 
 @dataclass
 class WorkerPool:
-    """Worker processes on this computer, all with one task; those that die are replaced."""
+    """Worker processes on this computer, all with one task; those that die are replaced.
+
+    ends: when the task's time is over (``time.monotonic()``), for those that come later too.
+    """
 
     config: Config
     task: Task
     count: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     restarts: int = 0
+    ends: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start the clock of the task's time."""
+        self.ends = math.inf if self.task.seconds is None else time.monotonic() + self.task.seconds
+
+    @property
+    def lasting(self) -> bool:
+        """Whether a worker ends only when it is told to: its task has no end of its own."""
+        return math.isinf(self.ends) and math.isinf(self.task.idle_s)
 
     def fill(self) -> None:
-        """Start workers until there are as many as wanted; in a job, those that ended by themselves stay away.
+        """Start workers until there are as many as wanted, while there is time.
 
+        Those that ended by themselves, out of time or work, stay away.
         Raises SetupError where they die again and again, with the end of their log.
         """
         ended = [each for each in self.processes if each.poll() is not None]
-        dead = [each for each in ended if each.returncode != 0 or math.isinf(self.task.idle_s)]
+        dead = [each for each in ended if each.returncode != 0 or self.lasting]
+        if time.monotonic() > self.ends:
+            return
         self.processes = [each for each in self.processes if each not in dead]
         self.restarts += len(dead)
         if self.restarts > MOST_RESTARTS:
@@ -95,9 +111,10 @@ class WorkerPool:
     def _start(self) -> subprocess.Popen[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        left = None if math.isinf(self.ends) else max(0.0, self.ends - time.monotonic())
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", WORKER, self.task.as_json()],
+                [sys.executable, "-c", WORKER, replace(self.task, seconds=left).as_json()],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -20,12 +20,25 @@ ALREADY_INITIALIZED, NOT_YET_INITIALIZED, IN_PROGRESS, USER_EXISTS = 23, 94, 109
 def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
     """Make the replica set and the user where they are missing; safe to run again after a kill.
 
-    The member's name is the path of its socket, so a folder that was moved is configured anew.
+    The member's name is the path of its socket, so a folder that was moved is configured anew. A server that changes
+    its state in the replica set closes its connections: each step can be taken again, so it all is.
     """
+    from pymongo.errors import ConnectionFailure
+
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return _prepare(folder, socket, deadline)
+        except ConnectionFailure:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _prepare(folder: MongodFolder, socket: str, deadline: float) -> None:
     import pymongo
     from pymongo.errors import OperationFailure
 
-    deadline = time.monotonic() + timeout_s
     while answers(socket) is None:
         if time.monotonic() > deadline:
             raise TimeoutError("mongod does not answer")
@@ -33,22 +46,22 @@ def prepare(folder: MongodFolder, socket: str, timeout_s: float = 60.0) -> None:
     key = quote_plus(folder.key.read_text(encoding="ascii"))
     uri = f"mongodb://__system:{key}@{quote_plus(socket)}/?authSource=local&directConnection=true"
     client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(uri, serverSelectionTimeoutMS=10_000)
-    while not _configured(client, socket):
-        if time.monotonic() > deadline:
-            raise TimeoutError("mongod takes no configuration of the replica set")
-        time.sleep(0.05)
-    while not answers(socket):
-        if time.monotonic() > deadline:
-            raise TimeoutError("mongod does not become primary")
-        time.sleep(0.01)
-    password = folder.password.read_text(encoding="ascii")
-    try:
-        client.admin.command("createUser", USER, pwd=password, roles=["root"])
-    except OperationFailure as error:
-        if error.code != USER_EXISTS:
-            raise
-        client.admin.command("updateUser", USER, pwd=password)
-    client.close()
+    with client:
+        while not _configured(client, socket):
+            if time.monotonic() > deadline:
+                raise TimeoutError("mongod takes no configuration of the replica set")
+            time.sleep(0.05)
+        while not answers(socket):
+            if time.monotonic() > deadline:
+                raise TimeoutError("mongod does not become primary")
+            time.sleep(0.01)
+        password = folder.password.read_text(encoding="ascii")
+        try:
+            client.admin.command("createUser", USER, pwd=password, roles=["root"])
+        except OperationFailure as error:
+            if error.code != USER_EXISTS:
+                raise
+            client.admin.command("updateUser", USER, pwd=password)
 
 
 def _configured(client: Any, socket: str) -> bool:

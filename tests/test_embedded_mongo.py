@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure
 
-from megabar.launchers import embedded_mongo, mongo_uri
+from megabar.launchers import embedded_mongo, mongo_uri, mongod_setup
 from megabar.launchers.embedded_mongo import database, database_session, running, stop_database
 from megabar.launchers.mongo_uri import with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
@@ -504,3 +504,22 @@ def test_uri_that_is_none(uri):
 )
 def test_options_that_the_uri_leaves_open(given, expected):
     assert with_driver_options(given) == (expected or given)
+
+
+def test_a_server_that_closes_its_connections_is_set_up_all_the_same(config, monkeypatch):
+    """As one does that changes its state in the replica set, for which the moment cannot be chosen."""
+    database(config, 60)
+    folder = MongodFolder(config.data / "mongodb")
+    broken = []
+    whole = mongod_setup._configured
+
+    def breaks_once(client, socket):
+        if not broken:
+            broken.append(socket)
+            raise AutoReconnect(f"{socket}: connection closed")
+        return whole(client, socket)
+
+    monkeypatch.setattr(mongod_setup, "_configured", breaks_once)
+    mongod_setup.prepare(folder, folder.state().socket)
+    assert broken
+    insert(database(config, LINGER_S), [1])
