@@ -90,6 +90,7 @@ def test_a_peak_at_the_fermi_level_is_averaged():
     assert found[1] == pytest.approx(constant, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_cutoff_does_not_matter(monkeypatch):
     electrons = band(np.linspace(-15, 10, 2501), np.linspace(0.8, 1.2, 2501), 0.0, "slope")
     found = []

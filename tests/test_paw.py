@@ -46,6 +46,7 @@ def test_the_key_depends_on_everything():
     assert len(keys) == 5
 
 
+@pytest.mark.slow
 def test_a_set_of_another_machine_is_found_or_made_here(tmp_path):
     config = Config(data=tmp_path / "here")
     [planned] = code("gpaw").atomic_data(["He"], "PBE", "fast", {("He", "He"): 1.0}, Config(data=tmp_path / "there"))
@@ -149,6 +150,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path):
         generated(HELIUM, tmp_path / "file" / "paw")
 
 
+@pytest.mark.slow
 def test_a_recipe_that_gpaw_refuses_is_told(tmp_path):
     with pytest.raises(SetupError, match=r"`gpaw dataset He .*` made no PAW set; it said"):
         generated(Recipe("He", "nonsense", "1.0"), tmp_path)

@@ -196,6 +196,7 @@ def test_a_worker_of_a_job_is_replaced_when_it_is_killed(folder: Path) -> None:
     assert all(record.done for record in records(folder).values())
 
 
+@pytest.mark.slow
 def test_wrong_input_is_told(folder: Path) -> None:
     assert "there is no machine 'clustre'" in megabar(folder, "submit", "toy.yaml", "--machine", "clustre", code=2)
     assert "did you mean cluster" in megabar(folder, "queue", "clustre", "--once", code=2)

@@ -55,6 +55,7 @@ def test_one_atom_in_a_rhombohedral_cell_becomes_fcc_in_short_steps(tmp_path: Pa
     assert volumes == pytest.approx(volumes[0], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_phase_that_turns_into_another_has_left(tmp_path: Path) -> None:
     """A bcc-like rhombohedral cell (c/a of the threefold axis 1.3 away from fcc) falls downhill into fcc."""
     start = sheared(bulk("Cu", "fcc", a=3.6), 0.62)

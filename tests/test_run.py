@@ -186,6 +186,7 @@ def test_kill_minus_9_of_workers_and_of_the_database(folder: Path) -> None:
     finish_and_check(folder, times_of(folder, set(records)))
 
 
+@pytest.mark.slow
 def test_wrong_commands_are_told_in_a_sentence(folder: Path) -> None:
     cases = {
         ("run", "nothing.yaml"): "no such file",
@@ -203,6 +204,7 @@ def test_wrong_commands_are_told_in_a_sentence(folder: Path) -> None:
     assert not (folder / ".megabar").exists()
 
 
+@pytest.mark.slow
 def test_unreachable_database_is_told(folder: Path) -> None:
     (folder / "megabar.yaml").write_text(
         "database: {uri: 'mongodb://u:secret@127.0.0.1:9/?serverSelectionTimeoutMS=500'}\n"
@@ -216,6 +218,7 @@ def test_unreachable_database_is_told(folder: Path) -> None:
     assert not list(folder.glob(".megabar/calculations/*"))
 
 
+@pytest.mark.slow
 def test_data_folder_that_cannot_be_written_is_told(folder: Path) -> None:
     (folder / "file").write_text("")
     said = subprocess.run(

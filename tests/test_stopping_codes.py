@@ -104,6 +104,7 @@ def distorted_copper() -> Atoms:
 
 
 @pytest.mark.parametrize("after", [1, 2, 5])
+@pytest.mark.slow
 def test_an_interrupted_relaxation_takes_the_steps_of_one_that_was_not(
     tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:

@@ -257,6 +257,7 @@ def test_the_coarser_grid_is_part_of_the_finer_one(tmp_path: Path) -> None:
         gathered(points[:-1], (4, 4, 4), None, "Al")
 
 
+@pytest.mark.slow
 def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
     points = files_of(unpacked("al_q444", tmp_path))
     made = plan((0.0,), isotopes={"Al": 30.0})
