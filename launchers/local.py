@@ -26,7 +26,8 @@ from megabar.workflows.study import StudyFile
 
 POLL_SECONDS = 0.25
 CARE_SECONDS = 2.0
-MOST_RESTARTS = 20
+MOST_DEATHS, DEATHS_WITHIN_S = 20, 600.0
+"""Workers that die more often than that will not live next time either; a few in weeks are nothing."""
 WORKER = "from megabar.launchers.worker import main; main()"
 
 
@@ -74,7 +75,7 @@ class WorkerPool:
     task: Task
     count: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    restarts: int = 0
+    deaths: list[float] = field(default_factory=list)
     ends: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,8 +98,9 @@ class WorkerPool:
         if time.monotonic() > self.ends:
             return
         self.processes = [each for each in self.processes if each not in dead]
-        self.restarts += len(dead)
-        if self.restarts > MOST_RESTARTS:
+        now = time.monotonic()
+        self.deaths = [each for each in self.deaths if now - each < DEATHS_WITHIN_S] + [now] * len(dead)
+        if len(self.deaths) > MOST_DEATHS:
             raise SetupError(f"the workers die again and again; their log is {self.log}:\n{self._end_of_log()}")
         while len(self.processes) < self.count:
             self.processes.append(self._start())
@@ -167,7 +169,7 @@ def run_to_end(identifier: str, plan: Plan, runtime: Runtime) -> Iterator[StudyR
             raise SetupError(f"{troubles[0]}; nothing is lost: mend that, and the same command goes on from here")
 
     complete = care()
-    task = Task(code=plan.method.code, study=identifier, with_parent=True)
+    task = Task(code=plan.method.code, study=identifier, parent=os.getpid())
     if not complete:
         with worker_pool(runtime.config, task) as pool:
             cared = time.monotonic()
