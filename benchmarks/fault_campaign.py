@@ -46,12 +46,12 @@ MEGABAR = [sys.executable, "-m", "megabar.launchers.cli"]
 TIME_OUT_S = 3.0
 """Of the workers' connections to the database; a user's is two minutes."""
 OUTAGES_S = (0.0, 1.0, 0.5 * TIME_OUT_S, 2 * TIME_OUT_S)
-MOST_RESULTS_BETWEEN, LONGEST_BETWEEN_S, JITTER_S = 10, 20.0, 2.0
+MOST_RESULTS_BETWEEN, LONGEST_BETWEEN_S, JITTER_S = 8, 20.0, 2.0
 """Between two faults so many results at most come in, or so much time passes, and a moment more."""
 FAULTS = {"kill -9 worker": 6, "SIGTERM worker": 4, "kill -9 command": 2, "SIGTERM command": 3, "kill -9 mongod": 4}
 """What is done to whom, and how often beside one another."""
 WITHOUT_PROGRESS_S = 600.0
-VOLUMES = 6
+VOLUMES = 3
 """Calculations that a phase of the study has at least."""
 
 
@@ -168,7 +168,7 @@ def write_study(folder: Path, calculations: int, seed: int) -> None:
     for number in range(-(-calculations // VOLUMES)):
         corners = np.array([(0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)])
         positions = np.concatenate([corners * (1, 1, 0.5), corners * (1, 1, 0.5) + (0, 0, 0.5)])
-        positions += 0.01 * made.standard_normal(positions.shape)
+        positions += 0.02 * made.standard_normal(positions.shape)
         symbols = [*made.permutation(["Cu", "Cu", "Cu", "Au", "Au", "Au", "Cu", "Au"])]
         cell = np.diag([3.85, 3.85, 7.7]) + 0.1 * made.standard_normal((3, 3))
         Atoms(symbols, cell=cell, scaled_positions=positions, pbc=True).write(folder / f"alloy-{number}.cif")

@@ -28,7 +28,7 @@ from megabar.launchers.feeding import (
     waiting,
 )
 from megabar.launchers.jobs import job_environment
-from megabar.launchers.local import WorkerPool, register
+from megabar.launchers.local import WorkerPool, check_no_other, register
 from megabar.launchers.machines import Machine, Machines, config_on, load_machines
 from megabar.launchers.mongo_uri import check_reachable, wait_until_reachable
 from megabar.launchers.schedulers.allocation import Allocation, allocation
@@ -68,6 +68,7 @@ def submit_study(path: Path, machine_name: str) -> Submitted:
     check_data_folder(config)
     plan = resolve(file, config)
     with open_runtime(config) as runtime:
+        check_no_other(file, runtime)
         identifier = register(file, plan, runtime, machine_name)
         retry_crashed(identifier, runtime)
         advance(identifier, runtime)
