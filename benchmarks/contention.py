@@ -16,7 +16,7 @@ from typing import Any
 
 from ase.build import bulk
 
-PHASES, SECONDS = 12, 1.0
+PHASES, SECONDS = 20, 1.0
 
 
 def write_study(folder: Path) -> Path:

@@ -159,13 +159,20 @@ def command(folder: Path, *arguments: str) -> tuple[float, float, float]:
     words = [sys.executable, "-m", "megabar.launchers.cli", *arguments]
     found = []
     for _ in range(REPEATS):
-        servers = [each for each in psutil.process_iter(["name"]) if each.info["name"] == "mongod"]
+        servers = [each for each in psutil.process_iter() if _is_server(each, folder)]
         before, used, wall = os.times(), _cpu(servers), time.perf_counter()
         subprocess.run(words, env={**os.environ, "MEGABAR_DATA": str(folder)}, check=True, stdout=subprocess.DEVNULL)
         after = os.times()
         cpu = after.children_user + after.children_system - before.children_user - before.children_system
         found.append((time.perf_counter() - wall, cpu, _cpu(servers) - used))
     return tuple(1000 * min(each) for each in zip(*found, strict=True))  # type: ignore[return-value]
+
+
+def _is_server(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.name() == "mongod" and str(folder) in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _cpu(processes: Sequence[psutil.Process]) -> float:

@@ -113,11 +113,13 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
     _check_report_folder(folder)
     plan = resolve(file, config)
     with open_runtime(config) as runtime:
-        identifier = register(file, plan, runtime)
+        identifier = register(file, plan, runtime, None)
         again = retry_crashed(identifier, runtime)
         if again:
             print(f"{again} calculations that had crashed are tried again", file=sys.stderr)
         before = runtime.store.get_study(identifier)
+        if before is not None and before.machine:
+            print(f"{identifier} is in the queue of {before.machine}, and workers here help with it", file=sys.stderr)
         with Progress(file.name, plan, runtime.store) as progress:
             for study in run_to_end(identifier, plan, runtime):
                 progress.update(study)

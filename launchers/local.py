@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from megabar.launchers.sharing import check_may_replan, current_user
+from megabar.launchers.sharing import check_may_replan, current_user, may_change
 from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import InputError, SetupError
+from megabar.workflows.cancelling import withdraw
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
 from megabar.workflows.kinds import Plan, plan_of
@@ -26,22 +27,32 @@ from megabar.workflows.study import StudyFile
 
 POLL_SECONDS = 0.25
 CARE_SECONDS = 2.0
-MOST_RESTARTS = 20
+MOST_DEATHS, DEATHS_WITHIN_S = 20, 600.0
+"""Workers that die more often than that will not live next time either; a few in weeks are nothing."""
 WORKER = "from megabar.launchers.worker import main; main()"
 
 
-def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str = "") -> str:
-    """Store a study as it is asked for and planned, to run on a machine ("" for here), and return its identifier.
+def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str | None = "") -> str:
+    """Store a study as it is asked for and planned, and return its identifier.
 
+    machine: whose queue it is for, "" for workers started by hand, None for where it is already.
     A study that is there already goes on; where its plan has changed (another version of the code, other data)
-    it starts anew, and results computed the old way are left alone. Raises InputError where that would take another
-    user's study away.
+    it starts anew, and results computed the old way are left alone; the user is told of that and of a move. Raises
+    InputError where that would take another user's study away.
     """
     identifier, user = file.identifier, current_user(runtime.config, runtime.store.client)
     known = runtime.store.get_study(identifier)
     if known is not None and plan_of(known).fingerprint != plan.fingerprint:
         check_may_replan(known, user)
+        withdraw(identifier, runtime)
         runtime.store.reset_wanted(identifier)
+        _tell(f"{identifier} was planned otherwise (another version or other data of its code); it starts anew")
+        known = None
+    if machine is None:
+        machine = known.machine if known is not None and not known.cancelled else ""
+    elif known is not None and not known.complete and known.machine != machine:
+        before, now = (f"the queue of {each}" if each else "workers here" for each in (known.machine, machine))
+        _tell(f"{identifier} was for {before}, and is for {now} from now on")
     # Renewed also where it is known: its data may lie elsewhere now, as after an import, and what is wanted is worked
     # out anew, as the rules may have changed.
     runtime.store.put_study(
@@ -63,6 +74,24 @@ def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str = "") -
     return identifier
 
 
+def check_no_other(file: StudyFile, runtime: Runtime) -> None:
+    """Raise InputError where a study of one's own that has the same name and other content is not complete.
+
+    An edited file is another study; both in a queue would be a mistake that costs weeks.
+    """
+    user = current_user(runtime.config, runtime.store.client)
+    for other in runtime.store.unfinished_named(file.name):
+        if other.identifier != file.identifier and may_change(other, user):
+            raise InputError(
+                f"{file.path}: a study of this name that asks for something else is not complete, {other.identifier}; "
+                f"end it with `megabar cancel {other.identifier}` (its results stay), or give this file another name"
+            )
+
+
+def _tell(sentence: str) -> None:
+    print(f"megabar: {sentence}", file=sys.stderr)
+
+
 @dataclass
 class WorkerPool:
     """Worker processes on this computer, all with one task; those that die are replaced.
@@ -74,7 +103,7 @@ class WorkerPool:
     task: Task
     count: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    restarts: int = 0
+    deaths: list[float] = field(default_factory=list)
     ends: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,8 +126,9 @@ class WorkerPool:
         if time.monotonic() > self.ends:
             return
         self.processes = [each for each in self.processes if each not in dead]
-        self.restarts += len(dead)
-        if self.restarts > MOST_RESTARTS:
+        now = time.monotonic()
+        self.deaths = [each for each in self.deaths if now - each < DEATHS_WITHIN_S] + [now] * len(dead)
+        if len(self.deaths) > MOST_DEATHS:
             raise SetupError(f"the workers die again and again; their log is {self.log}:\n{self._end_of_log()}")
         while len(self.processes) < self.count:
             self.processes.append(self._start())
@@ -167,7 +197,7 @@ def run_to_end(identifier: str, plan: Plan, runtime: Runtime) -> Iterator[StudyR
             raise SetupError(f"{troubles[0]}; nothing is lost: mend that, and the same command goes on from here")
 
     complete = care()
-    task = Task(code=plan.method.code, study=identifier, with_parent=True)
+    task = Task(code=plan.method.code, study=identifier, parent=os.getpid())
     if not complete:
         with worker_pool(runtime.config, task) as pool:
             cared = time.monotonic()

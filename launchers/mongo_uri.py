@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,7 +18,13 @@ ATLAS_ERROR = 8000
 # An outage shorter than the selection timeout is survived without an error (a restart takes about a second).
 DRIVER_OPTIONS = {"w": "majority", "journal": "true", "retryWrites": "true", "serverSelectionTimeoutMS": "120000"}
 
+RETRY_S = 2.0
+
 _NO_ADDRESS = "the database URI (host {}) {}; it should look like mongodb://user:password@host:27017/"
+
+
+class Unreachable(SetupError):
+    """The database does not answer: later it may."""
 
 
 def connected(uri: str) -> Any:
@@ -45,8 +54,11 @@ def connected(uri: str) -> Any:
 
 
 def check_reachable(uri: str, name: str) -> None:
-    """Raise SetupError, which never shows the password, where no database of that name answers and lets us in."""
-    from pymongo.errors import PyMongoError
+    """Raise SetupError, which never shows the password, where no database of that name answers and lets us in.
+
+    It is Unreachable where none answers.
+    """
+    from pymongo.errors import ConnectionFailure, PyMongoError
 
     client = connected(uri)
     try:
@@ -54,9 +66,30 @@ def check_reachable(uri: str, name: str) -> None:
         if not found.read:
             raise SetupError(no_access(found, name))
     except PyMongoError as error:
-        raise SetupError(explained(error, uri)) from None
+        kind = Unreachable if isinstance(error, ConnectionFailure) else SetupError
+        raise kind(explained(error, uri)) from None
     finally:
         client.close()
+
+
+def wait_until_reachable(uri: str | None, name: str, told_to_stop: Callable[[], bool]) -> bool:
+    """Wait for a configured database that does not answer, as a job may start while its server is started anew.
+
+    Returns False where told to stop meanwhile. Raises SetupError where waiting does not help, as with a wrong password.
+    """
+    said = ""
+    while uri:
+        try:
+            check_reachable(uri, name)
+            break
+        except Unreachable as error:
+            if str(error) != said:
+                said = str(error)
+                print(f"megabar worker waits: {said}", file=sys.stderr, flush=True)
+        if told_to_stop():
+            return False
+        time.sleep(RETRY_S)
+    return True
 
 
 def explained(error: Exception, uri: str) -> str:

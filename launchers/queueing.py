@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from pymongo.errors import ConnectionFailure, NotPrimaryError
+
 from megabar.launchers.commands import check_data_folder, open_runtime
+from megabar.launchers.embedded_mongo import explain_outage
 from megabar.launchers.feeding import (
     WHOLE,
     jobs_wanted,
@@ -25,8 +28,9 @@ from megabar.launchers.feeding import (
     waiting,
 )
 from megabar.launchers.jobs import job_environment
-from megabar.launchers.local import WorkerPool, register
+from megabar.launchers.local import WorkerPool, check_no_other, register
 from megabar.launchers.machines import Machine, Machines, config_on, load_machines
+from megabar.launchers.mongo_uri import check_reachable, wait_until_reachable
 from megabar.launchers.schedulers.allocation import Allocation, allocation
 from megabar.launchers.schedulers.interface import SchedulerBusy
 from megabar.launchers.schedulers.queue import own_jobs, submit
@@ -64,6 +68,7 @@ def submit_study(path: Path, machine_name: str) -> Submitted:
     check_data_folder(config)
     plan = resolve(file, config)
     with open_runtime(config) as runtime:
+        check_no_other(file, runtime)
         identifier = register(file, plan, runtime, machine_name)
         retry_crashed(identifier, runtime)
         advance(identifier, runtime)
@@ -96,7 +101,15 @@ def feed_queue(name: str, once: bool, every_s: float) -> Iterator[Fed]:
     _check_address(config)
     with open_runtime(config) as runtime:
         while True:
-            fed = _feed(machine, machines, runtime)
+            try:
+                fed = _feed(machine, machines, runtime)
+            except (ConnectionFailure, NotPrimaryError):
+                if once:
+                    raise
+                # Nothing depends on it: jobs run on, and it feeds again when the database is back.
+                print(f"megabar queue: {explain_outage(config)}; it waits", file=sys.stderr, flush=True)
+                time.sleep(every_s)
+                continue
             yield fed
             if once or (fed.unfinished_studies == 0 and fed.jobs_pending + fed.jobs_running == 0):
                 return
@@ -179,9 +192,19 @@ def work_here(name: str, kind: str, count: int | None, seconds: float | None) ->
         wide = machine.model_copy(update={"cores_per_calculation": machine.nodes * machine.cores})
         config = config_on(wide if kind == WHOLE else machine, config)
     check_data_folder(config)
+    if config.database.uri and job is None:
+        check_reachable(config.database.uri, config.database.name)
+    elif not wait_until_reachable(config.database.uri, config.database.name, lambda: _is_over(job)):
+        return
     task = _task(machine, kind, job, config, seconds)
     slots = count or (config.workers if machine is not None else None) or os.cpu_count() or 1
     _supervise(WorkerPool(config, task, slots), job)
+
+
+def _is_over(job: Allocation | None) -> bool:
+    """Return whether a job has no time left to compute in."""
+    left = job.seconds_left() if job else None
+    return job is not None and left is not None and left < (job.grace_s or 0.0)
 
 
 def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Config, seconds: float | None) -> Task:
@@ -189,7 +212,7 @@ def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Co
     ends = min((each for each in (seconds, left) if each is not None), default=None)
     if machine is None:
         idle = IDLE_IN_JOB_S if job else math.inf
-        return Task(code="emt", seconds=ends, idle_s=idle, job=job.job if job else "", with_parent=True)
+        return Task(code="emt", seconds=ends, idle_s=idle, job=job.job if job else "", parent=os.getpid())
     with open_runtime(config) as runtime:
         rate = speed_on(machine, runtime)
     most = threshold_core_seconds(machine, rate)
@@ -206,7 +229,7 @@ def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Co
         length_s=usable_s(machine),
         patience_s=max(5.0, 0.6 * machine.grace),
         idle_s=IDLE_IN_JOB_S if job else math.inf,
-        with_parent=True,
+        parent=os.getpid(),
     )
 
 

@@ -68,7 +68,7 @@ class Task:
     these a core does in a second here. job: the queue's job that it runs in; cores: of each calculation.
     seconds: wall time given to it, None without end; ends: when that is over (``time.monotonic()``); length_s: the
     wall time of a whole job. patience_s: how long a gentle stop may take. idle_s: it ends after so long without work.
-    with_parent: it ends when the process that started it ends.
+    parent: the process that started it, with which it ends, None where it does not.
     """
 
     code: str
@@ -84,7 +84,7 @@ class Task:
     length_s: float = math.inf
     patience_s: float = 5.0
     idle_s: float = math.inf
-    with_parent: bool = False
+    parent: int | None = None
 
     def as_json(self) -> str:
         """Return the task as the argument of a worker process."""
@@ -110,6 +110,7 @@ def work(config: Config, task: Task) -> None:
     A calculation that runs then is stopped gently, given back, and goes on elsewhere later.
     """
     from megabar.launchers.embedded_mongo import database_session
+    from megabar.launchers.mongo_uri import wait_until_reachable
     from megabar.workflows.isolation import die_with_parent, fork_server, run_isolated
     from megabar.workflows.presence import Worker
     from megabar.workflows.runtime import Runtime, launchpad, use
@@ -122,11 +123,13 @@ def work(config: Config, task: Task) -> None:
 
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN if task.with_parent else stop)
-    if task.with_parent:
-        die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if task.parent else stop)
+    if task.parent:
+        die_with_parent(signal.SIGTERM, task.parent)
     name = f"{platform.node()}-{os.getpid()}-{int(time.time())}"
     context = fork_server(task.code)
+    if not wait_until_reachable(config.database.uri, config.database.name, lambda: control.stopping):
+        return
     with alive(config, name), database_session(config) as address:
         os.chdir(config.data / GONE_FILE)
         runtime = Runtime(

@@ -26,14 +26,14 @@ from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config
-from megabar.workflows.driver import advance, recover_lost
+from megabar.workflows.driver import advance, recover_lost, retry_crashed
 from megabar.workflows.execution import prepare
 from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolated
 from megabar.workflows.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.stopping import Control, Stopped
-from megabar.workflows.store import ResultStore
+from megabar.workflows.store import ResultStore, StudyRecord, record_of
 from megabar.workflows.study import load_study
 
 
@@ -377,6 +377,31 @@ def test_half_a_file_is_no_file(name: str, config: Config, tmp_path: Path) -> No
     prepare(folder, item, item.structure.atoms())
     result = run_isolated(fork_server("emt"), folder, config, Control())
     assert result["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("cause", "again"),
+    [
+        *((cause, True) for cause in ("killed", "mpi-failed", "out-of-memory", "cannot-start", "task-crashed")),
+        *((cause, False) for cause in ("scf-not-converged", "too-few-bands", "relaxation-not-converged")),
+    ],
+)
+def test_what_failed_by_the_machine_is_tried_again_and_what_the_code_said_stands(
+    runtime: Runtime, cause: str, again: bool
+) -> None:
+    item = calculation("emt", "Cu", 1.08)
+    failure = {"state": "failed", "cause": cause, "detail": "by a test"}
+    runtime.store.put_study(
+        StudyRecord(identifier="s", name="s", kind="stability", definition={}, resolved={}, machine="")
+    )
+    runtime.store.add_wanted("s", [{"key": item.key, "phase": "Cu", "index": "0"}])
+    folder = runtime.folder(item.key)
+    prepare(folder, item, item.structure.atoms())
+    (folder / "result.json").write_text(json.dumps(failure))
+    runtime.store.save(record_of(item, failure, {}))
+    assert retry_crashed("s", runtime) == again
+    assert (runtime.store.get(item.key) is None) == again
+    assert (folder / "result.json").exists() != again
 
 
 # --- somebody else's launcher ---------------------------------------------------------------------------------------

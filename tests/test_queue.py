@@ -170,6 +170,68 @@ def test_told_by_slurm_to_stop_calculations_go_on_in_the_next_job(folder: Path, 
         store.close()
 
 
+def pw_in(folder: Path) -> dict[Path, psutil.Process]:
+    """Return the pw.x that have computed for a moment below a folder, by the folder of their calculation."""
+    found = {}
+    for process in psutil.process_iter(["name"]):
+        try:
+            place = Path(process.cwd()) if process.info["name"] == "pw.x" else None
+            if place is not None and place.is_relative_to(folder) and process.cpu_times().user > 0.3:
+                found[place] = process
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pw.x") is None, reason="Quantum ESPRESSO is not installed")
+def test_when_the_wall_time_runs_out_calculations_go_on_in_the_next_job(folder: Path, slurm: SlurmCluster) -> None:
+    """Two minutes, which run out for real: Slurm itself says so, within half a minute (its resolution).
+
+    Two pw.x are held (SIGSTOP) until then, so that they are in the middle however quick the computer is. One of them
+    may go on as soon as it is told to stop, and does; the other one is like a program that does not listen.
+    """
+    machines = MACHINES.replace("{{scheduler", "{{codes: {{espresso: {{}}}}, scheduler")
+    (folder / "machines.yaml").write_text(machines.format(minutes=2, grace=30))
+    megabar(folder, "submit", "helium.yaml", "--machine", "cluster")
+    megabar(folder, "queue", "cluster", "--once")
+    held: dict[Path, psutil.Process] = {}
+    until = time.monotonic() + 60
+    while len(held) < 2 and time.monotonic() < until:
+        for place, process in pw_in(folder).items():
+            if place not in held:
+                process.suspend()
+                held[place] = process
+        time.sleep(0.02)
+    assert len(held) == 2
+    before = {path: path.stat().st_mtime for path in (folder / ".megabar").glob("calculations/*/*/result.json")}
+    gentle, deaf = held
+    wait("told to stop", lambda: (gentle / "stop").exists() and (deaf / "stop").exists(), 120)
+    held[gentle].resume()
+    wait("the job ends", lambda: not slurm.run("squeue", "-h").strip(), 60)
+    [job] = [line for line in slurm.run("scontrol", "-o", "show", "jobs").splitlines() if "JobId=" in line][-1:]
+    assert "CANCELLED" not in job
+    assert not any((place / "result.json").exists() for place in held)
+    (folder / "machines.yaml").write_text(machines.format(minutes=10, grace=30))
+    megabar(folder, "queue", "cluster", "--once")
+    wait("complete", lambda: complete(folder), 240)
+    found = records(folder)
+    assert found
+    assert all(record.done for record in found.values())
+    assert not any("started again after" in mending for record in found.values() for mending in record.mendings)
+    assert {path: path.stat().st_mtime for path in before} == before
+    assert found[gentle.name].provenance["interrupted_wall_s"] > 10
+    assert "restart" in (gentle / "espresso.pwi").read_text()
+    assert "Traceback" not in logs(folder)
+    with database_session(Config(data=folder / ".megabar")) as address:
+        store = ResultStore.connect(address.uri, address.name)
+        launches = store.launchpad.launches
+        stopped = launches.distinct("action.stored_data.key", {"action.stored_data.state": "stopped"})
+        assert set(stopped) >= {place.name for place in held}
+        assert launches.count_documents({"action.stored_data.state": {"$in": ["failed", "crashed"]}}) == 0
+        store.close()
+
+
 @pytest.mark.slow
 def test_worker_by_hand_for_so_many_seconds(folder: Path) -> None:
     megabar(folder, "submit", "toy.yaml")

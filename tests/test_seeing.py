@@ -535,6 +535,21 @@ def test_costs_are_those_of_the_runs(filler: Filler) -> None:
     assert set(spending(filler.store, "first")) == {each for each in spending(filler.store) if each.study == "first"}
 
 
+def test_what_an_interrupted_part_has_cost_counts_once(filler: Filler) -> None:
+    """A result knows the time of the parts before it in its folder; the LaunchPad that of those that were stopped."""
+    keys = filler.study("parts", {"stopped": ["nowhere"], "killed": ["nowhere"], "moved": ["nowhere"]})["nowhere"]
+    times = {"cores": 2, "wall_s": 100.0, "cpu_s": 90.0}
+    for key, before_s in zip(keys, (60.0, 70.0, 0.0), strict=True):
+        filler.add(filler.result(key, "done", "parts", **times, interrupted_wall_s=before_s))
+    for key in (keys[0], keys[2]):
+        number = filler.add(filler.firework(key, "parts", "COMPLETED", "", "0"))
+        filler.launch(number, "w1", "stopped", cores=2)  # 60 s
+    found = {each.phase: spent for each, spent in spending(filler.store).items()}
+    assert (found["stopped"].core_s, found["stopped"].interrupted_core_s) == (200.0, 120.0)
+    assert (found["killed"].core_s, found["killed"].interrupted_core_s) == (200.0, 140.0)
+    assert (found["moved"].core_s, found["moved"].interrupted_core_s) == (320.0, 120.0)
+
+
 # --- the commands --------------------------------------------------------------------------------------------------
 
 

@@ -111,12 +111,13 @@ def test_an_interrupted_relaxation_takes_the_steps_of_one_that_was_not(
     item = calculation("emt", distorted_copper(), config, LIMITS)
     whole = execute(prepared(tmp_path / "whole", item), config)
     folder = prepared(tmp_path / "parts", item)
-    computed = []
+    computed, walls = [], []
 
     def write_and_stop(path: Path, content: Any) -> None:
         write_json(path, content)
         if path.name == STATE:
             computed.append(content["steps"][-1]["energy_eV"])
+            walls.append(content["wall_s"])
             if len(computed) % after == 0:
                 ask_to_stop(folder)
 
@@ -132,6 +133,8 @@ def test_an_interrupted_relaxation_takes_the_steps_of_one_that_was_not(
     assert parts > 1
     assert result["ionic_steps"] == whole["ionic_steps"] > 5
     assert len(computed) == whole["ionic_steps"]  # none was computed twice
+    assert walls == sorted(walls)  # the time of one part is not forgotten by the next
+    assert result["provenance"]["wall_s"] >= walls[-1] > result["provenance"]["interrupted_wall_s"] > 0
     one, other = (unpacked((tmp_path / name / HISTORY).read_bytes()) for name in ("whole", "parts"))
     for name in ("energy_eV", "cell_A", "positions", "stress_GPa"):
         assert other[name] == pytest.approx(one[name], abs=1e-7), name
@@ -146,9 +149,11 @@ def test_one_that_was_killed_at_its_last_step_ends_with_that_step(tmp_path: Path
         {name: array[number].tolist() for name, array in history.items()} for number in range(len(history["cell_A"]))
     ]
     folder = prepared(tmp_path / "killed", item)
-    write_json(folder / STATE, {"steps": steps})
+    write_json(folder / STATE, {"steps": steps, "wall_s": 1000.0, "cpu_s": 900.0})
     result = execute(folder, config)
     assert result["ionic_steps"] == whole["ionic_steps"]
+    assert result["provenance"]["interrupted_wall_s"] == 1000.0
+    assert result["provenance"]["cpu_s"] > 900.0
     assert result["energy_eV_per_atom"] == pytest.approx(whole["energy_eV_per_atom"], abs=1e-9)
 
 

@@ -29,13 +29,13 @@ def cancel(identifier: str, runtime: Runtime) -> Withdrawn:
     """
     store = runtime.store
     store.mark_cancelled(identifier)
-    waiting = _archive(identifier, runtime)
+    waiting = withdraw(identifier, runtime)
     # Whoever plans for the study this moment may not have seen that it is cancelled.
     until = time.monotonic() + LEASE_SECONDS + 1
     while not store.take_lease(identifier, runtime.owner) and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
     try:
-        waiting += _archive(identifier, runtime)
+        waiting += withdraw(identifier, runtime)
     finally:
         store.release_lease(identifier, runtime.owner)
     study = store.get_study(identifier)
@@ -45,6 +45,7 @@ def cancel(identifier: str, runtime: Runtime) -> Withdrawn:
     return Withdrawn(waiting, stopping, len(running) - len(stopping))
 
 
-def _archive(identifier: str, runtime: Runtime) -> int:
+def withdraw(identifier: str, runtime: Runtime) -> int:
+    """Take what waits for a study out of the LaunchPad, and return how much that was."""
     query = {"spec.study": identifier, "state": {"$in": list(OPEN)}}
     return int(runtime.launchpad.fireworks.update_many(query, {"$set": {"state": "ARCHIVED"}}).modified_count)

@@ -18,7 +18,11 @@ from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
 from megabar.workflows.submission import submit
 
-CRASHES = ("killed", "internal-error", "task-crashed")
+CRASHES = (
+    *("killed", "internal-error", "task-crashed"),
+    *("mpi-failed", "out-of-memory", "too-many-processes", "cannot-start"),
+)
+"""Causes of failures that tell of the machine, or of us, and nothing of the calculation."""
 MOST_CRASHES = 3
 CHECKOUT_SECONDS = 10
 
@@ -103,7 +107,7 @@ def _alive(keys: list[str], study: str, runtime: Runtime) -> set[str]:
 
 
 def retry_crashed(identifier: str, runtime: Runtime) -> int:
-    """Forget failures that say nothing about the calculation (killed, crashed), so that they are tried once more.
+    """Forget failures that say nothing about the calculation (``CRASHES``), so that they are tried once more.
 
     Returns how many there were. What the code itself said, such as not converged, stands.
     """

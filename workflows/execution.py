@@ -11,7 +11,7 @@ import json
 import platform
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +44,9 @@ SHEAR_MODULUS_eV_A3 = 1.5
 """A rough one (240 GPa): the curvature of the cell's own coordinates, which matters in cells of few atoms."""
 INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
 SPENT = "spent.json"
-"""Time that the parts of a calculation took before they were stopped."""
+"""Time that the parts of a calculation took before they were stopped; where one was killed, ``state.json`` has that of
+its last ionic step."""
+Spent = Callable[[], dict[str, float]]
 
 
 def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: float | None = None) -> None:
@@ -84,7 +86,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     content: dict[str, Any] = read_json(folder / INPUT) or {}
     calculation = Calculation.from_dict(content["calculation"])
     start = Structure.from_dict(content["start"]).atoms()
-    before = read_json(folder / SPENT) or {"wall_s": 0.0, "cpu_s": 0.0}
+    before = _spent_before(folder)
     began, counted, cpu = time.time(), time.monotonic(), _cpu_seconds()
 
     def spent() -> dict[str, float]:
@@ -96,7 +98,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         if calculation.task != ENERGY:
             result = _task(calculation, folder, config)
         else:
-            result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config)
+            result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config, spent)
     except CalculationFailed as failure:
         if failure.cause == "disk-full":
             raise OSError(errno.ENOSPC, failure.detail, str(folder)) from failure  # no property of the calculation
@@ -112,6 +114,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         "host": platform.node(),
         "started": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         **spent(),
+        **({"interrupted_wall_s": before["wall_s"]} if before["wall_s"] else {}),
         "peak_memory_MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "python": platform.python_version(),
         "packages": _versions(),
@@ -121,6 +124,12 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
     (folder / SPENT).unlink(missing_ok=True)
     forget_steps(folder)
     return result
+
+
+def _spent_before(folder: Path) -> dict[str, float]:
+    """Return the time that the parts of a calculation took that did not come to its end, as far as it is known."""
+    kept = [content for content in (read_json(folder / SPENT), read_json(folder / STATE)) if isinstance(content, dict)]
+    return {name: max((float(each.get(name, 0.0)) for each in kept), default=0.0) for name in ("wall_s", "cpu_s")}
 
 
 def _task(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
@@ -133,7 +142,13 @@ def _task(calculation: Calculation, folder: Path, config: Config) -> dict[str, A
 
 
 def _run(
-    code: Code, calculation: Calculation, start: Atoms, stiffness: float, folder: Path, config: Config
+    code: Code,
+    calculation: Calculation,
+    start: Atoms,
+    stiffness: float,
+    folder: Path,
+    config: Config,
+    spent: Spent,
 ) -> dict[str, Any]:
     found = None
     atoms, history = start.copy(), (read_json(folder / STATE) or {}).get("steps", [])
@@ -144,7 +159,7 @@ def _run(
     else:
         # The cell of a library may be rough; a neighbour's relaxed one is the phase itself.
         phase = start.copy() if calculation.starts else None
-        found = _relax(atoms, calculation.relaxation, stiffness, folder, history, phase)
+        found = _relax(atoms, calculation.relaxation, stiffness, folder, history, phase, spent)
     arrays = {name: np.array([step[name] for step in history]) for name in history[-1]}
     write_atomically(folder / HISTORY, packed(arrays))
     result = _result(code, calculator, calculation, atoms, folder, history)
@@ -176,12 +191,14 @@ def _relax(
     folder: Path,
     history: list[dict[str, Any]],
     phase: Atoms | None,
+    spent: Spent,
 ) -> float | None:
     """Relax internal coordinates, and the shape of the cell where asked, at fixed volume with the symmetry kept.
 
     ASE's filters mix forces and stress in one number, so both limits are checked here, each in its unit.
     Returns the curvature (eV/Å²) along the last step, None where it took none.
     phase: the cell that it started from; far from it, it is another phase, though of the same symmetry.
+    spent: wall and CPU time so far, kept with each step.
     """
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
@@ -207,7 +224,7 @@ def _relax(
     done = len(history)
     for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=max(limits.max_steps - done, 0)), done):
         step = _record(atoms, history)
-        write_json(folder / STATE, {"steps": history})
+        write_json(folder / STATE, {"steps": history, **spent()})
         path.append((target.get_positions().copy(), target.get_forces().copy()))
         if _relaxed(step, atoms, limits):
             return _curvature(path)

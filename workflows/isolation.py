@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -25,7 +26,7 @@ from megabar.workflows.secrecy import SECRET_VARIABLES
 from megabar.workflows.stopping import STOPPED_CODE, Control, Stopped, ask_to_stop, forget_stop
 
 MOST_ATTEMPTS = 3
-ATTEMPTS = "attempts.json"
+ATTEMPTS, CHILD_LOCK = "attempts.json", "child.lock"
 PR_SET_PDEATHSIG = 1
 
 PRELOAD = (
@@ -51,10 +52,15 @@ LEAST_CPU_SECONDS = 0.5
 SIGNAL_SECONDS = 0.5
 
 
-def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to signal this process when its parent dies (Linux; elsewhere nothing happens)."""
+def die_with_parent(number: int = signal.SIGKILL, parent: int | None = None) -> None:
+    """Ask the kernel to signal this process when its parent dies (Linux; elsewhere nothing happens).
+
+    parent: its number, where it may have died before this call: then the signal comes at once.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number))
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
 
 
 def fork_server(code: str) -> ForkServerContext:
@@ -180,9 +186,12 @@ def _child(folder: str, config: str) -> None:
         os.environ.pop(name, None)  # codes and MPI launchers print and forward what they inherit
     os.chdir(folder)
     log = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    alone = os.open(CHILD_LOCK, os.O_WRONLY | os.O_CREAT, 0o644)  # until this process ends
     os.dup2(log, 1)
     os.dup2(log, 2)
     try:
+        # The child of a worker that was killed lives a moment longer than that, and may just write its result.
+        fcntl.flock(alone, fcntl.LOCK_EX)
         execute(Path(folder), Config.model_validate_json(config))
     except Stopped:
         os._exit(STOPPED_CODE)

@@ -19,8 +19,6 @@ from megabar.workflows.store import LAUNCHPAD_SUFFIX, ResultStore
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
-SERVER_SELECTION_MS = 120_000
-
 
 @dataclass(frozen=True)
 class Runtime:
@@ -86,7 +84,6 @@ def launchpad(uri: str, name: str) -> LaunchPad:
         uri_mode=True,
         strm_lvl="CRITICAL",
         user_indices=["spec.key"],
-        mongoclient_kwargs={"serverSelectionTimeoutMS": SERVER_SELECTION_MS},
     )
     if pad.fw_id_assigner.find_one() is None:
         pad.fw_id_assigner.update_one(

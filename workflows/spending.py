@@ -14,7 +14,8 @@ from megabar.workflows.store import ResultStore
 AT_ONCE = 20_000
 COSTS = {
     **dict.fromkeys(("calculation.code", "provenance.study", "provenance.estimate_core_s"), 1),
-    **dict.fromkeys((f"provenance.{name}" for name in ("cpu_s", "wall_s", "cores", "peak_memory_MB")), 1),
+    **dict.fromkeys((f"provenance.{name}" for name in ("cpu_s", "wall_s", "interrupted_wall_s")), 1),
+    **dict.fromkeys(("provenance.cores", "provenance.peak_memory_MB"), 1),
 }
 
 
@@ -31,7 +32,7 @@ class Spending:
     """What some calculations have cost.
 
     run: calculations run for the study; reused: those whose result another study, or another database, had.
-    core_s: core-seconds of those run, ``interrupted_core_s`` of these in attempts that were stopped or crashed.
+    core_s: core-seconds of those run, ``interrupted_core_s`` of these in attempts that did not come to the end.
     estimate_core_s: by the cost model, of those for which ``estimated_core_s`` is the truth: those that ended by
     themselves and have an estimate. saved_core_s: what the reused ones once cost. peak_memory_MB: of one process.
     """
@@ -76,15 +77,15 @@ def spending(store: ResultStore, identifier: str | None = None) -> dict[Account,
     for study in store.database.studies.find(query, wanted).sort("created", -1):
         phases = {rung["key"]: rung["phase"] for rung in study["rungs"]}
         usual = usual_code(study)
-        codes = {}
-        for record in _records(store, list(phases)):
-            codes[record["_id"]] = code = record["calculation"]["code"]
-            found[Account(study["_id"], phases[record["_id"]], code)] += _ended(record, study["_id"])
+        told: dict[str, float] = defaultdict(float)
         for key in interrupted.keys() & phases.keys():
-            for owner, seconds in interrupted[key]:
-                if owner == study["_id"]:
-                    account = Account(study["_id"], phases[key], codes.get(key, usual))
-                    found[account] += Spending(core_s=seconds, interrupted_core_s=seconds)
+            told[key] += sum(seconds for owner, seconds in interrupted[key] if owner == study["_id"])
+        for record in _records(store, list(phases)):
+            account = Account(study["_id"], phases[record["_id"]], record["calculation"]["code"])
+            found[account] += _ended(record, study["_id"], told.pop(record["_id"], 0.0))
+        for key, seconds in told.items():
+            if seconds:
+                found[Account(study["_id"], phases[key], usual)] += Spending(core_s=seconds, interrupted_core_s=seconds)
     return dict(found)
 
 
@@ -93,16 +94,22 @@ def _records(store: ResultStore, keys: Sequence[str]) -> Iterator[dict[str, Any]
         yield from store.database.calculations.find({"_id": {"$in": keys[start : start + AT_ONCE]}}, COSTS)
 
 
-def _ended(record: Mapping[str, Any], study: str) -> Spending:
-    """Return what a calculation that has ended has cost a study."""
+def _ended(record: Mapping[str, Any], study: str, told_s: float) -> Spending:
+    """Return what a calculation that has ended has cost a study.
+
+    told_s: core-seconds of its attempts for this study that were told of and did not come to the end. What the folder
+    it ended in knows of them is in its own time, with the parts that were killed; parts elsewhere are not.
+    """
     provenance = record["provenance"]
     cost, estimate = core_seconds(provenance), provenance.get("estimate_core_s")
     if provenance.get("study") != study:
-        return Spending(reused=1, saved_core_s=cost)
+        return Spending(reused=1, saved_core_s=cost, core_s=told_s, interrupted_core_s=told_s)
+    within = (provenance.get("interrupted_wall_s") or 0.0) * (provenance.get("cores") or 1)
     known = bool(estimate and cost)
     return Spending(
         run=1,
-        core_s=cost,
+        core_s=cost + max(0.0, told_s - within),
+        interrupted_core_s=max(told_s, within),
         estimate_core_s=estimate if known else 0.0,
         estimated_core_s=cost if known else 0.0,
         peak_memory_MB=provenance.get("peak_memory_MB") or 0.0,

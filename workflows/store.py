@@ -221,6 +221,11 @@ class ResultStore:
         found = self.database.studies.find(query, {"name": 1}).sort("created", -1)
         return [(each["_id"], each["name"]) for each in found]
 
+    def unfinished_named(self, name: str) -> list[StudyRecord]:
+        """Return the studies of a name that are neither complete nor cancelled."""
+        query = {"name": name, "complete": False, "cancelled": {"$ne": True}}
+        return [_study(document) for document in self.database.studies.find(query, {"rungs": 0, "wanted": 0})]
+
     def note_look(self, machine: str) -> None:
         """Note that the scheduler of a machine was asked for its jobs just now."""
         self.database.queues.update_one({"_id": machine}, {"$currentDate": {"looked": True}}, upsert=True)

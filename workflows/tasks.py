@@ -30,6 +30,8 @@ from megabar.workflows.versions import check_version
 RATTLE_SEED = 1
 ENDS = ("done", "failed", "left")
 OUTAGE_POLL_SECONDS = 2.0
+LOCK_POLL_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 30.0
 
 
 @explicit_serialize
@@ -78,7 +80,10 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
     folder = runtime.folder(key)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with _alone(folder, runtime) as alone:
+            if not alone:
+                runtime.presence.release(key, runtime.owner)
+                return "taken"
             known = runtime.store.get(key)
             if known is not None:
                 return known.state
@@ -130,8 +135,25 @@ def _history(folder: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: of two workers that reach for one calculation the second waits and finds the result."""
+def _alone(folder: Path, runtime: Runtime) -> Iterator[bool]:
+    """Hold the folder's lock: of two workers that reach for one calculation the second waits and finds the result.
+
+    False where somebody holds it for long, as one whose node hangs and who was taken for lost may: two processes in one
+    folder would spoil each other's files. Raises Stopped where told to stop meanwhile.
+    """
     with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        until = time.monotonic() + LONGEST_WAIT_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                yield True
+                return
+            if runtime.control.stopping:
+                raise Stopped
+            if time.monotonic() > until:
+                yield False
+                return
+            time.sleep(LOCK_POLL_SECONDS)
