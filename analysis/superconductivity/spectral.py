@@ -19,6 +19,8 @@ from megabar.analysis.superconductivity.checks import (
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
+BROADENING = 0.015
+"""Width of the Gaussians that a sum of peaks is drawn with, in units of its highest frequency."""
 VISIBLE = 1e-3
 """Share of the maximum of α²F below which a tail does not count towards ω_max."""
 
@@ -164,6 +166,11 @@ def _merged(share: Array, area: Array, place: NDArray[np.intp]) -> Array:
     plain = np.bincount(place, weights=share) / count
     weighted = np.bincount(place, weights=share * area)
     return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), plain)
+
+
+def drawn_width_meV(spectrum: SpectralFunction) -> float:
+    """Return the width (meV) of the Gaussians that the peaks of a spectrum are drawn with."""
+    return BROADENING * spectrum.omega_max_meV
 
 
 def broadened(spectrum: SpectralFunction, width_meV: float, points: int = 500) -> SpectralFunction:

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from megabar.analysis.figures.superconductivity import (
-    PublishedTc,
-    TcLine,
-    alpha2f_figure,
-    caption,
-    pressure_figure,
-    smearing_figure,
-)
+from megabar.analysis.figures.superconductivity import alpha2f_figure, caption
+from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure, smearing_figure
 from megabar.structures.composition import parse_formula
 from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from megabar import __version__
-from megabar.analysis.figures.superconductivity import drawn_width_meV
 from megabar.analysis.superconductivity.formulas import FORMULAS
-from megabar.analysis.superconductivity.spectral import broadened
+from megabar.analysis.superconductivity.spectral import broadened, drawn_width_meV
 from megabar.workflows.files import write_atomically
 from megabar.workflows.report.citations import CODES, FUNCTIONALS, Citation
 from megabar.workflows.report.page import chem
