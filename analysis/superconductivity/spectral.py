@@ -34,7 +34,8 @@ class SpectralFunction:
     `area_meV` is the weight of each δ(ω − ωᵢ). source: file or calculation. unit: of the frequencies there.
     discrete: true for a sum of peaks (modes), which has no values between them. dos_per_eV: N(E_F) per spin, eV and
     cell where known. notes: sentences on what a reader noticed. shares: by species, the share of each point that is
-    motion of its atoms, shape (n,), together 1; empty where the eigenvectors are not known.
+    motion of its atoms, shape (n,), together 1; empty where the eigenvectors are not known. sigma: standard errors of
+    α²F where they are known, shape (n,).
     Made by `tabulated` and `from_modes`, which check what they are given.
     """
 
@@ -47,6 +48,7 @@ class SpectralFunction:
     dos_per_eV: float | None = None
     notes: tuple[str, ...] = ()
     shares: Mapping[str, Array] = field(default_factory=dict)
+    sigma: Array | None = None
 
     @property
     def area_meV(self) -> Array:
@@ -212,7 +214,8 @@ def scale_frequencies(spectrum: SpectralFunction, factor: float) -> SpectralFunc
 
 def scale_coupling(spectrum: SpectralFunction, factor: float) -> SpectralFunction:
     """Return the spectrum with α²F, and so λ, times a factor."""
-    return replace(spectrum, alpha2f=spectrum.alpha2f * factor)
+    sigma = None if spectrum.sigma is None else spectrum.sigma * abs(factor)
+    return replace(spectrum, alpha2f=spectrum.alpha2f * factor, sigma=sigma)
 
 
 def trapezium_weights(omega_meV: Array) -> Array:

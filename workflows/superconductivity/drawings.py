@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
-from megabar.analysis.figures.superconductivity import alpha2f_figure, caption
-from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure, smearing_figure
+from megabar.analysis.figures import Drawing, Drawings
+from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure
+from megabar.analysis.figures.tc_drawings import KEY, tc_drawings
 from megabar.structures.composition import parse_formula
+from megabar.structures.errors import InputError
 from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-KEY = "tc_eliashberg_K"
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure: file name without ending, title, caption."""
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
 
 
 def published(formula: str) -> list[PublishedTc]:
@@ -46,13 +31,16 @@ def _published() -> tuple[tuple[tuple[tuple[str, int], ...], PublishedTc], ...]:
     )
 
 
-def draw(answer: TcAnswer) -> list[Drawing]:
-    """Return the figures that the results allow: Tc against pressure, and α²F and Tc against smearing at each."""
+def draw(answer: TcAnswer) -> Drawings:
+    """Return the figures that the results allow: Tc against pressure, and at each pressure all that α²F tells."""
     found = [each for each in answer.pressures if not each.missing]
     drawings = [_against_pressure(answer, found)] if found else []
+    remarks: list[str] = []
     for each in found:
-        drawings += _at_pressure(answer, each)
-    return drawings
+        at_pressure, said = _at_pressure(answer, each)
+        drawings += at_pressure
+        remarks += said
+    return Drawings(tuple(drawings), tuple(remarks))
 
 
 def _against_pressure(answer: TcAnswer, found: list[TcAt]) -> Drawing:
@@ -63,35 +51,54 @@ def _against_pressure(answer: TcAnswer, found: list[TcAt]) -> Drawing:
             known = [each for each in found if KEY in each.documents.get(isotopes, [{}] * (place + 1))[place]]
             errors = [each.error(place) if isotopes == NATURAL else None for each in known]
             at = [each.reached_GPa if each.reached_GPa is not None else each.pressure_GPa for each in known]
-            name = f"μ* = {mu_star:g}" + ("" if isotopes == NATURAL else f", {isotopes}")
-            lines.append(TcLine(name, at, [each.documents[isotopes][place][KEY] for each in known], errors))
+            tc = [each.documents[isotopes][place][KEY] for each in known]
+            lines.append(TcLine(line_name(mu_star, isotopes), at, tc, errors))
     points = published(plan.ladder.formula)
-    sources = "".join(
-        f" {each.tc_K:g} K at {each.pressure_GPa:g} GPa: {each.source}{'' if each.measured else ', not measured'}."
-        for each in points
-    )
-    text = "Tc of the isotropic Eliashberg equations; bars: what smearing and q-grid move it by." + sources
+    text = "Tc of the isotropic Eliashberg equations; bars: what smearing and q-grid move it by."
+    if points:
+        listed = "; ".join(f"{each.tc_K:g} K at {each.pressure_GPa:g} GPa: {each.source}" for each in points)
+        text += f" Black: measured, open: published but not measured. {listed}."
     return Drawing("tc-pressure", "Tc against pressure", text, pressure_figure(lines, points))
 
 
-def _at_pressure(answer: TcAnswer, each: TcAt) -> list[Drawing]:
-    place = f"{each.pressure_GPa:g} GPa"
-    spectrum = each.readings[NATURAL].spectrum
-    lines = []
-    for isotopes, documents in each.documents.items():
-        for mu_star, document in zip(answer.plan.mu_star, documents, strict=True):
-            rows = [row for row in document.get("variants", []) if KEY in row]
-            quoted = [row["smearing_Ry"] for row in rows].index(document["smearing_Ry"]) if rows else None
-            name = f"μ* = {mu_star:g}" + ("" if isotopes == NATURAL else f", {isotopes}")
-            lines.append(TcLine(name, [r["smearing_Ry"] for r in rows], [r[KEY] for r in rows], (), quoted))
-    why = each.readings[NATURAL].why
-    name = f"{each.pressure_GPa:g}GPa".replace("-", "minus")
-    return [
-        Drawing(f"alpha2f-{name}", f"α²F(ω) at {place}", caption(spectrum), alpha2f_figure(spectrum, place)),
-        Drawing(
-            f"tc-smearing-{name}",
-            f"Tc against smearing at {place}",
-            f"The smearing that is quoted is filled ({why}).",
-            smearing_figure(lines, place),
-        ),
-    ]
+def line_name(mu_star: float, isotopes: str) -> str:
+    """Return what a line is called: its μ*, and its isotopes where they are not the natural ones."""
+    return f"μ* = {mu_star:g}" + ("" if isotopes == NATURAL else f", {isotopes}")
+
+
+def _at_pressure(answer: TcAnswer, each: TcAt) -> tuple[list[Drawing], list[str]]:
+    title = f"{each.pressure_GPa:g} GPa"
+    suffix = f"-{title.replace(' ', '').replace('-', 'minus')}"
+    documents = {
+        line_name(mu_star, isotopes): document
+        for isotopes, rows in each.documents.items()
+        for mu_star, document in zip(answer.plan.mu_star, rows, strict=True)
+    }
+    found, remarks = tc_drawings(each.readings[NATURAL], documents, title, suffix)
+    for isotopes, reading in each.readings.items():
+        if isotopes != NATURAL:
+            drawn, said = tc_drawings(reading, _own(each, isotopes), f"{title}, {isotopes}", f"{suffix}-{isotopes}")
+            found += [drawing for drawing in drawn if drawing.name.startswith(("alpha2f", "dispersion"))]
+            remarks += said
+    gap = _gap(answer, each, title, suffix)
+    return [*found, *([] if gap is None else [gap])], remarks
+
+
+def _own(each: TcAt, isotopes: str) -> dict[str, dict[str, object]]:
+    return {isotopes: each.documents[isotopes][0]}
+
+
+def _gap(answer: TcAnswer, each: TcAt, title: str, suffix: str) -> Drawing | None:
+    """Return the figure of the state below Tc at the first μ* of the study; None where there is no Tc."""
+    from megabar.analysis.figures.gap import gap_caption, gap_figure
+    from megabar.analysis.superconductivity.gap import gap_state
+
+    mu_star = answer.plan.mu_star[0]
+    try:
+        state = gap_state(each.readings[NATURAL].spectrum, mu_star, answer.plan.mu_ref_meV)
+    except InputError:
+        return None
+    if not state.rows:
+        return None
+    text = f"μ* = {mu_star:g}. {gap_caption(state)}"
+    return Drawing(f"gap{suffix}", f"The state below Tc at {title}", text, gap_figure(state, title))
