@@ -6,9 +6,7 @@ from math import hypot
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError
-from megabar.workflows.config import load_config
 
 if TYPE_CHECKING:
     from megabar.workflows.config import Config
@@ -64,8 +62,13 @@ def is_study(source: Path) -> bool:
     """Return whether what `megabar tc` is given is a study: its file, or the name of a stored one."""
     if source.suffix.lower() in (".yaml", ".yml"):
         return True
+    if source.exists() or len(source.parts) != 1:
+        return False
+    from megabar.launchers.stored import existing_store
+    from megabar.workflows.config import load_config
+
     config = load_config()
-    if source.exists() or len(source.parts) != 1 or not _anything_stored(config):
+    if not _anything_stored(config):
         return False
     with existing_store(config) as store:
         return bool(store.study_names(str(source)))
@@ -114,6 +117,8 @@ def study_answer(name: str, mu_star: float | None, mu_ref_meV: float | None) -> 
     from dataclasses import replace
 
     from megabar.analysis.superconductivity.formulas import check_mu_star
+    from megabar.launchers.stored import existing_store, find_study
+    from megabar.workflows.config import load_config
     from megabar.workflows.kinds import plan_of
     from megabar.workflows.superconductivity.answer import answer
     from megabar.workflows.superconductivity.plan import TcPlan

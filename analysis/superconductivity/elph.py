@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
-from megabar.analysis.superconductivity.smearing import choose
+from megabar.analysis.superconductivity.smearing import FLAT, Choice, choose
 from megabar.analysis.superconductivity.spectral import SpectralFunction, from_modes
 from megabar.analysis.superconductivity.units import MEV_PER_RY
 from megabar.structures.errors import InputError
@@ -219,11 +219,30 @@ def reading(data: ElectronPhonon) -> Reading:
     variants = tuple(
         Variant(f"{value:.3f} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
     )
-    notes = data.notes + left_out_notes(data, choice.place) + choice.notes
+    notes = data.notes + left_out_notes(data, choice.place) + choice.notes + density_notes(data, choice)
     details: dict[str, Any] = {"modes_left_out": [asdict(each) for each in left_out(data, choice.place)]}
     if data.crystal is not None:
         details["volume_A3_cell"] = data.crystal.volume_A3
     return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details, data)
+
+
+def density_notes(data: ElectronPhonon, choice: Choice) -> tuple[str, ...]:
+    """Return a sentence where λ depends on the smearing only as N(E_F) does, which has a peak.
+
+    λ is N(E_F) times an average over the Fermi surface; where that has a plateau and λ has none, a better N(E_F) is a
+    better λ.
+    """
+    smearings, density = data.smearings_Ry.tolist(), data.dos_per_Ry
+    found = choose(smearings, (total_lambda(data) / density).tolist())
+    if choice.spread is None or found.spread is None or choice.spread < FLAT or found.spread > choice.spread / 4:
+        return ()
+    first, last = smearings[found.around[0]], smearings[found.around[-1]]
+    at_best = total_lambda(data)[found.place] / density[found.place] * density[0]
+    return (
+        f"λ/N(E_F) varies by only {found.spread:.1%} between {first:g} and {last:g} Ry: λ depends on the smearing "
+        f"because the density of states does, {density[0]:.3g} states/Ry per spin and cell at {smearings[0]:g} Ry and "
+        f"{density[-1]:.3g} at {smearings[-1]:g} Ry; with the former λ would be {at_best:.3g}",
+    )
 
 
 def _q(q: tuple[float, float, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
 
 from megabar.analysis.figures import Drawing, Drawings
 from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure
@@ -12,23 +12,17 @@ from megabar.structures.errors import InputError
 from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
 
 
-def published(formula: str) -> list[PublishedTc]:
-    """Return what is published of a compound, whatever the order of its elements."""
-    wanted = parse_formula(formula)
-    return [found for counts, found in _published() if dict(counts) == wanted]
-
-
-@cache
-def _published() -> tuple[tuple[tuple[tuple[str, int], ...], PublishedTc], ...]:
+def published(formula: str, isotopes: Mapping[str, float] | None = None) -> list[PublishedTc]:
+    """Return what is published of a compound, whatever the order of its elements; isotopes: masses (u) by element."""
     from megabar.analysis.superconductivity import published as data
 
-    return tuple(
-        (
-            tuple(parse_formula(each["formula"]).items()),
-            PublishedTc(**{k: v for k, v in each.items() if k != "formula"}),
-        )
-        for each in data.entries()
-    )
+    wanted = parse_formula(formula)
+    named = "".join(f"{element}={mass:g}: " for element, mass in (isotopes or {}).items())
+    return [
+        PublishedTc(each["pressure_GPa"], each["tc_K"], named + each["source"], each["measured"])
+        for each in data.entries(isotopes)
+        if dict(parse_formula(each["formula"])) == wanted
+    ]
 
 
 def draw(answer: TcAnswer) -> Drawings:
@@ -54,6 +48,8 @@ def _against_pressure(answer: TcAnswer, found: list[TcAt]) -> Drawing:
             tc = [each.documents[isotopes][place][KEY] for each in known]
             lines.append(TcLine(line_name(mu_star, isotopes), at, tc, errors))
     points = published(plan.ladder.formula)
+    if plan.isotopes:
+        points += published(plan.ladder.formula, plan.isotopes)
     text = "Tc of the isotropic Eliashberg equations; bars: what smearing and q-grid move it by."
     if points:
         listed = "; ".join(f"{each.tc_K:g} K at {each.pressure_GPa:g} GPa: {each.source}" for each in points)
