@@ -14,12 +14,17 @@ KEY = "tc_eliashberg_K"
 
 
 def tc_drawings(
-    reading: Reading, documents: Mapping[str, Mapping[str, Any]], title: str = "", suffix: str = ""
+    reading: Reading,
+    documents: Mapping[str, Mapping[str, Any]],
+    title: str = "",
+    suffix: str = "",
+    *,
+    phonons_only: bool = False,
 ) -> tuple[list[Drawing], list[str]]:
     """Return α²F, and as far as the data allow δTc/δα²F, Tc over the smearings, dispersion and Tc over grids of q.
 
-    documents: of `tc_document` by the name of their line, the first for what one μ* is shown of. Also returned:
-    sentences on figures that there are not.
+    documents: of `tc_document` by the name of their line, the first for what one μ* is shown of. phonons_only: α²F and
+    the dispersion alone. Also returned: sentences on figures that there are not.
     """
     from megabar.analysis.figures.superconductivity import alpha2f_figure, caption
 
@@ -32,6 +37,8 @@ def tc_drawings(
             found.append(_dispersion(reading, title, where, suffix))
         except InputError as error:
             remarks.append(f"no figure of the dispersion: {error}")
+    if phonons_only:
+        return found, remarks
     lines = smearing_lines(documents)
     if lines:
         found.append(_smearings(reading, document, lines, title, where, suffix))

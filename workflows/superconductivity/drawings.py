@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from megabar.analysis.figures import Drawing, Drawings
 from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure
 from megabar.analysis.figures.tc_drawings import KEY, tc_drawings
+from megabar.analysis.superconductivity.gap import GapState
 from megabar.structures.composition import parse_formula
-from megabar.structures.errors import InputError
 from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
 
 
@@ -25,13 +26,16 @@ def published(formula: str, isotopes: Mapping[str, float] | None = None) -> list
     ]
 
 
-def draw(answer: TcAnswer) -> Drawings:
-    """Return the figures that the results allow: Tc against pressure, and at each pressure all that α²F tells."""
+def draw(answer: TcAnswer, states: Mapping[float, GapState]) -> Drawings:
+    """Return the figures that the results allow: Tc against pressure, and at each pressure all that α²F tells.
+
+    states: by pressure (GPa), below Tc, of the natural isotopes and the first μ* of the study.
+    """
     found = [each for each in answer.pressures if not each.missing]
     drawings = [_against_pressure(answer, found)] if found else []
     remarks: list[str] = []
     for each in found:
-        at_pressure, said = _at_pressure(answer, each)
+        at_pressure, said = _at_pressure(answer, each, states.get(each.pressure_GPa))
         drawings += at_pressure
         remarks += said
     return Drawings(tuple(drawings), tuple(remarks))
@@ -62,9 +66,14 @@ def line_name(mu_star: float, isotopes: str) -> str:
     return f"μ* = {mu_star:g}" + ("" if isotopes == NATURAL else f", {isotopes}")
 
 
-def _at_pressure(answer: TcAnswer, each: TcAt) -> tuple[list[Drawing], list[str]]:
-    title = f"{each.pressure_GPa:g} GPa"
-    suffix = f"-{title.replace(' ', '').replace('-', 'minus')}"
+def place_name(pressure_GPa: float, isotopes: str = NATURAL) -> str:
+    """Return what the files of a pressure and isotopes end with: ``-200GPa``, ``-200GPa-H-2.014``."""
+    place = f"-{pressure_GPa:g}GPa".replace("--", "-minus")
+    return place if isotopes == NATURAL else f"{place}-{re.sub('[^A-Za-z0-9.]+', '-', isotopes)}"
+
+
+def _at_pressure(answer: TcAnswer, each: TcAt, state: GapState | None) -> tuple[list[Drawing], list[str]]:
+    title, suffix = f"{each.pressure_GPa:g} GPa", place_name(each.pressure_GPa)
     documents = {
         line_name(mu_star, isotopes): document
         for isotopes, rows in each.documents.items()
@@ -73,28 +82,19 @@ def _at_pressure(answer: TcAnswer, each: TcAt) -> tuple[list[Drawing], list[str]
     found, remarks = tc_drawings(each.readings[NATURAL], documents, title, suffix)
     for isotopes, reading in each.readings.items():
         if isotopes != NATURAL:
-            drawn, said = tc_drawings(reading, _own(each, isotopes), f"{title}, {isotopes}", f"{suffix}-{isotopes}")
-            found += [drawing for drawing in drawn if drawing.name.startswith(("alpha2f", "dispersion"))]
+            own = {isotopes: each.documents[isotopes][0]}
+            drawn, said = tc_drawings(
+                reading, own, f"{title}, {isotopes}", place_name(each.pressure_GPa, isotopes), phonons_only=True
+            )
+            found += drawn
             remarks += said
-    gap = _gap(answer, each, title, suffix)
-    return [*found, *([] if gap is None else [gap])], remarks
+    if state is not None and state.rows:
+        found.append(_gap(answer, state, title, suffix))
+    return found, remarks
 
 
-def _own(each: TcAt, isotopes: str) -> dict[str, dict[str, object]]:
-    return {isotopes: each.documents[isotopes][0]}
-
-
-def _gap(answer: TcAnswer, each: TcAt, title: str, suffix: str) -> Drawing | None:
-    """Return the figure of the state below Tc at the first μ* of the study; None where there is no Tc."""
+def _gap(answer: TcAnswer, state: GapState, title: str, suffix: str) -> Drawing:
     from megabar.analysis.figures.gap import gap_caption, gap_figure
-    from megabar.analysis.superconductivity.gap import gap_state
 
-    mu_star = answer.plan.mu_star[0]
-    try:
-        state = gap_state(each.readings[NATURAL].spectrum, mu_star, answer.plan.mu_ref_meV)
-    except InputError:
-        return None
-    if not state.rows:
-        return None
-    text = f"μ* = {mu_star:g}. {gap_caption(state)}"
+    text = f"μ* = {answer.plan.mu_star[0]:g}. {gap_caption(state)}"
     return Drawing(f"gap{suffix}", f"The state below Tc at {title}", text, gap_figure(state, title))
