@@ -42,7 +42,9 @@ def tc_of(
         _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
         return lambda_document(str(source), rows, mu_star)
     reading = read_source(source, unit, smearing_Ry, masses)
+    mu_ref_meV, notes = reference_of(source, unit, smearing_Ry, masses, mu_ref_meV)
     document = tc_document(reading, mu_star, mu_ref_meV)
+    document["notes"] += notes
     errors, said = tc_errors(reading, document, mu_star_error)
     document |= errors
     document["notes"] += said
@@ -71,6 +73,19 @@ def tc_text(document: dict[str, Any]) -> str:
         lines.append(f"Between {low:g} and {high:g} Ry λ lies between {first:.3f} and {last:.3f}.")
     lines += [f"Note: {note}" for note in document["notes"]]
     return "\n".join(lines)
+
+
+def reference_of(
+    source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str], mu_ref_meV: float | None
+) -> tuple[float | None, list[str]]:
+    """Return the energy that μ* is referred to, and what to say of it: with other masses it stays where it was."""
+    if not masses or mu_ref_meV is not None:
+        return mu_ref_meV, []
+    highest = read_source(source, unit, smearing_Ry, ()).spectrum.omega_max_meV
+    said = (
+        f"μ* is referred to the highest frequency with the masses of the file, {highest:.4g} meV: other masses do not "
+    )
+    return highest, [said + "change the Coulomb repulsion"]
 
 
 def _read(source: Path, unit: str | None) -> Reading:
