@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from megabar import __version__
+from megabar.launchers.cli_gap import gap
 from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_seeing import add_seeing
 from megabar.launchers.cli_sharing import add_commands
@@ -272,6 +273,7 @@ def report(
 add_seeing(app)
 add_commands(app)
 app.command()(tc)
+app.command()(gap)
 app.add_typer(machine_commands, name="machine")
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from megabar.launchers.options import AsJson, print_json
-from megabar.structures.errors import InputError
 
 Source = Annotated[
     Path,
@@ -34,22 +33,36 @@ def tc(
         list[str] | None, typer.Option(metavar="EL=U", help="an isotope, as in H=2.014; for a folder of per-q files")
     ] = None,
     figure: Annotated[
-        Path | None, typer.Option(help="draw α²F with the cumulative λ into this file (.png, .svg)")
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER", help="draw α²F into this file (.png, .svg), or all figures into this folder"
+        ),
+    ] = None,
+    mu_star_error: Annotated[
+        float | None, typer.Option(help="the standard error of μ*, for that of Tc, e.g. 0.02")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what follows from α²F: λ, ω_log, and Tc by every formula and by the Eliashberg equations."""
     from megabar.launchers.tc_commands import tc_of, tc_text
-    from megabar.launchers.tc_study import is_study, study_tc, study_text
+    from megabar.launchers.tc_study import check_files_only, is_study, study_tc, study_text
 
     if is_study(source):
-        if unit or smearing is not None or mass or figure:
-            raise InputError("--unit, --smearing, --mass and --figure are for files; a study has its own, and a report")
-        answer = study_tc(str(source), mu_star, mu_ref_mev)
+        check_files_only(unit, smearing, mass, figure)
+        answer = study_tc(str(source), mu_star, mu_ref_mev, mu_star_error)
         print_json(answer) if as_json else print(study_text(answer))
         return
     mu_star = 0.10 if mu_star is None else mu_star
-    document = tc_of(source, unit, mu_star, mu_ref_mev, smearing_Ry=smearing, masses=mass or (), figure=figure)
+    document = tc_of(
+        source,
+        unit,
+        mu_star,
+        mu_ref_mev,
+        smearing_Ry=smearing,
+        masses=mass or (),
+        figure=figure,
+        mu_star_error=mu_star_error,
+    )
     if as_json:
         print_json(document)
     else:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from megabar.analysis.superconductivity.readers.reading import Reading
+from megabar.launchers.figure_files import check_figure, write_figures
 from megabar.structures.errors import InputError
-
-FIGURE_TYPES = (".png", ".svg")
 
 
 def tc_of(
@@ -22,35 +21,49 @@ def tc_of(
     smearing_Ry: float | None = None,
     masses: Sequence[str] = (),
     figure: Path | None = None,
+    mu_star_error: float | None = None,
 ) -> dict[str, Any]:
-    """Return the JSON document of ``megabar tc``; draw α²F with the cumulative λ where a figure is asked for.
+    """Return the JSON document of ``megabar tc``; draw α²F into a figure, or all figures there are into a folder.
 
-    masses: ``H=2.014``, isotopes for the per-q files of a folder. Raises InputError for whatever cannot be meant,
-    before anything is computed or written.
+    masses: ``H=2.014``, isotopes for the per-q files of a folder. mu_star_error: standard error of μ*, for that of Tc.
+    Raises InputError for whatever cannot be meant, before anything is computed or written.
     """
+    from megabar.analysis.figures.tc_drawings import tc_drawings
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.analysis.superconductivity.readers import read_lambda_only
     from megabar.analysis.superconductivity.report import lambda_document, tc_document
+    from megabar.analysis.superconductivity.uncertainty import check_mu_star_error, tc_errors
 
     check_mu_star(mu_star)
-    _check_figure(figure)
+    check_mu_star_error(mu_star_error)
+    check_figure(figure)
     rows = read_lambda_only(source)
     if rows is not None:
         _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
         return lambda_document(str(source), rows, mu_star)
-    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
-    if smearing_Ry is not None:
-        reading = _at_smearing(reading, smearing_Ry)
+    reading = read_source(source, unit, smearing_Ry, masses)
+    mu_ref_meV, notes = reference_of(source, unit, smearing_Ry, masses, mu_ref_meV)
     document = tc_document(reading, mu_star, mu_ref_meV)
+    document["notes"] += notes
+    errors, said = tc_errors(reading, document, mu_star_error)
+    document |= errors
+    document["notes"] += said
     if figure is not None:
-        _draw(reading, figure)
-        document["figure"] = str(figure)
+        drawings, remarks = tc_drawings(reading, {f"μ* = {mu_star:g}": document})
+        document |= write_figures(drawings, figure)
+        document["notes"] += [] if figure.suffix else remarks
     return document
+
+
+def read_source(source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str]) -> Reading:
+    """Return α²F of a file or folder, with other masses and at another smearing where they are asked for."""
+    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
+    return reading if smearing_Ry is None else _at_smearing(reading, smearing_Ry)
 
 
 def tc_text(document: dict[str, Any]) -> str:
     """Return the text of `megabar tc`: moments, Tc by every method, how it depends on the smearing, caveats."""
-    lines = [_heading(document), "", *_moments(document), "", "Tc (K)", *_temperatures(document)]
+    lines = [heading(document), "", *_moments(document), "", "Tc (K)", *_temperatures(document)]
     rows = document.get("variants", [])
     if rows:
         lines += ["", *_table(rows, document.get("variant", ""))]
@@ -60,6 +73,19 @@ def tc_text(document: dict[str, Any]) -> str:
         lines.append(f"Between {low:g} and {high:g} Ry λ lies between {first:.3f} and {last:.3f}.")
     lines += [f"Note: {note}" for note in document["notes"]]
     return "\n".join(lines)
+
+
+def reference_of(
+    source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str], mu_ref_meV: float | None
+) -> tuple[float | None, list[str]]:
+    """Return the energy that μ* is referred to, and what to say of it: with other masses it stays where it was."""
+    if not masses or mu_ref_meV is not None:
+        return mu_ref_meV, []
+    highest = read_source(source, unit, smearing_Ry, ()).spectrum.omega_max_meV
+    said = (
+        f"μ* is referred to the highest frequency with the masses of the file, {highest:.4g} meV: other masses do not "
+    )
+    return highest, [said + "change the Coulomb repulsion"]
 
 
 def _read(source: Path, unit: str | None) -> Reading:
@@ -110,31 +136,12 @@ def _at_smearing(reading: Reading, smearing_Ry: float) -> Reading:
     return replace(reading, chosen=there.index(near), why="asked for", around=())
 
 
-def _check_figure(figure: Path | None) -> None:
-    if figure is None:
-        return
-    if figure.suffix.lower() not in FIGURE_TYPES:
-        raise InputError(f"--figure is {figure}; its name must end with {' or '.join(FIGURE_TYPES)}")
-    if not figure.parent.is_dir():
-        raise InputError(f"--figure is {figure}; the folder {figure.parent} is not there")
-
-
-def _draw(reading: Reading, path: Path) -> None:
-    from megabar.analysis.figures.style import png, svg
-    from megabar.analysis.figures.superconductivity import alpha2f_figure
-
-    figure = alpha2f_figure(reading.spectrum)
-    content = png(figure) if path.suffix.lower() == ".png" else svg(figure).encode()
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"--figure: {path} cannot be written ({error.strerror or error})") from None
-
-
-def _heading(document: dict[str, Any]) -> str:
+def heading(document: dict[str, Any]) -> str:
+    """Return the lines that say what was read, and which of several spectra is meant."""
     text = f"{document['file']}: {document['code']}, frequencies in {document['unit']}"
     if "variant" in document:
-        text += f"\n{document['variant']} of {len(document['variants'])}: {document['variant_why']}"
+        many = f" of {len(document['variants'])}" if "variants" in document else ""
+        text += f"\n{document['variant']}{many}: {document['variant_why']}"
     return text
 
 
@@ -171,6 +178,13 @@ _TEMPERATURES = (
 )
 
 
+_ERRORS = (
+    ("tc_error_from_mu_star_K", "from μ*"),
+    ("tc_error_from_alpha2f_K", "from α²F"),
+    ("tc_error_from_smearing_K", "from the smearing"),
+)
+
+
 def _temperatures(document: dict[str, Any]) -> list[str]:
     lines = [f"  {name:<22}{document[key]:>9.3f}" for key, name in _TEMPERATURES if key in document]
     for key, name, unit in (
@@ -182,6 +196,9 @@ def _temperatures(document: dict[str, Any]) -> list[str]:
     ):
         if key in document:
             lines.append(f"  {name:<22}{document[key]:>9.3f}{unit}")
+    parts = [f"{document[key]:.3g} {what}" for key, what in _ERRORS if key in document]
+    if "tc_error_K" in document:
+        lines.append(f"  {'error of Tc':<22}{document['tc_error_K']:>9.3f} K  ({', '.join(parts)})")
     return lines
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from math import hypot
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError
-from megabar.workflows.config import load_config
 
 if TYPE_CHECKING:
     from megabar.workflows.config import Config
+    from megabar.workflows.superconductivity.answer import TcAnswer
 
 FORMULAS = (("tc_mcmillan_K", "McMillan"), ("tc_allen_dynes_K", "Allen-Dynes"), ("tc_xie_K", "Xie 2022"))
 
@@ -42,7 +42,7 @@ def study_text(answer: dict[str, Any]) -> str:
 
 def _row(pressure: float, row: dict[str, Any], isotopes: str) -> str:
     strength = _with_error(row.get("lambda"), row.get("lambda_error"), 3)
-    tc = _with_error(row.get("tc_eliashberg_K"), row.get("tc_eliashberg_error_K"), 3)
+    tc = _with_error(row.get("tc_eliashberg_K"), row.get("tc_error_K", row.get("tc_eliashberg_error_K")), 3)
     text = f"{pressure:>8g}{row['mu_star']:>7.3g}{strength:>16}{row['omega_log_K']:>10.0f}{tc:>20}"
     text += f"{_with_error(row.get('tc_eliashberg_full_band_K'), None, 3):>11}"
     text += "".join(f"{row[key]:>13.3f}" if key in row else f"{'-':>13}" for key, _ in FORMULAS)
@@ -63,21 +63,63 @@ def is_study(source: Path) -> bool:
     """Return whether what `megabar tc` is given is a study: its file, or the name of a stored one."""
     if source.suffix.lower() in (".yaml", ".yml"):
         return True
+    if source.exists() or len(source.parts) != 1:
+        return False
+    from megabar.launchers.stored import existing_store
+    from megabar.workflows.config import load_config
+
     config = load_config()
-    if source.exists() or len(source.parts) != 1 or not _anything_stored(config):
+    if not _anything_stored(config):
         return False
     with existing_store(config) as store:
         return bool(store.study_names(str(source)))
 
 
-def study_tc(name: str, mu_star: float | None, mu_ref_meV: float | None) -> dict[str, Any]:
+def check_files_only(*asked: object) -> None:
+    """Raise InputError where something is asked of a study that only a file can be asked for."""
+    if any(each is not None and each != [] for each in asked):
+        raise InputError(
+            "--unit, --smearing, --mass and --figure are for files; a study has its own, and figures in its report"
+        )
+
+
+def study_tc(
+    name: str, mu_star: float | None, mu_ref_meV: float | None, mu_star_error: float | None = None
+) -> dict[str, Any]:
     """Return the answer of a stored study as JSON-able data, with other μ* than its own where they are given.
+
+    mu_star_error: standard error of μ*; its part of the error of Tc, and that with it, are then told too.
+    Raises InputError where there is no such study, or where it is of another kind.
+    """
+    from megabar.analysis.superconductivity.uncertainty import check_mu_star_error
+
+    check_mu_star_error(mu_star_error)
+    study, found = study_answer(name, mu_star, mu_ref_meV)
+    content = found.json()
+    if mu_star_error is not None:
+        for each in content["pressures"]:
+            for row in (row for rows in each.get("tc", {}).values() for row in rows):
+                _add_error(row, mu_star_error)
+    return {"study": study, **content}
+
+
+def _add_error(row: dict[str, Any], mu_star_error: float) -> None:
+    row["mu_star_error"] = mu_star_error
+    if "dtc_dmu_star_K" in row:
+        row["tc_error_from_mu_star_K"] = abs(row["dtc_dmu_star_K"]) * mu_star_error
+        row["tc_error_K"] = hypot(row["tc_error_from_mu_star_K"], row.get("tc_eliashberg_error_K") or 0.0)
+
+
+def study_answer(name: str, mu_star: float | None, mu_ref_meV: float | None) -> tuple[str, TcAnswer]:
+    """Return the identifier and the answer of a stored study, with other μ* than its own where they are given.
 
     Raises InputError where there is no such study, or where it is of another kind.
     """
     from dataclasses import replace
 
     from megabar.analysis.superconductivity.formulas import check_mu_star
+    from megabar.launchers.stored import existing_store, find_study
+    from megabar.workflows.config import load_config
     from megabar.workflows.kinds import plan_of
     from megabar.workflows.superconductivity.answer import answer
     from megabar.workflows.superconductivity.plan import TcPlan
@@ -94,8 +136,7 @@ def study_tc(name: str, mu_star: float | None, mu_ref_meV: float | None) -> dict
             mu_star=plan.mu_star if mu_star is None else (mu_star,),
             mu_ref_meV=plan.mu_ref_meV if mu_ref_meV is None else mu_ref_meV,
         )
-        found = answer(plan, study.rungs, store.get_many(study.wanted), store.history)
-    return {"study": study.identifier, **found.json()}
+        return study.identifier, answer(plan, study.rungs, store.get_many(study.wanted), store.history)
 
 
 def _anything_stored(config: Config) -> bool:

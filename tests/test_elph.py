@@ -115,6 +115,16 @@ def test_h3s_with_gamma(h3s: ElectronPhonon) -> None:
     assert allen_dynes(*moments, 0.13) == pytest.approx(201, abs=0.6)
 
 
+def test_lambda_that_follows_the_density_of_states_is_told(h3s: ElectronPhonon, al: ElectronPhonon) -> None:
+    """H3S has a peak of states at E_F: 4.61 at 0.005 Ry, 3.48 at 0.03 Ry by the files; λ/N(E_F) is 0.648 throughout."""
+    assert h3s.dos_per_Ry[[0, 5]] == pytest.approx([4.605778, 3.477231])
+    assert (total_lambda(h3s) / h3s.dos_per_Ry)[3:7] == pytest.approx([0.648] * 4, abs=6e-4)
+    [said] = [each for each in reading(h3s).notes if "λ/N(E_F)" in each]
+    assert "varies by only 0.1% between 0.02 and 0.035 Ry" in said
+    assert "with the former λ would be 2.98" in said
+    assert not any("λ/N(E_F)" in each for each in reading(al).notes)
+
+
 def test_translations_at_gamma_are_left_out_and_told(h3s: ElectronPhonon) -> None:
     """No sum rule was applied: they lie at −35.334 cm⁻¹; λ −0.0717, −0.0540, −0.0710 at 0.030 Ry, weight 1/64."""
     found = left_out(h3s, 5)

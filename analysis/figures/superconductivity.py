@@ -1,19 +1,17 @@
-"""Figures of superconductivity: α²F(ω) with the cumulative λ(ω), Tc against smearing and against pressure."""
+"""Figures of a spectral function: α²F(ω) with the cumulative λ(ω), and how Tc answers to α²F, δTc/δα²F(ω)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from megabar.analysis.superconductivity.spectral import SpectralFunction, broadened
+from megabar.analysis.superconductivity.eliashberg.derivative import Sensitivity
+from megabar.analysis.superconductivity.spectral import SpectralFunction, broadened, drawn_width_meV
+from megabar.analysis.superconductivity.units import MEV_PER_K
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BROADENING = 0.015
-"""Width of the Gaussians that a sum of peaks is drawn with, in units of its highest frequency."""
 ALPHA2F_CAPTION = (
     "α²F(ω) (left) and the cumulative λ(ω) = 2∫α²F/ω′ dω′ up to ω (right). By colour: the part of each species' motion."
 )
@@ -49,11 +47,6 @@ def alpha2f_figure(spectrum: SpectralFunction, title: str = "") -> Figure:
     return figure
 
 
-def drawn_width_meV(spectrum: SpectralFunction) -> float:
-    """Return the width (meV) of the Gaussians that peaks are drawn with."""
-    return BROADENING * spectrum.omega_max_meV
-
-
 def caption(spectrum: SpectralFunction) -> str:
     """Return the sentences that belong below the figure."""
     if not spectrum.discrete:
@@ -81,68 +74,42 @@ def _spectrum(axes: Axes, spectrum: SpectralFunction) -> None:
     axes.set_ylabel("α²F(ω)")
 
 
-@dataclass(frozen=True)
-class TcLine:
-    """Tc (K) along pressures (GPa) or smearings (Ry), with errors where known; chosen: the place that is quoted."""
-
-    label: str
-    at: Sequence[float]
-    tc_K: Sequence[float]
-    error_K: Sequence[float | None] = ()
-    chosen: int | None = None
+SENSITIVITY_CAPTION = (
+    "δTc/δα²F(ω), by how much Tc rises for a little more of α²F at ω (line), and α²F(ω) (shaded). Its product with an "
+    "error of α²F, integrated, is the error of Tc: Bergmann & Rainer, Z. Phys. 263, 59 (1973)."
+)
 
 
-@dataclass(frozen=True)
-class PublishedTc:
-    """A published Tc (K) at a pressure (GPa). measured: in an experiment, not calculated."""
+def sensitivity_figure(spectrum: SpectralFunction, response: Sensitivity, title: str = "") -> Figure:
+    """Return the figure of δTc/δα²F(ω) with α²F(ω) behind it. response: at the Tc of the spectrum."""
+    import numpy as np
 
-    pressure_GPa: float
-    tc_K: float
-    source: str
-    measured: bool
-
-
-def smearing_figure(lines: Sequence[TcLine], title: str = "") -> Figure:
-    """Return the figure of Tc against the smearing of the double delta; the values that are quoted are filled."""
-    from megabar.analysis.figures.style import COLUMN_IN, MARKERS, PALETTE, Margins, journal_style, panels
+    from megabar.analysis.figures.style import COLUMN_IN, INK, PALETTE, Margins, journal_style, panels
 
     with journal_style():
-        figure, [axes] = panels(1, 1, 2.4, COLUMN_IN, Margins(left=0.5, right=0.1, top=0.26))
-        for number, line in enumerate(lines):
-            color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
-            axes.plot(line.at, line.tc_K, marker=marker, markersize=4, color=color, mfc="white", label=line.label)
-            if line.chosen is not None:
-                axes.plot([line.at[line.chosen]], [line.tc_K[line.chosen]], marker=marker, markersize=5, color=color)
-        _frame(axes, "smearing of the double delta (Ry)", title)
+        figure, [axes] = panels(1, 1, 2.5, COLUMN_IN, Margins(left=0.56, right=0.5, top=0.26))
+        drawn = broadened(spectrum, drawn_width_meV(spectrum))
+        highest = float(drawn.omega_meV[-1])
+        thermal = response.tc_K * MEV_PER_K
+        omega = np.unique(
+            np.concatenate([np.linspace(0, highest, 400), np.linspace(0, min(40 * thermal, highest), 400)])
+        )
+        values = response.tc_by_alpha2f(omega)
+        right = axes.twinx()
+        right.set_zorder(axes.get_zorder() - 1)
+        right.fill_between(drawn.omega_meV, 0, drawn.alpha2f, color=PALETTE[0], alpha=0.25, linewidth=0)
+        right.set_ylim(0, 1.6 * float(drawn.alpha2f.max()))
+        right.set_ylabel("α²F(ω)", color=PALETTE[0])
+        axes.plot(omega, values, color=INK)
+        best = float(omega[int(np.argmax(values))])
+        axes.axvline(best, color="#666667", linewidth=0.7, linestyle=":")
+        where = f"highest at {best:.3g} meV = {best / thermal:.2g} k_BTc"
+        axes.text(0.98, 1.02, where, transform=axes.transAxes, ha="right", va="bottom", fontsize=7)
+        axes.set_xlim(0, highest)
+        axes.set_ylim(0, 1.12 * float(values.max()))
+        axes.set_xlabel("ω (meV)")
+        axes.set_ylabel("δTc/δα²F(ω) (K/meV)")
+        axes.tick_params(right=False)
+        if title:
+            axes.text(0.0, 1.02, title, transform=axes.transAxes, ha="left", va="bottom")
     return figure
-
-
-def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], title: str = "") -> Figure:
-    """Return the figure of Tc against pressure: ours with errors, published values beside them."""
-    from megabar.analysis.figures.style import COLUMN_IN, INK, MARKERS, PALETTE, Margins, journal_style, panels
-
-    with journal_style():
-        figure, [axes] = panels(1, 1, 2.6, COLUMN_IN, Margins(left=0.5, right=0.1, top=0.26))
-        for number, line in enumerate(lines):
-            errors = [each or 0.0 for each in line.error_K] if any(line.error_K) else None
-            color, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
-            axes.errorbar(
-                line.at, line.tc_K, errors, marker=marker, markersize=4, color=color, capsize=2, label=line.label
-            )
-        for measured, marker, name in ((True, "*", "measured"), (False, "x", "published, not measured")):
-            own = [each for each in published if each.measured == measured]
-            if own:
-                pressures, values = [each.pressure_GPa for each in own], [each.tc_K for each in own]
-                axes.plot(pressures, values, marker=marker, markersize=7, color=INK, linestyle="none", label=name)
-        _frame(axes, "pressure (GPa)", title)
-    return figure
-
-
-def _frame(axes: Axes, across: str, title: str) -> None:
-    axes.set_ylim(bottom=0)
-    axes.margins(x=0.08)
-    axes.set_xlabel(across)
-    axes.set_ylabel("Tc (K)")
-    axes.legend()
-    if title:
-        axes.text(0.0, 1.02, title, transform=axes.transAxes, ha="left", va="bottom")

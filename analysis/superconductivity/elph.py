@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
-from megabar.analysis.superconductivity.smearing import choose
+from megabar.analysis.superconductivity.smearing import FLAT, Choice, choose
 from megabar.analysis.superconductivity.spectral import SpectralFunction, from_modes
 from megabar.analysis.superconductivity.units import MEV_PER_RY
 from megabar.structures.errors import InputError
@@ -31,7 +32,8 @@ class QPoint:
     q: Cartesian, in 2π/a. weight: share of the star in the grid. omega_meV: negative where imaginary, shape (modes,).
     lambda_: negative where ω² is, shape (smearings, modes). eigenvectors: columns, shape (modes, modes). translation:
     the three rigid shifts at Γ, shape (modes,). force_constants: Φ(q) (Ry/bohr²). coupling: the matrices G (Cartesian)
-    of every smearing where they are known, shape (smearings, modes, modes).
+    of every smearing where they are known, shape (smearings, modes, modes). star_q, star_constants: q and Φ(q) of every
+    member of the star, shapes (star, 3) and (star, modes, modes).
     """
 
     number: int
@@ -43,6 +45,8 @@ class QPoint:
     translation: NDArray[np.bool_]
     force_constants: Complex
     coupling: Complex | None = None
+    star_q: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    star_constants: Complex = field(default_factory=lambda: np.zeros((0, 0, 0), complex))
 
     @property
     def stable(self) -> NDArray[np.bool_]:
@@ -58,11 +62,30 @@ class QPoint:
 
 
 @dataclass(frozen=True, eq=False)
+class Crystal:
+    """Where the atoms are. cell_A: rows: lattice vectors (Å). positions_A: Cartesian, shape (n, 3). alat_A: a (Å)."""
+
+    cell_A: Array
+    positions_A: Array
+    alat_A: float
+
+    @property
+    def volume_A3(self) -> float:
+        """Volume of the cell (Å³)."""
+        return float(abs(np.linalg.det(self.cell_A)))
+
+    def fractions(self, q: Array) -> Array:
+        """Return q (Cartesian, 2π/a) in units of the reciprocal lattice vectors, shape of q."""
+        found: Array = q @ self.cell_A.T / self.alat_A
+        return found
+
+
+@dataclass(frozen=True, eq=False)
 class ElectronPhonon:
     """Coupling on a grid of q.
 
     smearings_Ry, dos_per_Ry (N(E_F) per spin, Ry and cell), fermi_eV: shape (smearings,). species, masses: by atom, the
-    masses in Rydberg units (911.44 is 1 u). notes: what was noticed.
+    masses in Rydberg units (911.44 is 1 u). notes: what was noticed. crystal: where the files tell it.
     """
 
     source: str
@@ -73,6 +96,7 @@ class ElectronPhonon:
     species: tuple[str, ...]
     masses: Array
     notes: tuple[str, ...] = field(default=())
+    crystal: Crystal | None = None
 
 
 @dataclass(frozen=True)
@@ -195,9 +219,30 @@ def reading(data: ElectronPhonon) -> Reading:
     variants = tuple(
         Variant(f"{value:.3f} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
     )
-    notes = data.notes + left_out_notes(data, choice.place) + choice.notes
-    details = {"modes_left_out": [asdict(each) for each in left_out(data, choice.place)]}
-    return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details)
+    notes = data.notes + left_out_notes(data, choice.place) + choice.notes + density_notes(data, choice)
+    details: dict[str, Any] = {"modes_left_out": [asdict(each) for each in left_out(data, choice.place)]}
+    if data.crystal is not None:
+        details["volume_A3_cell"] = data.crystal.volume_A3
+    return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details, data)
+
+
+def density_notes(data: ElectronPhonon, choice: Choice) -> tuple[str, ...]:
+    """Return a sentence where λ depends on the smearing only as N(E_F) does, which has a peak.
+
+    λ is N(E_F) times an average over the Fermi surface; where that has a plateau and λ has none, a better N(E_F) is a
+    better λ.
+    """
+    smearings, density = data.smearings_Ry.tolist(), data.dos_per_Ry
+    found = choose(smearings, (total_lambda(data) / density).tolist())
+    if choice.spread is None or found.spread is None or choice.spread < FLAT or found.spread > choice.spread / 4:
+        return ()
+    first, last = smearings[found.around[0]], smearings[found.around[-1]]
+    at_best = total_lambda(data)[found.place] / density[found.place] * density[0]
+    return (
+        f"λ/N(E_F) varies by only {found.spread:.1%} between {first:g} and {last:g} Ry: λ depends on the smearing "
+        f"because the density of states does, {density[0]:.3g} states/Ry per spin and cell at {smearings[0]:g} Ry and "
+        f"{density[-1]:.3g} at {smearings[-1]:g} Ry; with the former λ would be {at_best:.3g}",
+    )
 
 
 def _q(q: tuple[float, float, float]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.elph import ElectronPhonon, species_shares, stable_modes
+from megabar.analysis.superconductivity.elph import ElectronPhonon, QPoint, species_shares, stable_modes
+from megabar.analysis.superconductivity.units import MEV_PER_RY
 
 Array = NDArray[np.float64]
 
@@ -28,22 +29,15 @@ class ModeRow:
 
 
 def mode_rows(data: ElectronPhonon, smearing: int) -> tuple[ModeRow, ...]:
-    """Return all modes of α²F at a smearing (its number), the largest part of λ first.
-
-    γ_qν = π N(E_F) ω²_qν λ_qν, N(E_F) per spin: Allen, Phys. Rev. B 6, 2577 (1972).
-    """
-    from megabar.analysis.superconductivity.units import MEV_PER_RY
-
-    dos_per_meV = float(data.dos_per_Ry[smearing]) / MEV_PER_RY
+    """Return all modes of α²F at a smearing (its number), the largest part of λ first."""
     found = []
     for point in data.points:
-        by_atom = point.atom_shares()
+        by_atom, widths = point.atom_shares(), linewidths_meV(data, smearing, point)
         for mode in np.flatnonzero(point.stable):
             shares: dict[str, float] = {}
             for species, share in zip(data.species, by_atom[mode], strict=True):
                 shares[species] = shares.get(species, 0.0) + float(share)
             omega, coupling = float(point.omega_meV[mode]), float(point.lambda_[smearing, mode])
-            width = float(np.pi * dos_per_meV * omega**2 * coupling)
             found.append(
                 ModeRow(
                     point.number,
@@ -53,11 +47,22 @@ def mode_rows(data: ElectronPhonon, smearing: int) -> tuple[ModeRow, ...]:
                     omega,
                     coupling,
                     point.weight * coupling,
-                    width,
+                    float(widths[mode]),
                     shares,
                 )
             )
     return tuple(sorted(found, key=lambda row: -row.part))
+
+
+def linewidths_meV(data: ElectronPhonon, smearing: int, point: QPoint) -> Array:
+    """Return γ_qν (meV) of all modes of a q-point at a smearing (its number), shape (modes,).
+
+    γ_qν = π N(E_F) ω²_qν λ_qν, N(E_F) per spin: half the width at half the height of the phonon's line. Allen, Phys.
+    Rev. B 6, 2577 (1972).
+    """
+    dos_per_meV = float(data.dos_per_Ry[smearing]) / MEV_PER_RY
+    found: Array = np.pi * dos_per_meV * point.omega_meV**2 * np.abs(point.lambda_[smearing])
+    return found
 
 
 def lambda_by_q(data: ElectronPhonon, smearing: int) -> Array:

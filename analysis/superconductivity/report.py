@@ -42,7 +42,7 @@ def tc_document(
         document |= {"variant": chosen.label, "variant_why": reading.why}
     if chosen.smearing_Ry is not None:
         document["smearing_Ry"] = chosen.smearing_Ry
-    values, notes = _values(chosen.spectrum, mu_star, mu_ref_meV)
+    values, notes = spectrum_values(chosen.spectrum, mu_star, mu_ref_meV)
     solved, said = _eliashberg(chosen.spectrum, mu_star, values["mu_ref_meV"])
     document |= values | solved
     if electrons is not None:
@@ -96,7 +96,9 @@ def reference_meV(spectrum: SpectralFunction, mu_ref_meV: float | None) -> float
     return mu_ref_meV
 
 
-def _values(spectrum: SpectralFunction, mu_star: float, mu_ref_meV: float | None) -> tuple[dict[str, Any], list[str]]:
+def spectrum_values(
+    spectrum: SpectralFunction, mu_star: float, mu_ref_meV: float | None
+) -> tuple[dict[str, Any], list[str]]:
     """Return the numbers of one spectrum, and sentences on what to be wary of."""
     reference = reference_meV(spectrum, mu_ref_meV)
     at_top = mu_star_at(mu_star, reference, spectrum.omega_max_meV)
@@ -159,7 +161,7 @@ def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str,
     """Return the row of one of several spectra of a file."""
     from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
 
-    values, _ = _values(each.spectrum, mu_star, mu_ref_meV)
+    values, _ = spectrum_values(each.spectrum, mu_star, mu_ref_meV)
     values["tc_eliashberg_K"] = critical_temperature(each.spectrum, mu_star, values["mu_ref_meV"])
     wanted = ("lambda", "omega_log_K", "omega_2_K", *(formula.key for formula in FORMULAS), "tc_eliashberg_K")
     row: dict[str, Any] = {"label": each.label}

@@ -19,6 +19,8 @@ from megabar.analysis.superconductivity.checks import (
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
+BROADENING = 0.015
+"""Width of the Gaussians that a sum of peaks is drawn with, in units of its highest frequency."""
 VISIBLE = 1e-3
 """Share of the maximum of α²F below which a tail does not count towards ω_max."""
 
@@ -32,7 +34,8 @@ class SpectralFunction:
     `area_meV` is the weight of each δ(ω − ωᵢ). source: file or calculation. unit: of the frequencies there.
     discrete: true for a sum of peaks (modes), which has no values between them. dos_per_eV: N(E_F) per spin, eV and
     cell where known. notes: sentences on what a reader noticed. shares: by species, the share of each point that is
-    motion of its atoms, shape (n,), together 1; empty where the eigenvectors are not known.
+    motion of its atoms, shape (n,), together 1; empty where the eigenvectors are not known. sigma: standard errors of
+    α²F where they are known, shape (n,).
     Made by `tabulated` and `from_modes`, which check what they are given.
     """
 
@@ -45,6 +48,7 @@ class SpectralFunction:
     dos_per_eV: float | None = None
     notes: tuple[str, ...] = ()
     shares: Mapping[str, Array] = field(default_factory=dict)
+    sigma: Array | None = None
 
     @property
     def area_meV(self) -> Array:
@@ -166,6 +170,11 @@ def _merged(share: Array, area: Array, place: NDArray[np.intp]) -> Array:
     return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), plain)
 
 
+def drawn_width_meV(spectrum: SpectralFunction) -> float:
+    """Return the width (meV) of the Gaussians that the peaks of a spectrum are drawn with."""
+    return BROADENING * spectrum.omega_max_meV
+
+
 def broadened(spectrum: SpectralFunction, width_meV: float, points: int = 500) -> SpectralFunction:
     """Return a sum of peaks as a smooth function, for the eye: each λᵢ spread as ½λᵢω g(ω − ωᵢ), g a Gaussian.
 
@@ -205,7 +214,8 @@ def scale_frequencies(spectrum: SpectralFunction, factor: float) -> SpectralFunc
 
 def scale_coupling(spectrum: SpectralFunction, factor: float) -> SpectralFunction:
     """Return the spectrum with α²F, and so λ, times a factor."""
-    return replace(spectrum, alpha2f=spectrum.alpha2f * factor)
+    sigma = None if spectrum.sigma is None else spectrum.sigma * abs(factor)
+    return replace(spectrum, alpha2f=spectrum.alpha2f * factor, sigma=sigma)
 
 
 def trapezium_weights(omega_meV: Array) -> Array:

@@ -13,17 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from megabar import __version__
-from megabar.analysis.figures.superconductivity import drawn_width_meV
+from megabar.analysis.figures import Drawings
 from megabar.analysis.superconductivity.formulas import FORMULAS
-from megabar.analysis.superconductivity.spectral import broadened
+from megabar.analysis.superconductivity.gap import GapState
+from megabar.analysis.superconductivity.gap_report import gap_document
+from megabar.analysis.superconductivity.modes import mode_rows
+from megabar.analysis.superconductivity.readers.reading import Reading
+from megabar.analysis.superconductivity.spectral import broadened, drawn_width_meV
 from megabar.workflows.files import write_atomically
-from megabar.workflows.report.citations import CODES, FUNCTIONALS, Citation
+from megabar.workflows.report.citations import Citation
 from megabar.workflows.report.page import chem
 from megabar.workflows.report.tables import cpu_seconds, duration, flat, provenance
 from megabar.workflows.report.words import measured
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
-from megabar.workflows.superconductivity.drawings import Drawing, draw
+from megabar.workflows.superconductivity.citations import bibtex, cited_by
+from megabar.workflows.superconductivity.drawings import draw, place_name
 from megabar.workflows.superconductivity.plan import TcRung
 
 TC_COLUMNS = (
@@ -31,10 +36,10 @@ TC_COLUMNS = (
     "tc_mcmillan_K", "tc_allen_dynes_K", "tc_xie_K", "tc_eliashberg_K",
 )  # fmt: skip
 CALCULATION_COLUMNS = ("phase", "kind", "index", "state", "cpu_s", "key", "started_from", "cause", "detail")
-METHODS = (
-    Citation("Linear response", "S. Baroni et al., Rev. Mod. Phys. 73, 515 (2001)", "10.1103/RevModPhys.73.515"),
-    Citation("Eliashberg equations", "P. B. Allen and B. Mitrović, Solid State Phys. 37, 1 (1982)", ""),
-)
+MODE_COLUMNS = (
+    "q_point", "qx_2pi_over_a", "qy_2pi_over_a", "qz_2pi_over_a", "weight", "mode", "omega_meV", "lambda_qv",
+    "part_of_lambda", "linewidth_meV",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,10 @@ class Row:
 
 
 def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: ResultStore) -> None:
-    """Write ``index.html``, ``figures/``, ``answer.json``, ``tc.csv``, ``calculations.csv`` and α²F to a folder.
+    """Write ``index.html``, ``figures/``, ``answer.json``, ``gap.json``, ``tc.csv``, ``calculations.csv``, α²F, modes.
 
-    Every α²F is there as two columns (meV), for `megabar tc --unit meV`; files are written atomically, the page last.
+    Every α²F is there as two columns (meV), for `megabar tc --unit meV`, and ``citations.bib``; files are written
+    atomically, the page last.
     """
     from megabar.analysis.figures.style import inline_svg, png, svg
 
@@ -71,22 +77,62 @@ def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: Resu
     write_atomically(folder / "calculations.csv", _csv(CALCULATION_COLUMNS, [_calculation(row) for row in rows]))
     for each in answer.pressures:
         for isotopes, reading in each.readings.items():
-            kind = "" if isotopes == NATURAL else "-" + isotopes.replace(", ", "-")
-            spectrum = broadened(reading.spectrum, drawn_width_meV(reading.spectrum))
-            columns = zip(spectrum.omega_meV.tolist(), spectrum.alpha2f.tolist(), strict=True)
-            text = "".join(f"{omega:.6f} {value:.8f}\n" for omega, value in columns)
-            write_atomically(folder / f"alpha2f-{each.pressure_GPa:g}GPa{kind}.dat", text)
-    drawings, inline = draw(answer), {}
-    for drawing in drawings:
+            _write_spectrum(folder, each, isotopes, reading)
+    gaps = _gaps(answer)
+    write_atomically(folder / "gap.json", json.dumps(_strict(_gap_content(gaps)), indent=1, ensure_ascii=False) + "\n")
+    drawings, inline = draw(answer, {pressure: state for pressure, (_, state) in gaps.items()}), {}
+    for drawing in drawings.drawings:
         picture = svg(drawing.figure)
         write_atomically(folder / "figures" / f"{drawing.name}.svg", picture)
         write_atomically(folder / "figures" / f"{drawing.name}.png", png(drawing.figure))
         inline[drawing.name] = inline_svg(picture, drawing.name)
-    write_atomically(folder / "index.html", _page(study, answer, rows, drawings, inline))
+    cited = cited_by(answer)
+    write_atomically(folder / "citations.bib", bibtex(cited))
+    documents = {pressure: document for pressure, (document, _) in gaps.items()}
+    write_atomically(folder / "index.html", _page(study, answer, rows, drawings, inline, documents, cited))
+
+
+def _write_spectrum(folder: Path, each: TcAt, isotopes: str, reading: Reading) -> None:
+    """Write α²F as two columns (meV), and where the q-points are known every mode with its λ and linewidth."""
+    name = place_name(each.pressure_GPa, isotopes)
+    spectrum = broadened(reading.spectrum, drawn_width_meV(reading.spectrum))
+    columns = zip(spectrum.omega_meV.tolist(), spectrum.alpha2f.tolist(), strict=True)
+    text = "".join(f"{omega:.6f} {value:.8f}\n" for omega, value in columns)
+    write_atomically(folder / f"alpha2f{name}.dat", text)
+    if reading.coupling is not None:
+        modes = [
+            (row.number, *row.q, row.weight, row.mode, row.omega_meV, row.lambda_, row.part, row.linewidth_meV)
+            for row in mode_rows(reading.coupling, reading.chosen)
+        ]
+        write_atomically(folder / f"modes{name}.csv", _csv(MODE_COLUMNS, [tuple(map(_short, row)) for row in modes]))
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _gaps(answer: TcAnswer) -> dict[float, tuple[dict[str, Any], GapState]]:
+    """Return the state below Tc at each pressure, of the natural isotopes and the first μ* of the study."""
+    plan = answer.plan
+    return {
+        each.pressure_GPa: gap_document(each.readings[NATURAL], plan.mu_star[0], plan.mu_ref_meV)
+        for each in answer.pressures
+        if not each.missing
+    }
+
+
+def _gap_content(gaps: Mapping[float, tuple[dict[str, Any], GapState]]) -> list[dict[str, Any]]:
+    return [{"pressure_GPa": pressure, **document} for pressure, (document, _) in gaps.items()]
 
 
 def _page(
-    study: StudyRecord, answer: TcAnswer, rows: Sequence[Row], drawings: Sequence[Drawing], svgs: Mapping[str, str]
+    study: StudyRecord,
+    answer: TcAnswer,
+    rows: Sequence[Row],
+    drawings: Drawings,
+    svgs: Mapping[str, str],
+    gaps: Mapping[float, Mapping[str, Any]],
+    cited: Sequence[Citation],
 ) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -113,19 +159,29 @@ def _page(
         formulas=FORMULAS,
         style=Markup(Path(page.__file__).with_name("page.css").read_text(encoding="utf-8")),
         palettes=(PALETTE, DARK_PALETTE),
-        drawings=drawings,
+        drawings=drawings.drawings,
+        remarks=drawings.remarks,
+        gaps=gaps,
+        imaginary=_imaginary(answer),
         svgs={name: Markup(each) for name, each in svgs.items()},
         counts={state: sum(row.state == state for row in rows) for state in ("done", "failed", "left", "open")},
         settings=flat({name: value for name, value in settings.items() if name != "functional"}),
         provenance=provenance([row.record for row in rows if row.record]),
-        citations=[*CODES.get(plan.method.code, ()), *_functional(plan.method.functional), *METHODS],
+        citations=cited,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
     )
 
 
-def _functional(name: str) -> list[Citation]:
-    return [FUNCTIONALS[name]] if name in FUNCTIONALS else []
+def _imaginary(answer: TcAnswer) -> list[dict[str, Any]]:
+    """Return every imaginary mode that was left out: where, which, its energy and the λ that it would carry."""
+    return [
+        {"pressure_GPa": each.pressure_GPa, "isotopes": isotopes, **mode}
+        for each in answer.pressures
+        for isotopes, documents in each.documents.items()
+        for mode in documents[0].get("modes_left_out", [])
+        if not mode["translation"]
+    ]
 
 
 def _tc_rows(each: TcAt) -> list[tuple[Any, ...]]:

@@ -10,17 +10,20 @@ them (q2qstar_ph.f90): degenerate modes, which the λ of elph.inp_lambda.N split
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import physical_constants
 
 from megabar.analysis.superconductivity.readers.text import read_text
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+BOHR_A = 1e10 * physical_constants["Bohr radius"][0]
 FIRST_LINE = "Dynamical matrix file"
 _Q = re.compile(r"q = \(\s*(\S+)\s+(\S+)\s+(\S+)\s*\)")
 _MATRIX = "Dynamical  Matrix in cartesian axes"
@@ -34,7 +37,9 @@ class DynamicalMatrix:
 
     q: first of the star (Cartesian, 2π/a). star: number of its members. species, masses: by atom (Rydberg units).
     force_constants: Φ(q) (Ry/bohr²), shape (3n, 3n). frequencies_THz: ω/2π, negative where imaginary, shape (3n,).
-    displacements: of the modes, columns, shape (3n, 3n), each normalised to 1.
+    displacements: of the modes, columns, shape (3n, 3n), each normalised to 1. star_q, star_constants: q and Φ(q) of
+    every member, shapes (star, 3) and (star, 3n, 3n). cell_A: rows are lattice vectors (Å), None where only their kind
+    is told and it is a rare one. positions_A: Cartesian (Å), shape (n, 3). alat_A: the unit a (Å).
     """
 
     path: str
@@ -45,6 +50,11 @@ class DynamicalMatrix:
     force_constants: Complex
     frequencies_THz: Array
     displacements: Complex
+    star_q: Array
+    star_constants: Complex
+    cell_A: Array | None
+    positions_A: Array
+    alat_A: float
 
     @property
     def eigenvectors(self) -> Complex:
@@ -78,16 +88,23 @@ def read_dyn(path: Path) -> DynamicalMatrix:
         of_atom = [int(line.split()[1]) - 1 for line in lines[start : start + atoms]]
         blocks, tail = text.split("Diagonalizing the dynamical matrix")
         matrices = blocks.split(_MATRIX)[1:]
-        q = _q(matrices[0])
+        star = np.array([_q(each) for each in matrices])
+        constants = np.array([_matrix(each, atoms) for each in matrices])
+        alat = float(lines[2].split()[3]) * BOHR_A
         return DynamicalMatrix(
             str(path),
-            q,
+            _q(matrices[0]),
             len(matrices),
             tuple(kinds[i][0] for i in of_atom),
             np.array([float(kinds[i][1]) for i in of_atom]),
-            _matrix(matrices[0], atoms),
+            constants[0],
             np.array([float(value) for value in _FREQUENCY.findall(tail)]).reshape(3 * atoms),
             _displacements(tail, atoms),
+            star,
+            constants,
+            _cell(lines, alat),
+            alat * np.array([[float(word) for word in line.split()[2:5]] for line in lines[start : start + atoms]]),
+            alat,
         )
     except (ValueError, IndexError, AttributeError):
         raise InputError(f"{path}: the dynamical matrix is not complete; was ph.x interrupted?") from None
@@ -109,6 +126,33 @@ def _q(block: str) -> tuple[float, float, float]:
     assert found is not None  # AttributeError is caught by the callers as "not complete"
     x, y, z = (float(word) for word in found.groups())
     return x, y, z
+
+
+def _cell(lines: list[str], alat: float) -> Array | None:
+    """Return the lattice vectors (rows, in the unit of alat) that the head of a dyn file tells."""
+    if lines[3].strip() == "Basis vectors":
+        return alat * np.array([[float(word) for word in line.split()] for line in lines[4:7]])
+    words = lines[2].split()
+    return lattice_vectors(int(words[2]), [alat, *(float(word) for word in words[4:9])])
+
+
+def lattice_vectors(ibrav: int, celldm: Sequence[float]) -> Array | None:
+    """Return lattice vectors (rows, in the unit of celldm[0]) of pw.x; None for lattices that are not known here.
+
+    celldm: a, b/a, c/a and three cosines. INPUT_PW of Quantum ESPRESSO, `ibrav`.
+    """
+    a, b, c = celldm[0], celldm[1], celldm[2]
+    shapes = {
+        1: np.eye(3),
+        2: np.array([[-0.5, 0, 0.5], [0, 0.5, 0.5], [-0.5, 0.5, 0]]),
+        3: np.array([[0.5, 0.5, 0.5], [-0.5, 0.5, 0.5], [-0.5, -0.5, 0.5]]),
+        -3: np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]]),
+        4: np.array([[1, 0, 0], [-0.5, np.sqrt(0.75), 0], [0, 0, c]]),
+        6: np.diag([1, 1, c]),
+        7: np.array([[0.5, -0.5, c / 2], [0.5, 0.5, c / 2], [-0.5, -0.5, c / 2]]),
+        8: np.diag([1, b, c]),
+    }
+    return a * shapes[ibrav] if ibrav in shapes else None
 
 
 def _matrix(block: str, atoms: int) -> Complex:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.elph import ElectronPhonon, QPoint, lambdas_of, translations
+from megabar.analysis.superconductivity.elph import Crystal, ElectronPhonon, QPoint, lambdas_of, translations
 from megabar.analysis.superconductivity.readers.espresso_dyn import DynamicalMatrix, is_dyn, read_dyn, read_gamma
 from megabar.analysis.superconductivity.readers.espresso_q import NAME, CouplingAtQ, read_coupling
 from megabar.analysis.superconductivity.readers.text import read_text
@@ -80,8 +80,9 @@ def assemble(files: Sequence[QFiles], source: str, grid: int | None = None) -> E
     notes = () if grid is not None else (f"there is no dyn0: the grid is taken to be the {total} q of the stars found",)
     first, dyn = read[0][1], read[0][2]
     points = tuple(_point(each, coupling, matrix, matrix.star / total) for each, coupling, matrix in read)
+    crystal = None if dyn.cell_A is None else Crystal(dyn.cell_A, dyn.positions_A, dyn.alat_A)
     return ElectronPhonon(
-        source, points, first.smearings_Ry, first.dos_per_Ry, first.fermi_eV, dyn.species, dyn.masses, notes
+        source, points, first.smearings_Ry, first.dos_per_Ry, first.fermi_eV, dyn.species, dyn.masses, notes, crystal
     )
 
 
@@ -105,6 +106,8 @@ def _point(files: QFiles, coupling: CouplingAtQ, dyn: DynamicalMatrix, weight: f
         else np.zeros(len(coupling.omega_meV), bool),
         dyn.force_constants,
         matrices,
+        dyn.star_q,
+        dyn.star_constants,
     )
 
 

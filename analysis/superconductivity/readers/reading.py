@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,9 @@ from megabar.analysis.superconductivity.checks import NEGATIVE
 from megabar.analysis.superconductivity.spectral import SpectralFunction, tabulated
 from megabar.analysis.superconductivity.units import MEV_PER, unit_named
 from megabar.structures.errors import InputError
+
+if TYPE_CHECKING:
+    from megabar.analysis.superconductivity.elph import ElectronPhonon
 
 Array = NDArray[np.float64]
 NO_SHARE = 1e-6
@@ -32,7 +35,8 @@ class Reading:
     """What a file holds.
 
     chosen: the place of the variant that is meant where one is asked for; why: the reason; around: the places of the
-    variants that tell what this choice is worth. details: further values for the JSON document.
+    variants that tell what this choice is worth. details: further values for the JSON document. coupling: the q-points
+    and their modes, where the spectra are of per-q files.
     """
 
     path: str
@@ -43,6 +47,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     around: tuple[int, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    coupling: ElectronPhonon | None = None
 
     @property
     def spectrum(self) -> SpectralFunction:

@@ -1,0 +1,66 @@
+"""The command `megabar gap`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from megabar.launchers.options import AsJson, print_json
+
+Source = Annotated[
+    Path,
+    typer.Argument(metavar="FILE|FOLDER|STUDY", help="α²F of any code, a folder with the per-q files of ph.x, a study"),
+]
+
+
+def gap(
+    source: Source,
+    temperature: Annotated[
+        list[float] | None, typer.Option(help="K; may be given several times (default: from 0 to Tc)")
+    ] = None,
+    mu_star: Annotated[
+        float | None, typer.Option(help="the Coulomb pseudopotential μ* (default: 0.10; of a study, its own)")
+    ] = None,
+    mu_ref_mev: Annotated[
+        float | None, typer.Option(help="the energy (meV) that μ* is referred to (default: the highest frequency)")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="of the frequencies in plain columns: meV, THz, cm-1, Ry, Ha, K, eV")
+    ] = None,
+    smearing: Annotated[
+        float | None, typer.Option(help="of the double delta (Ry), where the file has several (default: the flattest)")
+    ] = None,
+    mass: Annotated[
+        list[str] | None, typer.Option(metavar="EL=U", help="an isotope, as in H=2.014; for a folder of per-q files")
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|FOLDER", help="draw Δ(T), Δ(ω), N(ω) and Hc(T) into this file (.png, .svg) or folder"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the state below Tc is like: Δ(T), Δ(ω), Z(ω), tunnelling, Hc(T), ΔC, by the Eliashberg equations."""
+    from megabar.launchers.gap_commands import gap_of, gap_text, study_gap, study_gap_text
+    from megabar.launchers.tc_study import check_files_only, is_study
+
+    temperatures = temperature or ()
+    if is_study(source):
+        check_files_only(unit, smearing, mass, figure)
+        answer = study_gap(str(source), mu_star, mu_ref_mev, temperatures)
+        print_json(answer) if as_json else print(study_gap_text(answer))
+        return
+    document = gap_of(
+        source,
+        unit,
+        0.10 if mu_star is None else mu_star,
+        mu_ref_mev,
+        temperatures,
+        smearing_Ry=smearing,
+        masses=mass or (),
+        figure=figure,
+    )
+    print_json(document) if as_json else print(gap_text(document))

@@ -1,0 +1,48 @@
+"""Figures written where the user wants them: one into a file, or all into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from megabar.analysis.figures import Drawing
+from megabar.structures.errors import InputError
+
+TYPES = (".png", ".svg")
+
+
+def check_figure(target: Path | None) -> None:
+    """Raise InputError where a figure cannot be written to what was named: an image file, or a folder."""
+    if target is None or target.is_dir():
+        return
+    if target.suffix and target.suffix.lower() not in TYPES:
+        raise InputError(f"--figure is {target}; its name must end with {' or '.join(TYPES)}, or be that of a folder")
+    if not target.parent.is_dir():
+        raise InputError(f"--figure is {target}; the folder {target.parent} is not there")
+    if not target.suffix and target.exists():
+        raise InputError(f"--figure is {target}, which is no folder; a file's name must end with {' or '.join(TYPES)}")
+
+
+def write_figures(drawings: Sequence[Drawing], target: Path) -> dict[str, Any]:
+    """Write the first drawing into a file, or all into a folder as PNG and SVG; return what the document says of it."""
+    try:
+        if target.suffix and not target.is_dir():
+            target.write_bytes(_image(drawings[0], target.suffix.lower()))
+            return {"figure": str(target)}
+        target.mkdir(exist_ok=True)
+        written = []
+        for drawing in drawings:
+            for suffix in TYPES:
+                path = target / f"{drawing.name}{suffix}"
+                path.write_bytes(_image(drawing, suffix))
+                written.append(str(path))
+    except OSError as error:
+        raise InputError(f"--figure: {target} cannot be written ({error.strerror or error})") from None
+    return {"figures": written}
+
+
+def _image(drawing: Drawing, suffix: str) -> bytes:
+    from megabar.analysis.figures.style import png, svg
+
+    return png(drawing.figure) if suffix == ".png" else svg(drawing.figure).encode()
