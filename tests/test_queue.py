@@ -75,7 +75,11 @@ def records(folder: Path) -> dict[str, CalculationRecord]:
 
 
 def complete(folder: Path) -> bool:
-    return all(row["complete"] for row in json.loads(megabar(folder, "status", "--json"))["studies"])
+    with database_session(Config(data=folder / ".megabar")) as address:
+        store = ResultStore.connect(address.uri, address.name)
+        studies = store.find_studies()
+        store.close()
+    return all(study.complete for study in studies)
 
 
 def wait(what: str, true: Any, seconds: float) -> None:
