@@ -177,7 +177,8 @@ def _disturb(server: UserMongod, commands: Commands, watch: Watch, chance: rando
     moved, results = time.monotonic(), 0
     while not _complete(client):
         commands.fill()
-        _pause(watch, chance)
+        if _pause(watch, chance, client):
+            break
         fault = chance.choices(list(FAULTS), list(FAULTS.values()))[0]
         number = signal.SIGTERM if "SIGTERM" in fault else signal.SIGKILL
         if "mongod" in fault:
@@ -200,13 +201,16 @@ def _disturb(server: UserMongod, commands: Commands, watch: Watch, chance: rando
     client.close()
 
 
-def _pause(watch: Watch, chance: random.Random) -> None:
-    """Let some work be done, however slow this computer is."""
+def _pause(watch: Watch, chance: random.Random, client: MongoClient[dict[str, Any]]) -> bool:
+    """Let some work be done, however slow this computer is, and return whether the study is complete."""
     enough = len(watch.seen) + chance.randint(0, MOST_RESULTS_BETWEEN)
     until = time.monotonic() + LONGEST_BETWEEN_S
     while len(watch.seen) < enough and time.monotonic() < until:
-        time.sleep(0.1)
+        if _complete(client):
+            return True
+        time.sleep(0.2)
     time.sleep(chance.uniform(0.0, JITTER_S))
+    return False
 
 
 def _complete(client: MongoClient[dict[str, Any]]) -> bool:
