@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -39,7 +37,9 @@ from ase.build import bulk
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from megabar.launchers.mongod_binary import find_mongod
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from user_mongod import UserMongod, free_port
+
 from megabar.workflows.isolation import die_with_parent
 
 MEGABAR = [sys.executable, "-m", "megabar.launchers.cli"]
@@ -53,49 +53,6 @@ FAULTS = {"kill -9 worker": 6, "SIGTERM worker": 4, "kill -9 command": 2, "SIGTE
 WITHOUT_PROGRESS_S = 600.0
 VOLUMES = 3
 """Calculations that a phase of the study has at least."""
-
-
-@dataclass
-class Server:
-    """A mongod as a user runs one: a replica set of one member on a port of this computer."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def uri(self) -> str:
-        """Address, with the workers' time-out."""
-        milliseconds = int(1000 * TIME_OUT_S)
-        options = f"replicaSet=campaign&serverSelectionTimeoutMS={milliseconds}&connectTimeoutMS={milliseconds}"
-        return f"mongodb://127.0.0.1:{self.port}/?{options}"
-
-    def start(self) -> None:
-        """Start it; a folder that has data goes on from there."""
-        (self.folder / "data").mkdir(parents=True, exist_ok=True)
-        found = find_mongod("", self.folder / "lib")
-        words = [found.path, "--dbpath", str(self.folder / "data"), "--port", str(self.port), "--bind_ip", "127.0.0.1"]
-        words += ["--nounixsocket", "--replSet", "campaign", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "990"]
-        with (self.folder / "mongod.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*words, "--quiet"],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **found.environment},
-                preexec_fn=die_with_parent,
-            )
-
-    def initiate(self) -> None:
-        """Make it a replica set."""
-        member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
-        with MongoClient(f"mongodb://127.0.0.1:{self.port}/?directConnection=true") as client:
-            client.admin.command("replSetInitiate", {"_id": "campaign", "members": [member]})
-
-    def kill(self) -> None:
-        """Kill -9."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
 
 
 @dataclass
@@ -197,10 +154,7 @@ def campaign(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Run the study under faults and return what was counted."""
     chance = random.Random(options.seed)
     write_study(folder, options.calculations, options.seed)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = Server(folder / "server", probe.getsockname()[1])
-    server.folder.mkdir()
+    server = UserMongod(folder / "server", free_port(), TIME_OUT_S)
     (folder / "megabar.yaml").write_text(f"database: {{uri: '{server.uri}', name: campaign}}\n")
     commands = Commands(folder, options.commands, options.workers)
     began, done = time.monotonic(), Counter[str]()
@@ -217,13 +171,14 @@ def campaign(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         server.kill()
 
 
-def _disturb(server: Server, commands: Commands, watch: Watch, chance: random.Random, done: Counter[str]) -> None:
+def _disturb(server: UserMongod, commands: Commands, watch: Watch, chance: random.Random, done: Counter[str]) -> None:
     """Do one thing after the other to workers and database until the study is complete."""
     client: MongoClient[dict[str, Any]] = MongoClient(server.uri)
     moved, results = time.monotonic(), 0
     while not _complete(client):
         commands.fill()
-        _pause(watch, chance)
+        if _pause(watch, chance, client):
+            break
         fault = chance.choices(list(FAULTS), list(FAULTS.values()))[0]
         number = signal.SIGTERM if "SIGTERM" in fault else signal.SIGKILL
         if "mongod" in fault:
@@ -246,13 +201,16 @@ def _disturb(server: Server, commands: Commands, watch: Watch, chance: random.Ra
     client.close()
 
 
-def _pause(watch: Watch, chance: random.Random) -> None:
-    """Let some work be done, however slow this computer is."""
+def _pause(watch: Watch, chance: random.Random, client: MongoClient[dict[str, Any]]) -> bool:
+    """Let some work be done, however slow this computer is, and return whether the study is complete."""
     enough = len(watch.seen) + chance.randint(0, MOST_RESULTS_BETWEEN)
     until = time.monotonic() + LONGEST_BETWEEN_S
     while len(watch.seen) < enough and time.monotonic() < until:
-        time.sleep(0.1)
+        if _complete(client):
+            return True
+        time.sleep(0.2)
     time.sleep(chance.uniform(0.0, JITTER_S))
+    return False
 
 
 def _complete(client: MongoClient[dict[str, Any]]) -> bool:
@@ -261,9 +219,9 @@ def _complete(client: MongoClient[dict[str, Any]]) -> bool:
     return False
 
 
-def counted(server: Server, watch: Watch, folder: Path) -> dict[str, Any]:
+def counted(server: UserMongod, watch: Watch, folder: Path) -> dict[str, Any]:
     """Count what is there, by the server's log of operations and by the files."""
-    with MongoClient(server.uri.replace(f"={int(1000 * TIME_OUT_S)}", "=120000")) as client:
+    with MongoClient(UserMongod(server.folder, server.port).uri) as client:
         written, changed = Counter[str](), 0
         for entry in _operations(client):
             if entry["op"] == "i":

@@ -11,7 +11,7 @@ from typing import Literal
 from megabar.launchers.machines import Machine, clock, config_on
 from megabar.launchers.schedulers.commands import run
 from megabar.launchers.schedulers.registry import SCHEDULERS
-from megabar.structures.errors import SetupError
+from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.secrecy import SECRET_VARIABLES, hosts
 
@@ -32,6 +32,17 @@ def remarks(machine: Machine, config: Config, environment: Mapping[str, str] | N
     environment = os.environ if environment is None else environment
     found = [*_about_cores(machine), *_about_launches(machine, config), *_about_programs(machine)]
     return [*found, *_about_limits(machine), *_about_database(machine, config, environment)]
+
+
+def check_limits(machine: Machine) -> None:
+    """Raise InputError where a machine's jobs ask for more than its partition has, as far as the scheduler tells.
+
+    Some schedulers take such jobs all the same, and they wait for ever.
+    """
+    beyond = [each for each in _about_limits(machine) if each.status == "problem" and each.key != "scheduler"]
+    if beyond:
+        said = "; ".join(f"`{machine.name}.{each.key}`: {each.sentence}" for each in beyond)
+        raise InputError(f"jobs of {machine.name} ask for more than there is: {said}; nothing was submitted")
 
 
 def _about_cores(machine: Machine) -> Iterator[Remark]:

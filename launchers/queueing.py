@@ -29,6 +29,7 @@ from megabar.launchers.feeding import (
 )
 from megabar.launchers.jobs import job_environment
 from megabar.launchers.local import WorkerPool, check_no_other, register
+from megabar.launchers.machine_remarks import check_limits
 from megabar.launchers.machines import Machine, Machines, config_on, load_machines
 from megabar.launchers.mongo_uri import check_reachable, wait_until_reachable
 from megabar.launchers.schedulers.allocation import Allocation, allocation
@@ -99,6 +100,7 @@ def feed_queue(name: str, once: bool, every_s: float) -> Iterator[Fed]:
     config = load_config()
     check_data_folder(config)
     _check_address(config)
+    check_limits(machine)
     with open_runtime(config) as runtime:
         while True:
             try:

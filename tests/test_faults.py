@@ -18,22 +18,25 @@ from typing import Any
 import psutil
 import pytest
 from ase.build import bulk
+from user_mongod import UserMongod, free_port
 
+from megabar.launchers.commands import open_runtime
 from megabar.launchers.embedded_mongo import database_session, running, stop_database
 from megabar.launchers.local import register
+from megabar.launchers.worker import Task, _loop, heard
 from megabar.workflows import tasks
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
-from megabar.workflows.config import Config
+from megabar.workflows.config import Config, DatabaseConfig
 from megabar.workflows.driver import advance, recover_lost, retry_crashed
-from megabar.workflows.execution import prepare
+from megabar.workflows.execution import execute, prepare
 from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolated
 from megabar.workflows.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
-from megabar.workflows.runtime import Runtime, launchpad
+from megabar.workflows.runtime import Runtime, launchpad, use
 from megabar.workflows.stopping import Control, Stopped
-from megabar.workflows.store import ResultStore, StudyRecord, record_of
+from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, record_of
 from megabar.workflows.study import load_study
 
 
@@ -242,6 +245,89 @@ def test_told_to_stop_during_an_outage_a_worker_leaves_the_result_on_disk_for_th
     # `runtime` fails the test where it is asked to run anything.
     assert tasks.run_and_store(item, runtime) == "done"
     assert runtime.store.get(item.key).energy_eV_per_atom == -3.0
+
+
+TIME_OUT_S = 3.0
+"""Of the clients' below: a fortieth of the two minutes that users have."""
+
+
+@pytest.fixture(scope="module")
+def user_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserMongod]:
+    """A server of a user's own, which nobody starts again by itself."""
+    server = UserMongod(tmp_path_factory.mktemp("server"), free_port(), TIME_OUT_S)
+    server.start()
+    try:
+        server.initiate()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*ping_launch")  # FireWorks' own heartbeat ends with an outage; ours does not
+@pytest.mark.parametrize(
+    ("outage_s", "moment"),
+    [
+        pytest.param(1.0, "before", id="1 s"),
+        pytest.param(60.0 / 120.0 * TIME_OUT_S, "before", id="1 min, times shortened by 40"),
+        pytest.param(2 * TIME_OUT_S, "before", id="longer than the time-out, the result not stored yet"),
+        pytest.param(2 * TIME_OUT_S, "after", id="longer than the time-out, the result just stored"),
+    ],
+)
+def test_a_worker_outlives_kill_minus_9_of_the_database(
+    user_mongod: UserMongod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outage_s: float, moment: str
+) -> None:
+    """While a calculation ends; it is run once, the study goes on by itself, and nothing has failed."""
+    name = f"outage{abs(hash((outage_s, moment))) % 10**6}"
+    for scale in (3.55, 3.6):
+        bulk("Cu", "fcc", a=scale).write(tmp_path / f"Cu-{scale}.cif")
+    (tmp_path / "study.yaml").write_text(
+        "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 10}\nmethod: {code: emt}\n"
+        "phases: [{file: Cu-3.55.cif, name: A, pressure: 0}, {file: Cu-3.6.cif, name: B, pressure: 0}]\n"
+    )
+    config = Config(data=tmp_path / "data", database=DatabaseConfig(uri=user_mongod.uri, name=name))
+    runs: list[str] = []
+    saved: list[str] = []
+
+    def away() -> None:
+        user_mongod.kill()
+        user_mongod.start_after(outage_s)
+
+    def run(folder: Path, _: str) -> dict[str, Any]:
+        runs.append(folder.name)
+        result = execute(folder, config)
+        if len(runs) == 2 and moment == "before":
+            away()
+        return result
+
+    save = ResultStore.save
+
+    def save_and_lose(store: ResultStore, record: CalculationRecord, history: Any = None) -> None:
+        save(store, record, history)
+        saved.append(record.key)
+        if len(saved) == 2 and moment == "after":
+            away()
+
+    monkeypatch.setattr(ResultStore, "save", save_and_lose)
+    monkeypatch.setattr("megabar.workflows.runtime._current", None)
+    monkeypatch.setattr("megabar.launchers.worker.CARE_SECONDS", 1.0)
+    config.data.mkdir()
+    with open_runtime(config) as opened:
+        runtime = replace(opened, run=run, owner="worker")
+        use(runtime)
+        file = load_study(tmp_path / "study.yaml")
+        identifier = register(file, resolve(file, config), runtime)
+        advance(identifier, runtime)
+        with heard(worker("worker", "here"), runtime):
+            _loop(runtime, Task(code="emt", study=identifier, idle_s=30.0, job="ends when the study is complete"))
+        study = runtime.store.get_study(identifier)
+        assert study is not None
+        assert study.complete
+        found = runtime.store.get_many(study.wanted)
+        assert set(found) == set(study.wanted)
+        assert all(record.done for record in found.values())
+    assert sorted(runs) == sorted(set(study.wanted))  # each once
+    assert len(runs) > 4
 
 
 # --- the disk is full, or read-only --------------------------------------------------------------------------------

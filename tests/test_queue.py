@@ -75,7 +75,11 @@ def records(folder: Path) -> dict[str, CalculationRecord]:
 
 
 def complete(folder: Path) -> bool:
-    return all(row["complete"] for row in json.loads(megabar(folder, "status", "--json"))["studies"])
+    with database_session(Config(data=folder / ".megabar")) as address:
+        store = ResultStore.connect(address.uri, address.name)
+        studies = store.find_studies()
+        store.close()
+    return all(study.complete for study in studies)
 
 
 def wait(what: str, true: Any, seconds: float) -> None:
@@ -264,6 +268,65 @@ def test_wrong_input_is_told(folder: Path) -> None:
     assert "did you mean cluster" in megabar(folder, "queue", "clustre", "--once", code=2)
     assert "shared or whole" in megabar(folder, "worker", "--kind", "big", code=2)
     assert not (folder / ".megabar").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("cores: 2", "cores: 5"), "`cluster.cores`: 5 is more than all has, 4"),
+        (("00:05:00", "2-00:00:00"), "`cluster.wall_time`: 48:00:00 is more than all has, 24:00:00"),
+        (("partition: all", "partition: short, memory_GB: 9"), "`cluster.memory_GB`: 9 is more than short has"),
+        (("scheduler: slurm", "scheduler: slrum"), "`cluster.scheduler`: input should be 'slurm'"),
+    ],
+)
+def test_a_job_that_asks_for_more_than_there_is_is_not_submitted(
+    folder: Path, slurm: SlurmCluster, change: tuple[str, str], words: str
+) -> None:
+    """Slurm itself takes one with too long a wall time, and lets it wait for ever."""
+    (folder / "machines.yaml").write_text((folder / "machines.yaml").read_text().replace(*change))
+    said = megabar(folder, "queue", "cluster", "--once", code=2)
+    assert words in said
+    assert said.count("\n") == 1
+    assert not slurm.run("squeue", "-h").strip()
+
+
+def test_a_wrong_password_is_told(folder: Path) -> None:
+    config = Config(data=folder / "elsewhere")
+    with database_session(config) as address:
+        password = address.uri.partition("@")[0].rpartition(":")[2]
+        (folder / "uri").write_text(address.uri.replace(password, "wrong"))
+        (folder / "uri").chmod(0o600)
+        (folder / "megabar.yaml").write_text(f"database: {{uri_file: uri, name: {address.name}}}\n")
+        for words in (("submit", "toy.yaml", "--machine", "cluster"), ("queue", "cluster", "--once"), ("worker",)):
+            said = megabar(folder, *words, code=2)
+            assert "refused the user or the password" in said
+            assert said.count("\n") == 1
+    stop_database(config)
+
+
+def test_an_edited_study_is_not_submitted_beside_the_one_that_is_not_complete(folder: Path) -> None:
+    first = json.loads(megabar(folder, "submit", "toy.yaml", "--machine", "cluster", "--json"))["identifier"]
+    moved = subprocess.run([*MEGABAR, "submit", "toy.yaml"], cwd=folder, text=True, capture_output=True, check=True)
+    assert f"{first} was for the queue of cluster, and is for workers here from now on" in moved.stderr
+    (folder / "toy.yaml").write_text(TOY.replace("to: 60", "to: 70"))
+    said = megabar(folder, "submit", "toy.yaml", "--machine", "cluster", code=2)
+    assert f"asks for something else is not complete, {first}; end it with `megabar cancel" in said
+    assert said.count("\n") == 1
+    assert len(json.loads(megabar(folder, "status", "--json"))["studies"]) == 1
+    megabar(folder, "cancel", first)
+    megabar(folder, "submit", "toy.yaml", "--machine", "cluster")
+
+
+@pytest.mark.slow
+def test_running_here_helps_the_queue_and_takes_nothing_from_it(folder: Path) -> None:
+    """The study stays the queue's: whoever stops here leaves it there."""
+    megabar(folder, "submit", "toy.yaml", "--machine", "cluster")
+    done = subprocess.run([*MEGABAR, "run", "toy.yaml", "--json"], cwd=folder, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert "is in the queue of cluster, and workers here help with it" in done.stderr
+    assert json.loads(done.stdout)["calculations_run"] >= 6
+    [study] = json.loads(megabar(folder, "status", "--json", "--all"))["studies"]
+    assert study["machine"] == "cluster"
 
 
 # --- how many jobs are worth it ------------------------------------------------------------------------------------

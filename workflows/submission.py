@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,18 +25,26 @@ def specification(calculation: Calculation, study: StudyRecord) -> dict[str, Any
     """Return what a firework is to do.
 
     It says where the calculation is to run and about how long it takes on one core, for workers that have only so much
-    time left; the longest come first, so that they do not end alone.
+    time left; the longest come first, so that they do not end alone. The calculation is text, as FireWorks would take
+    some text in it for dates.
     """
     estimate = seconds(calculation, None)
     return {
         "key": calculation.key,
-        "calculation": calculation.to_dict(),
+        "calculation": json.dumps(calculation.to_dict(), default=_plain),
         "study": study.identifier,
         "machine": study.machine,
         "code": calculation.code,
         "core_seconds": round(estimate, 3),
         "_priority": round(estimate),
     }
+
+
+def _plain(number: Any) -> Any:
+    """Return NumPy's numbers and arrays as Python's; raises TypeError for what is neither."""
+    if hasattr(number, "tolist"):
+        return number.tolist()
+    raise TypeError(f"{type(number).__name__} cannot be a setting")
 
 
 def insert(tasks: Sequence[tuple[dict[str, Any], str]], study: StudyRecord, runtime: Runtime) -> None:

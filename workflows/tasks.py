@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -41,9 +42,11 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run, store, and let the studies that wait for it go on."""
         runtime = current()
-        calculation = Calculation.from_dict(fw_spec["calculation"])
+        calculation = submitted(fw_spec)
         state, runtime.control.running = "crashed", calculation.key
         try:
+            if calculation.key != fw_spec["key"]:
+                raise RuntimeError(f"what was submitted as {fw_spec['key']} was changed on its way")
             asked = {"study": fw_spec.get("study"), "estimate_core_s": fw_spec.get("core_seconds")}
             state = run_and_store(calculation, runtime, asked)
         except Stopped:
@@ -62,6 +65,12 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
             with suppress(PyMongoError):
                 advance_all(calculation.key, runtime)
         return FWAction(stored_data={"key": calculation.key, "state": state})
+
+
+def submitted(fw_spec: Mapping[str, Any]) -> Calculation:
+    """Return the calculation that a firework is to run: text; a dictionary in those of older versions."""
+    content = fw_spec["calculation"]
+    return Calculation.from_dict(json.loads(content) if isinstance(content, str) else content)
 
 
 def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any] | None = None) -> str:
