@@ -174,6 +174,7 @@ _TEMPERATURES = (
     ("tc_allen_dynes_K", "Allen-Dynes"),
     ("tc_xie_K", "Xie 2022"),
     ("tc_eliashberg_K", "Eliashberg, isotropic"),
+    ("tc_eliashberg_full_band_K", "Eliashberg with N(ε)"),
 )
 
 

@@ -22,7 +22,7 @@ def study_text(answer: dict[str, Any]) -> str:
         f"{answer['structure']} ({answer['formula']}): q {_times(grids['q'])}, k {_times(grids['k'])}, "
         f"dense {_times(grids['k_dense'])}; errors from smearing and q-grid",
         "",
-        f"{'P, GPa':>8}{'μ*':>7}{'λ':>16}{'ω_log, K':>10}{'Tc Eliashberg, K':>20}"
+        f"{'P, GPa':>8}{'μ*':>7}{'λ':>16}{'ω_log, K':>10}{'Tc Eliashberg, K':>20}{'with N(ε)':>11}"
         + "".join(f"{name:>13}" for _, name in FORMULAS),
     ]
     for each in answer["pressures"]:
@@ -44,6 +44,7 @@ def _row(pressure: float, row: dict[str, Any], isotopes: str) -> str:
     strength = _with_error(row.get("lambda"), row.get("lambda_error"), 3)
     tc = _with_error(row.get("tc_eliashberg_K"), row.get("tc_error_K", row.get("tc_eliashberg_error_K")), 3)
     text = f"{pressure:>8g}{row['mu_star']:>7.3g}{strength:>16}{row['omega_log_K']:>10.0f}{tc:>20}"
+    text += f"{_with_error(row.get('tc_eliashberg_full_band_K'), None, 3):>11}"
     text += "".join(f"{row[key]:>13.3f}" if key in row else f"{'-':>13}" for key, _ in FORMULAS)
     return text if isotopes == "natural" else f"{text}  {isotopes}"
 

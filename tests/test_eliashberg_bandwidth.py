@@ -99,6 +99,17 @@ def test_the_cutoff_does_not_matter(monkeypatch):
     assert found == pytest.approx([found[-1]] * 3, rel=1e-4)
 
 
+def test_a_narrow_peak_converges_at_low_temperature():
+    """What the logarithms of the resolvent lose far off the band edge must not keep the iteration from its end."""
+    energy = np.arange(-30, 30, 0.02)
+    electrons = band(energy, 1 + np.exp(-((energy / 0.05) ** 2)), 0.0, "peak")
+    modes = modes_of(from_modes([20.0, 40.0], [0.2, 0.17], "model"))
+    state = bandwidth.equations(modes, coulomb(0.1, 40.0), electrons, 0.05).solved()
+    assert 1 < state.renormalisation[0] < 1 + modes.lambda_
+    far = electrons.resolvent(np.array([1e9j]))[0]
+    assert far == pytest.approx(electrons.states_meV / 1e9j, rel=1e-12)
+
+
 def test_no_coupling_has_no_tc():
     weak = from_modes([60.0], [0.1], "model")
     assert bandwidth.critical_temperature_of_band(weak, flat(10), 0.15) == 0.0

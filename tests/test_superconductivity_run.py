@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from ase.units import Ry
 from test_run import megabar, opened, started
 
 from megabar.analysis.superconductivity.elph import total_lambda
@@ -101,6 +103,8 @@ def test_killed_in_a_q_point_and_gone_on_with(folder: Path) -> None:
     assert 0.1 < natural["lambda"] < 3.0
     assert light["tc_eliashberg_K"] > natural["tc_eliashberg_K"]
     assert light["lambda"] == pytest.approx(natural["lambda"], rel=5e-3)
+    assert natural["tc_eliashberg_full_band_K"] == pytest.approx(natural["tc_eliashberg_K"], rel=0.15)
+    check_density_of_states(folder)
     page = (folder / "al-report" / "index.html").read_text()
     assert "α²F" in page
     assert "Tc of Al-fcc" in page
@@ -109,6 +113,22 @@ def test_killed_in_a_q_point_and_gone_on_with(folder: Path) -> None:
     assert again["tc"]["natural"][0]["tc_eliashberg_K"] < natural["tc_eliashberg_K"]
     check_against_one_run(folder)
     check_without_the_ground_state(folder)
+
+
+def check_density_of_states(folder: Path) -> None:
+    """N(E_F) of the dense grid by tetrahedra is what ph.x has by smearing, where it is neither fine nor coarse."""
+    [ground] = by_kind(folder, "ground-state")
+    with opened(folder) as store:
+        arrays = store.history(ground.key)
+        points = [(store.history(each.key), each.observables["q_fractions"]) for each in by_kind(folder, PHONON)]
+    energy, states = arrays["dos_energy_eV"], arrays["dos_per_eV_spin_cell"]
+    by_ph, _ = gathered(points, (2, 2, 2), None, "Al")
+    assert np.interp(0.0, energy, states) == pytest.approx(by_ph.dos_per_Ry[4] / Ry, rel=0.03)  # at 0.025 Ry
+    assert np.interp(0.0, energy, states) == pytest.approx(
+        ground.observables["dos_at_fermi_per_eV_spin_cell"], abs=1e-5
+    )
+    below = np.sum(states[energy < -0.01]) + states[np.argmin(np.abs(energy))] / 2
+    assert 2 * below * (energy[1] - energy[0]) == pytest.approx(3.0, abs=1e-3)
 
 
 def check_against_one_run(folder: Path) -> None:

@@ -13,6 +13,7 @@ from elph_data import unpacked
 from test_stability_workflow import GPA, pressure_at
 
 from megabar.analysis.eos import vinet_shapes
+from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
 from megabar.structures.errors import InputError
@@ -23,6 +24,7 @@ from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import CalculationRecord, StudyRecord
 from megabar.workflows.study import load_study
 from megabar.workflows.superconductivity.answer import answer
+from megabar.workflows.superconductivity.electrons import band_of
 from megabar.workflows.superconductivity.gather import gathered
 from megabar.workflows.superconductivity.grids import Grids, coarser, grids, on_grid
 from megabar.workflows.superconductivity.plan import TcPlan, TcRung
@@ -257,9 +259,12 @@ def test_the_coarser_grid_is_part_of_the_finer_one(tmp_path: Path) -> None:
         gathered(points[:-1], (4, 4, 4), None, "Al")
 
 
-def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
-    points = files_of(unpacked("al_q444", tmp_path))
-    made = plan((0.0,), isotopes={"Al": 30.0})
+def computed(
+    folder: Path, **changes: Any
+) -> tuple[TcPlan, list[dict[str, Any]], dict[str, CalculationRecord], dict[str, dict[str, Any]]]:
+    """A study of Al at one pressure whose q-points are those of a real run."""
+    points = files_of(unpacked("al_q444", folder))
+    made = plan((0.0,), **changes)
     _, rungs, records = play(made, outcome)
     histories: dict[str, dict[str, Any]] = {}
     for rung in rungs:
@@ -268,6 +273,11 @@ def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
             histories[rung["key"]] = content
             facts = {"q_points": 8, "q_fractions": list(q)}
             records[rung["key"]] = records[rung["key"]].model_copy(update={"observables": facts})
+    return made, rungs, records, histories
+
+
+def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
+    made, rungs, records, histories = computed(tmp_path, isotopes={"Al": 30.0})
     [at] = answer(made, rungs, records, histories.__getitem__).json()["pressures"]
     natural, heavy = at["tc"]["natural"], at["tc"]["Al=30"]
     assert [row["mu_star"] for row in natural] == [0.1, 0.13]
@@ -277,3 +287,31 @@ def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
     assert heavy[0]["tc_eliashberg_K"] < natural[0]["tc_eliashberg_K"]
     difference = abs(natural[0]["lambda"] - natural[0]["coarser_q_grid"]["lambda"])
     assert natural[0]["lambda_error"] >= difference > 0
+
+
+def test_the_density_of_states_of_the_ground_state_makes_a_tc_of_its_own(tmp_path: Path) -> None:
+    made, rungs, records, histories = computed(tmp_path)
+    ground = next(rung["key"] for rung in rungs if rung["kind"] == "ground-state")
+
+    def found(arrays: dict[str, Any]) -> tuple[Band | None, str]:
+        rung = next(TcRung.from_dict(rung) for rung in rungs if rung["key"] == ground)
+        electrons, notes = band_of(rung, records, lambda key: arrays)
+        return electrons, " ".join(notes)
+
+    [at] = answer(made, rungs, records, histories.__getitem__).json()["pressures"]
+    assert "tc_eliashberg_full_band_K" not in at["tc"]["natural"][0]
+    assert "a version of megabar that did not keep it" in " ".join(at["notes"])
+    records[ground] = records[ground].model_copy(update={"observables": {"dos_at_fermi_per_eV_spin_cell": 0.18}})
+    assert found({}) == (None, found({})[1])
+    assert "are not in the database" in found({})[1]
+    energy = np.arange(-20.0, 20.0, 0.02)
+    gapped = {"dos_energy_eV": energy, "dos_per_eV_spin_cell": np.where(abs(energy) < 0.1, 0.0, 0.2)}
+    assert "an insulator's" in found(gapped)[1]
+    sloped = {"dos_energy_eV": energy, "dos_per_eV_spin_cell": 0.18 + 0.008 * energy}
+    histories[ground] = sloped
+    [at] = answer(made, rungs, records, histories.__getitem__).json()["pressures"]
+    row, band = at["tc"]["natural"][0], found(sloped)[0]
+    assert band is not None
+    assert row["tc_eliashberg_full_band_K"] == pytest.approx(row["tc_eliashberg_K"], rel=0.02)
+    assert row["tc_eliashberg_full_band_K"] != row["tc_eliashberg_K"]
+    assert "instead of constant about E_F, moves Tc by" in " ".join(at["notes"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
+from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.formulas import (
     FORMULAS,
     check_mu_star,
@@ -24,10 +25,13 @@ _ABOVE = 0.5
 """Smallest reference energy of μ*, in units of ω_log: below it μ* would cut off what the phonons do."""
 
 
-def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = None) -> dict[str, Any]:
+def tc_document(
+    reading: Reading, mu_star: float, mu_ref_meV: float | None = None, electrons: Band | None = None
+) -> dict[str, Any]:
     """Return the JSON document of ``megabar tc --json``.
 
-    mu_ref_meV: the energy that μ* is referred to; ω_max of the spectrum where none is given.
+    mu_ref_meV: the energy that μ* is referred to; ω_max of the spectrum where none is given. electrons: N(ε), for Tc
+    with the full band as well.
     Keys carry their units. A value that cannot be had is absent, with the reason among ``notes``.
     Raises InputError for a μ* or a reference energy that no metal has.
     """
@@ -41,6 +45,10 @@ def tc_document(reading: Reading, mu_star: float, mu_ref_meV: float | None = Non
     values, notes = spectrum_values(chosen.spectrum, mu_star, mu_ref_meV)
     solved, said = _eliashberg(chosen.spectrum, mu_star, values["mu_ref_meV"])
     document |= values | solved
+    if electrons is not None:
+        more, of_band = full_band(chosen.spectrum, electrons, mu_star, values["mu_ref_meV"], solved["tc_eliashberg_K"])
+        document |= more
+        said = [*said, *of_band]
     if len(reading.variants) > 1:
         document["variants"] = [_short(each, mu_star, mu_ref_meV) for each in reading.variants]
         document |= _spread(reading, document["variants"])
@@ -126,6 +134,27 @@ def _eliashberg(spectrum: SpectralFunction, mu_star: float, reference: float) ->
     if solution.isotope_exponent_by_species:
         values["isotope_exponent_by_species"] = dict(solution.isotope_exponent_by_species)
     return values, list(solution.notes)
+
+
+def full_band(
+    spectrum: SpectralFunction, electrons: Band, mu_star: float, reference_meV: float, constant_K: float
+) -> tuple[dict[str, Any], list[str]]:
+    """Return Tc with N(ε) instead of N(E_F) throughout, and how far that moves it, or why it cannot be had.
+
+    constant_K: Tc with a constant density of states (K).
+    """
+    from megabar.analysis.superconductivity.eliashberg.bandwidth import critical_temperature_of_band
+
+    try:
+        tc = critical_temperature_of_band(spectrum, electrons, mu_star, reference_meV)
+    except ArithmeticError as error:
+        return {}, [f"no Tc with the density of states as it is over energy (μ* {mu_star:g}): {error}"]
+    share = f" ({tc / constant_K - 1:+.1%})" if constant_K > 0 else ""
+    said = (
+        f"the density of states as it is over energy, instead of constant about E_F, moves Tc by "
+        f"{tc - constant_K:+.3g} K{share} at μ* {mu_star:g}"
+    )
+    return {"tc_eliashberg_full_band_K": tc}, [said]
 
 
 def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:

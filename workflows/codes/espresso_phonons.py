@@ -24,6 +24,7 @@ import numpy as np
 
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.calculation import Calculation
+from megabar.workflows.codes.espresso_dos import density_of_states_of
 from megabar.workflows.codes.espresso_input import parameters, place_pseudopotentials
 from megabar.workflows.codes.espresso_output import check_output, error_message, output_facts
 from megabar.workflows.codes.interface import CalculationFailed
@@ -46,18 +47,20 @@ _FREE = ("ecfixed", "qcutz", "q2sigma")
 
 
 def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
-    """Compute the ground state on both k-grids, keep it in the folder, and return the result."""
+    """Compute the ground state on both k-grids, keep it in the folder, and return the result; its array is N(ε)."""
     facts = _ground_state(calculation, folder, config)
+    arrays, of_dos = density_of_states_of(folder / OUT, calculation.structure, _text(folder / "espresso.pwo"))
     if (facts.get("band_gap_eV") or 0.0) > LARGEST_GAP_EV:
         raise CalculationFailed(
             "insulating",
             f"a gap of {facts['band_gap_eV']:.2f} eV at the Fermi level: an insulator has no α²F and no Tc",
         )
+    write_atomically(folder / HISTORY, packed(arrays))
     return {
         "state": "done",
         "volume_A3_per_atom": calculation.structure.volume_per_atom,
         "structure": _plain(calculation),
-        "observables": facts,
+        "observables": facts | of_dos,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import reading, total_lambda
 from megabar.analysis.superconductivity.isotopes import with_masses
 from megabar.analysis.superconductivity.readers.reading import Reading
@@ -17,6 +18,7 @@ from megabar.analysis.superconductivity.report import tc_document
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Structure
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.superconductivity.electrons import band_of
 from megabar.workflows.superconductivity.gather import gathered
 from megabar.workflows.superconductivity.grids import coarser
 from megabar.workflows.superconductivity.plan import MAIN, TcPlan, TcRung
@@ -164,7 +166,11 @@ def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Recor
     points = tuple((rung.key, tuple(records[rung.key].observables["q_fractions"])) for rung in done)
     try:
         readings, coarse, notes = _readings(plan, asked.pressure_GPa, points, histories)
-        documents = {name: [_document(each, plan, mu) for mu in plan.mu_star] for name, each in readings.items()}
+        electrons, why = band_of(asked.ground_state, records, histories)
+        documents = {
+            name: [_document(each, plan, mu, electrons) for mu in plan.mu_star] for name, each in readings.items()
+        }
+        notes += why
     except InputError as error:
         return without(str(error))
     rough = [_kept(_document(coarse, plan, mu)) for mu in plan.mu_star] if coarse else []
@@ -230,8 +236,8 @@ def _times(grid: Sequence[int]) -> str:
     return "×".join(map(str, grid))
 
 
-def _document(each: Reading, plan: TcPlan, mu_star: float) -> dict[str, Any]:
-    return tc_document(each, mu_star, plan.mu_ref_meV)
+def _document(each: Reading, plan: TcPlan, mu_star: float, electrons: Band | None = None) -> dict[str, Any]:
+    return tc_document(each, mu_star, plan.mu_ref_meV, electrons)
 
 
 def _kept(document: Mapping[str, Any]) -> dict[str, Any]:

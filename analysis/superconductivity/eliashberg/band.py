@@ -90,9 +90,13 @@ def band(energy_eV: ArrayLike, states: ArrayLike, fermi_eV: float, source: str) 
 
 
 def _of_segments(z: Complex, energy: Array, density: Array) -> Complex:
-    """Return ∫ density/(z − ε) dε of what is linear between points, shape of z: logarithms of z − ε at the points."""
-    away = z[..., None] - energy
-    log, step = -np.diff(np.log(away), axis=-1), np.diff(energy)
+    """Return ∫ density/(z − ε) dε of what is linear between points, shape of z: logarithms of z − ε at the points.
+
+    Far off, the logarithm between neighbours is small, and a difference of two would lose what it is about.
+    """
+    away, step = z[..., None] - energy, np.diff(energy)
+    share = step / away[..., 1:]
+    log = 0.5 * np.log1p(2 * share.real + share.real**2 + share.imag**2) + 1j * np.arctan2(share.imag, 1 + share.real)
     values: Complex = log @ density[:-1].astype(complex)
     values += (away[..., :-1] * log / step - 1) @ np.diff(density).astype(complex)
     return values

@@ -1,0 +1,35 @@
+"""N(ε) of the ground state of a study, for the Eliashberg equations of the full band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from megabar.analysis.superconductivity.eliashberg.band import Band, band
+from megabar.structures.errors import InputError
+from megabar.workflows.codes.espresso_dos import ENERGY, STATES
+from megabar.workflows.store import CalculationRecord
+from megabar.workflows.superconductivity.plan import TcRung
+
+AT_FERMI = "dos_at_fermi_per_eV_spin_cell"
+
+
+def band_of(
+    ground: TcRung | None,
+    records: Mapping[str, CalculationRecord],
+    histories: Callable[[str], Mapping[str, NDArray[Any]]],
+) -> tuple[Band | None, tuple[str, ...]]:
+    """Return N(ε) of a ground state, or None and the reason in words."""
+    without = "no Tc with the density of states as it is over energy"
+    record = records.get(ground.key) if ground else None
+    if ground is None or record is None or AT_FERMI not in record.observables:
+        return None, (f"{without}: this ground state was computed by a version of megabar that did not keep it",)
+    arrays = histories(ground.key)
+    if ENERGY not in arrays:
+        return None, (f"{without}: the arrays of the ground state are not in the database",)
+    try:
+        return band(arrays[ENERGY], arrays[STATES], 0.0, "N(ε) of the ground state"), ()
+    except InputError as error:
+        return None, (f"{without}: {error}",)
