@@ -93,9 +93,12 @@ def study_gap(
         else:
             row["gap"] = {
                 isotopes: [
-                    gap_document(reading, mu, answer.plan.mu_ref_meV, temperatures_K)[0] for mu in answer.plan.mu_star
+                    gap_document(each.readings[isotopes], document["mu_star"], document["mu_ref_meV"], temperatures_K)[
+                        0
+                    ]
+                    for document in documents
                 ]
-                for isotopes, reading in each.readings.items()
+                for isotopes, documents in each.documents.items()
             }
         pressures.append(row)
     plan = answer.plan

@@ -285,6 +285,7 @@ def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
     assert heavy[0]["lambda"] == pytest.approx(natural[0]["lambda"], rel=2e-3)
     assert heavy[0]["omega_log_K"] / natural[0]["omega_log_K"] == pytest.approx((26.98 / 30) ** 0.5, rel=2e-3)
     assert heavy[0]["tc_eliashberg_K"] < natural[0]["tc_eliashberg_K"]
+    assert heavy[0]["mu_ref_meV"] == natural[0]["mu_ref_meV"] == natural[0]["omega_max_meV"]
     difference = abs(natural[0]["lambda"] - natural[0]["coarser_q_grid"]["lambda"])
     assert natural[0]["lambda_error"] >= difference > 0
 

@@ -167,13 +167,15 @@ def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Recor
     try:
         readings, coarse, notes = _readings(plan, asked.pressure_GPa, points, histories)
         electrons, why = band_of(asked.ground_state, records, histories)
+        # μ* belongs to the electrons: with other masses, or on another grid, the energy it is referred to stays.
+        referred = plan.mu_ref_meV or readings[NATURAL].spectrum.omega_max_meV
         documents = {
-            name: [_document(each, plan, mu, electrons) for mu in plan.mu_star] for name, each in readings.items()
+            name: [tc_document(each, mu, referred, electrons) for mu in plan.mu_star] for name, each in readings.items()
         }
         notes += why
     except InputError as error:
         return without(str(error))
-    rough = [_kept(_document(coarse, plan, mu)) for mu in plan.mu_star] if coarse else []
+    rough = [_kept(tc_document(coarse, mu, referred)) for mu in plan.mu_star] if coarse else []
     said = [note for each in documents.values() for document in each for note in document["notes"]]
     notes = tuple(dict.fromkeys((*notes, *said)))
     return TcAt(asked.pressure_GPa, reached, volume, structure, len(done), total, readings, documents, rough, "", notes)
@@ -234,10 +236,6 @@ def _readings(
 
 def _times(grid: Sequence[int]) -> str:
     return "×".join(map(str, grid))
-
-
-def _document(each: Reading, plan: TcPlan, mu_star: float, electrons: Band | None = None) -> dict[str, Any]:
-    return tc_document(each, mu_star, plan.mu_ref_meV, electrons)
 
 
 def _kept(document: Mapping[str, Any]) -> dict[str, Any]:
