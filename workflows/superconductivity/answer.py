@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import reading, total_lambda
 from megabar.analysis.superconductivity.isotopes import with_masses
 from megabar.analysis.superconductivity.readers.reading import Reading
