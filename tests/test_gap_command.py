@@ -11,6 +11,7 @@ from elph_data import DATA, unpacked
 from scipy.constants import e, mu_0
 from tc_studies import study_with
 
+from megabar.analysis.figures.gap import gap_figure
 from megabar.analysis.superconductivity.gap_report import gap_document
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
 from megabar.analysis.superconductivity.spectral import from_modes
@@ -136,6 +137,20 @@ def test_without_tc_there_is_no_gap(tmp_path: Path) -> None:
     assert not {"temperatures", "gap_edge_meV", "real_axis", "tunnelling"} & set(document)
     assert any("does not overcome the Coulomb repulsion" in note for note in document["notes"])
     json.dumps(document, allow_nan=False)
+
+
+def test_at_very_weak_coupling_the_rest_is_there() -> None:
+    """Tc of some millikelvin: a real axis that resolves it is too long, Δ(T), Hc(T) and ΔC are not."""
+    reading = Reading("modes", "by hand", (Variant("α²F", from_modes([60.0], [0.26], "modes")),))
+    document, state = gap_document(reading, 0.1)
+    assert 0 < document["tc_eliashberg_K"] < 0.1
+    assert "real_axis" not in document and "tunnelling" not in document
+    first, second = document["temperatures"][0], document["temperatures"][5]
+    assert first["gap_edge_meV"] == document["gap_edge_meV"] == pytest.approx(first["gap_matsubara_meV"], rel=1e-2)
+    assert "gap_edge_meV" not in second and second["gap_matsubara_meV"] > 0
+    assert any("there is Δ(iω₀), but no gap edge: the real axis would be too long" in n for n in document["notes"])
+    panels = gap_figure(state).axes
+    assert [text.get_text() for text in panels[1].texts] == ["no real axis: see the notes", "(b)"]
 
 
 def test_text_has_the_table(h3s: dict[str, Any]) -> None:

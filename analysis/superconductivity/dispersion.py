@@ -204,7 +204,10 @@ def zone_path(crystal: Crystal) -> list[tuple[str, Array, str, Array]]:
     from ase.cell import Cell
     from ase.dft.kpoints import parse_path_string
 
-    path = Cell(crystal.cell_A).bandpath(npoints=0, eps=LATTICE_EPS)
+    try:
+        path = Cell(crystal.cell_A).bandpath(npoints=0, eps=LATTICE_EPS)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"there is no path through the Brillouin zone of this cell: {error}") from None
     corners = []
     for names in parse_path_string(path.path):
         for start, end in pairwise(names):
