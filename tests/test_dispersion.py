@@ -124,7 +124,10 @@ def test_exact_at_every_computed_q_point(name: str, request: pytest.FixtureReque
 
 
 def test_h3s_has_stiff_hydrogen_and_soft_sulfur_modes(h3s: ElectronPhonon) -> None:
-    """As published for Im-3m at 200 GPa: H stretching to about 220 meV, S below 80 (Duan et al. 2014, fig. 5)."""
+    """As published for Im-3m at 200 GPa, harmonic: S below 80 meV, H above, up to some 220 meV.
+
+    Duan et al., Sci. Rep. 4, 6968 (2014); Errea et al., Phys. Rev. Lett. 114, 157004 (2015).
+    """
     found = dispersion(h3s, QUOTED)
     highest = max(float(part.omega_meV.max()) for part in found.parts)
     assert 205 < highest < 230
