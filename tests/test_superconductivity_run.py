@@ -143,7 +143,8 @@ def check_against_one_run(folder: Path) -> None:
     assert (kept / NOTE).is_file()
     whole = folder / "whole"
     shutil.copytree(kept / "out", whole / "out")
-    text = (Path(phonons[0].provenance["folder"]) / "phonon.in").read_text()
+    text = (Path(phonons[0].provenance["folder"]) / "coupling.in").read_text()
+    text = re.sub(r"  (trans|recover) = .*\n", "", text)
     (whole / "phonon.in").write_text(re.sub(r"  (start|last)_q = .*\n", "", text))
     shutil.copytree(kept / "pseudo", whole / "pseudo")
     with (whole / "phonon.out").open("w") as output:
