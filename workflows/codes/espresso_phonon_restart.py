@@ -1,10 +1,11 @@
 """What ph.x leaves of a q-point when it is interrupted, and how it goes on from there.
 
-Told to stop (``pwscf.EXIT``), ph.x ends between two iterations and leaves all that it needs to go on with the next one
-(``recover``). Killed, it leaves half-written wavefunctions and mixing files: going on from those diverges (6.7). The
-response of every irreducible representation that is done, and its part of the dynamical matrix, are whole then; they
-are kept, the rest is removed, and the bands are computed again. Files are checked by hashes, or, after a kill, by what
-must be in them; where they are not as they should be, the q-point begins again.
+The response of every irreducible representation that is done, and its part of the dynamical matrix, are whole however
+ph.x ended; they are kept (``recover``), and the representation in which it ended is begun again. Its iterations are
+not gone on with: after a stop (``pwscf.EXIT``) version 6.7 does that without a word and ends with wrong frequencies (Al
+at X, ultrasoft: −22 instead of +23 meV), after a kill it diverges. Bands at k and k+q are kept after a stop, and
+computed again after a kill, when they may be half written. Files are checked by hashes, or, after a kill, by what must
+be in them; where they are not as they should be, the q-point begins again.
 
 The files are those of PHonon/PH/ph_restart.f90, the same from 6.7 to 7.5.
 """
@@ -25,10 +26,10 @@ from megabar.workflows.files import read_json, write_atomically, write_json
 
 NOTE = "phonons.json"
 PH, SAVE = Path(OUT) / "_ph0", Path(OUT) / "_ph0" / "pwscf.phsave"
-NOTHING, REPRESENTATIONS, ITERATIONS = "nothing", "representations", "iterations"
+NOTHING, REPRESENTATIONS, ON_BANDS = "nothing", "representations", "representations-on-bands"
 COUPLING, COUPLING_ON_BANDS = "coupling", "coupling-on-bands"
-"""What there is to go on from: nothing; the representations done; those and the iterations of the next; all phonons;
-all phonons, with the bands at k and k+q that they were computed with."""
+"""What there is to go on from: nothing; the representations done; those with the bands at k and k+q; all phonons; all
+phonons with the bands that they were computed with."""
 _COUPLING_CHANGES = ("status_run.xml", "control_ph.xml", "elph.", "a2Fsave")
 _SET_UP = ("phq_setup.", -40)
 """Place (STOPPED_IN, RECOVER_CODE) from which ph.x takes what is done from its files and computes the rest."""
@@ -62,9 +63,9 @@ def left(folder: Path, identity: str, layout: Any, number: int) -> str:
         if _dynamics(folder, number) != note["dynamics"] or not _response_as_left(folder, note["files"]):
             return NOTHING
         return COUPLING_ON_BANDS if whole else COUPLING
-    if whole and _nothing_lacks(folder):
-        return ITERATIONS
-    return REPRESENTATIONS if _representations_done(folder, number) is not None else NOTHING
+    if _representations_done(folder, number) is None:
+        return NOTHING
+    return ON_BANDS if whole and _had_bands(folder) else REPRESENTATIONS
 
 
 def ground_state_is_whole(folder: Path) -> bool:
@@ -73,15 +74,17 @@ def ground_state_is_whole(folder: Path) -> bool:
     return bool(note.get("ground")) and _as_left(folder, note["ground"])
 
 
-def keep_representations(folder: Path, number: int) -> None:
-    """Remove all but the representations that are done, and let ph.x begin with the bands."""
+def keep_representations(folder: Path, number: int, bands: bool) -> None:
+    """Remove all but the representations that are done, and the bands where they are to be kept."""
     inner = folder / PH / f"pwscf.q_{number}"
     for place in (folder / PH, inner, folder / OUT):
         for path in place.glob("pwscf.*"):
             kept = path.name.startswith(("pwscf.dvscf", "pwscf.a2Fsave", "pwscf.xml"))
+            kept |= bands and path.name.startswith("pwscf.wfc")
             if path.is_file() and not kept:
                 path.unlink()
-    shutil.rmtree(inner / "pwscf.save", ignore_errors=True)
+    if not bands:
+        shutil.rmtree(inner / "pwscf.save", ignore_errors=True)
     _set_status(folder)
 
 
@@ -167,14 +170,14 @@ def _readable(paths: list[Path]) -> bool:
     return True
 
 
-def _nothing_lacks(folder: Path) -> bool:
-    """Return whether the file of the iterations is there where the status says that it stopped in them."""
+def _had_bands(folder: Path) -> bool:
+    """Return whether ph.x stopped after the bands."""
     try:
         text = (folder / SAVE / "status_run.xml").read_text(encoding="utf-8")
     except OSError:
         return False
     code = re.search(r"<RECOVER_CODE>\s*(-?\d+)", text)
-    return code is not None and (int(code[1]) != 10 or any((folder / PH).rglob("pwscf.recover*")))
+    return code is not None and int(code[1]) >= _SET_UP[1]
 
 
 def _note_whole(

@@ -100,15 +100,16 @@ class _Point:
         return self._coupling(state)
 
     def _phonons(self, state: str) -> None:
-        if state == restart.REPRESENTATIONS and not restart.ground_state_is_whole(self.folder):
+        kept = (restart.REPRESENTATIONS, restart.ON_BANDS)
+        if state in kept and not restart.ground_state_is_whole(self.folder):
             state = restart.NOTHING
         if state == restart.NOTHING:
             (self.folder / restart.NOTE).unlink(missing_ok=True)
             for path in self.folder.glob("dyn*"):
                 path.unlink()
             take_ground_state(self.calculation, self.folder, self.config, self.mendings.path["more_bands"])
-        elif state == restart.REPRESENTATIONS:
-            restart.keep_representations(self.folder, self.number)
+        else:
+            restart.keep_representations(self.folder, self.number, bands=state == restart.ON_BANDS)
         restart.note_begun(self.folder, self.identity)
         code = self._run(PHONONS, {"recover": ".true."} if state != restart.NOTHING else {})
         if stopped_by_itself(self.folder / f"{PHONONS}.out", code):

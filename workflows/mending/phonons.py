@@ -17,6 +17,7 @@ CODE = (NAME,)
 CAUSES = (
     ("No convergence has been achieved", "phonon-not-converged"),
     ("|ddv_scf|^2 =        NaN", "not-a-number"),
+    ("from broyden", "phonon-not-converged"),
     ("wrong representation", "symmetry-error"),
     ("unknown mode symmetry", "symmetry-error"),
     ("wrong classes", "symmetry-error"),
