@@ -33,6 +33,7 @@ from megabar.analysis.superconductivity.eliashberg.isotope import isotope_expone
 from megabar.analysis.superconductivity.eliashberg.kernel import modes_of
 from megabar.analysis.superconductivity.eliashberg.mu_star import coulomb
 from megabar.analysis.superconductivity.eliashberg.real_axis import gap_edge
+from megabar.analysis.superconductivity.gap import gap_state
 from megabar.analysis.superconductivity.readers import read_alpha2f
 from megabar.analysis.superconductivity.spectral import scale_coupling, scale_frequencies, tabulated
 from megabar.analysis.superconductivity.units import MEV_PER_K
@@ -170,6 +171,16 @@ def parts(cases):
     print()
 
 
+def below_tc(cases):
+    """What `megabar gap` computes: the full set, and the gap edge at twelve temperatures."""
+    print("the state below Tc at twelve temperatures, with the full set, ms of CPU")
+    for name, spectrum in cases.items():
+        state, seconds = timed(gap_state, spectrum, MU_STAR, repeat=2)
+        edges = sum(row.edge_meV is not None for row in state.rows)
+        print(f"{name:<26}{1e3 * seconds:>8.1f}   gap edges at {edges} of {len(state.rows)} temperatures")
+    print()
+
+
 def scan():
     """A scan over pressure: frequencies rise, coupling falls."""
     base = smooth(2.5)
@@ -223,6 +234,7 @@ def main() -> None:
     tc_against_dense(cases)
     equal_accuracy(cases)
     parts(cases)
+    below_tc(cases)
     scan()
     if "--without-epw" not in sys.argv:
         against_epw()

@@ -57,16 +57,14 @@ def gap_of(
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.analysis.superconductivity.gap_report import gap_document
     from megabar.analysis.superconductivity.readers import read_lambda_only
-    from megabar.launchers.tc_commands import read_source, reference_of
+    from megabar.launchers.tc_commands import read_source
 
     check_mu_star(mu_star)
     check_figure(figure)
     if read_lambda_only(source) is not None:
         raise InputError(f"{source}: it holds λ and ω_log only; a gap needs α²F (alpha2F.dat, or the per-q files)")
-    reading = read_source(source, unit, smearing_Ry, masses)
-    mu_ref_meV, notes = reference_of(source, unit, smearing_Ry, masses, mu_ref_meV)
+    reading, mu_ref_meV = read_source(source, unit, smearing_Ry, masses, mu_ref_meV)
     document, state = gap_document(reading, mu_star, mu_ref_meV, temperatures_K)
-    document["notes"] += notes
     if figure is not None and state.solution.tc_K > 0:
         from megabar.analysis.figures.gap import gap_caption, gap_figure
 
@@ -93,9 +91,12 @@ def study_gap(
         else:
             row["gap"] = {
                 isotopes: [
-                    gap_document(reading, mu, answer.plan.mu_ref_meV, temperatures_K)[0] for mu in answer.plan.mu_star
+                    gap_document(each.readings[isotopes], document["mu_star"], document["mu_ref_meV"], temperatures_K)[
+                        0
+                    ]
+                    for document in documents
                 ]
-                for isotopes, reading in each.readings.items()
+                for isotopes, documents in each.documents.items()
             }
         pressures.append(row)
     plan = answer.plan

@@ -41,10 +41,8 @@ def tc_of(
     if rows is not None:
         _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
         return lambda_document(str(source), rows, mu_star)
-    reading = read_source(source, unit, smearing_Ry, masses)
-    mu_ref_meV, notes = reference_of(source, unit, smearing_Ry, masses, mu_ref_meV)
+    reading, mu_ref_meV = read_source(source, unit, smearing_Ry, masses, mu_ref_meV)
     document = tc_document(reading, mu_star, mu_ref_meV)
-    document["notes"] += notes
     errors, said = tc_errors(reading, document, mu_star_error)
     document |= errors
     document["notes"] += said
@@ -55,10 +53,20 @@ def tc_of(
     return document
 
 
-def read_source(source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str]) -> Reading:
-    """Return α²F of a file or folder, with other masses and at another smearing where they are asked for."""
-    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
-    return reading if smearing_Ry is None else _at_smearing(reading, smearing_Ry)
+def read_source(
+    source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str], mu_ref_meV: float | None
+) -> tuple[Reading, float | None]:
+    """Return α²F of a file or folder, with other masses and at another smearing where they are asked for.
+
+    Also returned: the energy that μ* is referred to, which stays that of the natural masses, None for the highest
+    frequency.
+    """
+    if masses:
+        reading, reference_meV = _with_isotopes(source, unit, masses)
+        mu_ref_meV = reference_meV if mu_ref_meV is None else mu_ref_meV
+    else:
+        reading = _read(source, unit)
+    return (reading if smearing_Ry is None else _at_smearing(reading, smearing_Ry)), mu_ref_meV
 
 
 def tc_text(document: dict[str, Any]) -> str:
@@ -75,19 +83,6 @@ def tc_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def reference_of(
-    source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str], mu_ref_meV: float | None
-) -> tuple[float | None, list[str]]:
-    """Return the energy that μ* is referred to, and what to say of it: with other masses it stays where it was."""
-    if not masses or mu_ref_meV is not None:
-        return mu_ref_meV, []
-    highest = read_source(source, unit, smearing_Ry, ()).spectrum.omega_max_meV
-    said = (
-        f"μ* is referred to the highest frequency with the masses of the file, {highest:.4g} meV: other masses do not "
-    )
-    return highest, [said + "change the Coulomb repulsion"]
-
-
 def _read(source: Path, unit: str | None) -> Reading:
     from megabar.analysis.superconductivity.readers import read_alpha2f
 
@@ -102,9 +97,10 @@ def _nothing_more(source: Path, *asked: object) -> None:
         )
 
 
-def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Reading:
+def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> tuple[Reading, float]:
+    """Return the spectra with other masses, and the energy (meV) that μ* is referred to: that of the natural ones."""
     from megabar.analysis.superconductivity.elph import reading
-    from megabar.analysis.superconductivity.isotopes import with_masses
+    from megabar.analysis.superconductivity.isotopes import isotope_reading, natural_reference_meV
     from megabar.analysis.superconductivity.readers.espresso_elph import gather
 
     if not source.is_dir():
@@ -114,7 +110,9 @@ def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Rea
         )
     wanted = dict(_mass(text) for text in masses)
     _read(source, unit)  # tells a wrong unit
-    return reading(with_masses(gather(source), wanted))
+    data = gather(source)
+    natural = reading(data)
+    return isotope_reading(data, natural, wanted), natural_reference_meV(natural)
 
 
 def _mass(text: str) -> tuple[str, float]:

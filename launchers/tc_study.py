@@ -46,7 +46,9 @@ def _row(pressure: float, row: dict[str, Any], isotopes: str) -> str:
     text = f"{pressure:>8g}{row['mu_star']:>7.3g}{strength:>16}{row['omega_log_K']:>10.0f}{tc:>20}"
     text += f"{_with_error(row.get('tc_eliashberg_full_band_K'), None, 3):>11}"
     text += "".join(f"{row[key]:>13.3f}" if key in row else f"{'-':>13}" for key, _ in FORMULAS)
-    return text if isotopes == "natural" else f"{text}  {isotopes}"
+    exponents = row.get("isotope_exponent_by_substitution", {})
+    said = ", ".join(f"exponent {value:.3f} ({name})" for name, value in exponents.items())
+    return text if isotopes == "natural" else f"{text}  {isotopes}" + (f", {said}" if said else "")
 
 
 def _with_error(value: float | None, error: float | None, digits: int) -> str:

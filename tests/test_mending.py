@@ -10,6 +10,9 @@ import pytest
 from ase.build import bulk
 
 from megabar.workflows.codes.espresso_input import PATH_KEYS, parameters
+from megabar.workflows.codes.espresso_phonon_output import check_phonon
+from megabar.workflows.codes.espresso_phonons import PATH_KEYS as PHONON_PATH_KEYS
+from megabar.workflows.codes.espresso_phonons import phonon_input
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.codes.launch import (
     ALGEBRA_FLAGS,
@@ -19,7 +22,7 @@ from megabar.workflows.codes.launch import (
     with_number,
     with_option,
 )
-from megabar.workflows.mending import espresso, gpaw
+from megabar.workflows.mending import espresso, gpaw, phonons
 from megabar.workflows.mending.handler import TRANSIENT, Handler, in_words, next_step
 from megabar.workflows.mending.record import MOST_STEPS, Mendings, forget_steps, mended, note_step, steps_taken
 from megabar.workflows.mending.symptoms import RECOGNISED_ONLY, SYMPTOMS, cause_of, scf_cause
@@ -33,9 +36,10 @@ from megabar.workflows.mending.table import (
 from megabar.workflows.stopping import Stopped
 
 DOCS = Path(__file__).parent.parent / "docs" / "mending.md"
-TABLES = {"espresso": espresso.CAUSES, "gpaw": gpaw.CAUSES}
+TABLES = {"espresso": espresso.CAUSES, "ph.x": phonons.CAUSES, "gpaw": gpaw.CAUSES}
 BEGIN: dict[str, dict[str, Any]] = {
     "espresso": {**espresso.DEFAULTS, "processes": 16, "pools": 4, "bands": 9, "electrons": 9.0, "start": "density"},
+    "ph.x": {**phonons.DEFAULTS, "processes": 16, "pools": 4},
     "gpaw": {**gpaw.DEFAULTS, "maxiter": 60, "bands": 8, "electrons": 9.0, "start": "before"},
 }
 STEPS = [(code, cause) for code in HANDLERS for cause in answers(code)]
@@ -250,6 +254,51 @@ def test_pw_is_never_asked_another_question(tmp_path: Path, cause: str) -> None:
             for key in {*content, *after["input_data"][namelist]} - set(PATH_KEYS):
                 assert after["input_data"][namelist][key] == content[key]
     assert all(set(path) <= {*BEGIN["espresso"], *PATH_KEYS, *TRANSIENT, "ndiag"} for path in seen)
+
+
+@pytest.mark.parametrize("cause", answers("ph.x"))
+def test_ph_is_never_asked_another_question(tmp_path: Path, cause: str) -> None:
+    """Grid, threshold, smearings and what is computed: all as they were."""
+    settings = {"q_grid": [4, 4, 4], "q_number": 3, "phonon_threshold": 1e-14}
+    coupling = {"trans": ".false.", "electron_phonon": "'interpolated'"}
+
+    def asked(path: dict[str, Any]) -> set[str]:
+        lines = phonon_input(settings, path, coupling).splitlines()
+        return {line for line in lines if line.split()[0] not in PHONON_PATH_KEYS}
+
+    before = asked(BEGIN["ph.x"])
+    assert "  tr2_ph = 1.0d-14" in before
+    seen, _ = all_steps("ph.x", cause, tmp_path)
+    assert all(asked(path) == before for path in seen)
+    assert all(set(path) <= {*BEGIN["ph.x"], *TRANSIENT} for path in seen)
+
+
+def test_what_ph_says_is_recognised(tmp_path: Path) -> None:
+    def cause(code: int, output: str, errors: str = "") -> str:
+        (tmp_path / "phonons.out").write_text(output)
+        (tmp_path / "espresso.err").write_text(errors)
+        with pytest.raises(CalculationFailed) as caught:
+            check_phonon(tmp_path, "phonons", code, 2)
+        return caught.value.cause
+
+    given_up = " alpha_mix =  0.700 |ddv_scf|^2 =  {}\n\n     No convergence has been achieved\n\n   JOB DONE.\n"
+    assert cause(1, given_up.format("3.3E-02")) == "phonon-not-converged"
+    assert cause(1, given_up.format("NaN")) == "not-a-number"
+    assert cause(1, box("broyden", 1, "factorization")) == "phonon-not-converged"
+    assert cause(1, box("set_irr_sym_new", 101, "wrong representation")) == "symmetry-error"
+    assert cause(1, box("checkallsym", 2, "not orthogonal operation")) == "symmetry-error"
+    assert cause(1, box("setup", 1, "too few bands")) == "too-few-bands"
+    assert cause(1, box("c_bands", 1, "too many bands are not converged")) == "diagonalization-failed"
+    assert cause(1, box("cdiaghg", 8, "S matrix not positive definite")) == "overlap-not-positive"
+    assert cause(1, box("davcio", 25, 'error reading file "./out/_ph0/pwscf.q_3/pwscf.prd1"')) == "restart-damaged"
+    assert cause(1, box("davcio", 20, 'error writing file "./out/_ph0/pwscf.wfc1"')) == "disk-full"
+    assert cause(1, box("read_control_ph", 1, "wrong elph")) == "restart-damaged"
+    assert cause(2, "", "At line 965 of file xmltools.f90\nFortran runtime error: Sequential READ") == "restart-damaged"
+    assert cause(1, "", "Operating system error: Cannot allocate memory\nAllocation would exceed") == "out-of-memory"
+    assert cause(-9, "     iter #   3", "slurmstepd: error: Detected 1 oom_kill event") == "out-of-memory"
+    assert cause(-9, "     iter #   3") == "killed"
+    assert cause(1, box("phq_readin", 1, "Wrong nmix_ph")) == "input-refused"
+    assert cause(0, "     iter #   3") == "incomplete-output"
 
 
 @pytest.mark.parametrize("cause", answers("gpaw"))

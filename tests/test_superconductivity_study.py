@@ -286,6 +286,12 @@ def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
     assert heavy[0]["lambda"] == pytest.approx(natural[0]["lambda"], rel=2e-3)
     assert heavy[0]["omega_log_K"] / natural[0]["omega_log_K"] == pytest.approx((26.98 / 30) ** 0.5, rel=2e-3)
     assert heavy[0]["tc_eliashberg_K"] < natural[0]["tc_eliashberg_K"]
+    assert heavy[0]["mu_ref_meV"] == natural[0]["mu_ref_meV"] == natural[0]["omega_max_meV"]
+    assert heavy[0]["omega_max_meV"] < 0.96 * natural[0]["omega_max_meV"]
+    # One species: its exponent is that of all masses, up to the curvature of ln Tc over ln M.
+    expected = -np.log(heavy[0]["tc_eliashberg_K"] / natural[0]["tc_eliashberg_K"]) / np.log(30.0 / 26.9815385)
+    assert heavy[0]["isotope_exponent_by_substitution"] == {"Al": pytest.approx(expected, rel=1e-3)}
+    assert expected == pytest.approx(natural[0]["isotope_exponent"], abs=0.05)
     difference = abs(natural[0]["lambda"] - natural[0]["coarser_q_grid"]["lambda"])
     assert natural[0]["lambda_error"] >= difference > 0
 

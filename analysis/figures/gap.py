@@ -64,11 +64,12 @@ def _temperatures(axes: Axes, state: GapState) -> None:
     )  # fmt: skip
     edges = [(row.temperature_K, row.edge_meV) for row in rows]
     known = [(temperature, value) for temperature, value in edges if value is not None]
-    axes.plot(
-        [temperature for temperature, _ in known] + [tc],
-        [value for _, value in known] + [0.0],
-        color=PALETTE[1], marker="s", label="Δ₀",
-    )  # fmt: skip
+    if known:
+        axes.plot(
+            [temperature for temperature, _ in known] + [tc],
+            [value for _, value in known] + [0.0],
+            color=PALETTE[1], marker="s", label="Δ₀",
+        )  # fmt: skip
     if edge is not None:
         t = np.linspace(0.02, 1, 200)
         shape = edge * np.tanh(BCS_RISE * np.sqrt(1 / t - 1))
@@ -87,7 +88,8 @@ def _real_axis(axes: Axes, state: GapState) -> None:
     if found is None:
         _nothing(axes, "no real axis: see the notes")
         return
-    highest = 1.5 * state.spectrum.omega_max_meV
+    top = state.spectrum.omega_max_meV
+    highest = max(1.5 * top, top + 2 * float(found.imaginary.gap[0]))
     shown = found.exact.omega_meV <= highest
     omega = found.exact.omega_meV[shown]
     for part, color, name in ((np.real, PALETTE[0], "Re Δ"), (np.imag, PALETTE[1], "Im Δ")):

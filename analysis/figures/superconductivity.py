@@ -50,7 +50,7 @@ def alpha2f_figure(spectrum: SpectralFunction, title: str = "") -> Figure:
 def caption(spectrum: SpectralFunction) -> str:
     """Return the sentences that belong below the figure."""
     if not spectrum.discrete:
-        return ALPHA2F_CAPTION
+        return ALPHA2F_CAPTION + (" Grey: its standard error." if spectrum.sigma is not None else "")
     return f"{ALPHA2F_CAPTION} {BROADENED_CAPTION.format(width=drawn_width_meV(spectrum))}"
 
 
@@ -69,6 +69,9 @@ def _spectrum(axes: Axes, spectrum: SpectralFunction) -> None:
         axes.fill_between(spectrum.omega_meV, 0, spectrum.alpha2f, color=PALETTE[0], alpha=0.25, linewidth=0)
     else:
         axes.legend(loc="upper left")
+    if spectrum.sigma is not None:
+        low, high = spectrum.alpha2f - spectrum.sigma, spectrum.alpha2f + spectrum.sigma
+        axes.fill_between(spectrum.omega_meV, low, high, color=INK, alpha=0.25, linewidth=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("ω (meV)")
     axes.set_ylabel("α²F(ω)")

@@ -136,7 +136,9 @@ def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], t
                 line.at, line.tc_K, errors, marker=marker, markersize=4, color=color, capsize=2, label=line.label
             )
         _published(axes, published)
-        axes.set_ylim(bottom=0)
+        lowest = min([*(value for line in lines for value in line.tc_K), *(each.tc_K for each in published)], default=0)
+        highest = axes.get_ylim()[1]
+        axes.set_ylim(bottom=-0.04 * highest if lowest < 0.04 * highest else 0)
         axes.margins(x=0.08)
         axes.set_xlabel("pressure (GPa)")
         axes.set_ylabel("Tc (K)")

@@ -12,7 +12,7 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.elph import Crystal, ElectronPhonon
+from megabar.analysis.superconductivity.elph import Crystal, ElectronPhonon, translations
 from megabar.analysis.superconductivity.units import MEV_PER_RY
 from megabar.structures.errors import InputError
 
@@ -60,15 +60,17 @@ class ForceConstants:
 def force_constants(data: ElectronPhonon) -> ForceConstants:
     """Return the force constants whose Fourier sum is Φ(q) at every computed q.
 
-    At Γ the rigid shifts are projected out of Φ first (ph.x applies no sum rule, and leaves them at some meV): all
-    other q-points are met exactly. A pair of atoms is taken at its nearest images in the supercell that the grid makes,
-    as in matdyn.x (Giannozzi et al., Phys. Rev. B 43, 7231 (1991)). Raises InputError where the cell is not known or
-    the stars do not make a whole grid.
+    At Γ the rigid shifts are set to ω = 0 first (ph.x applies no sum rule, and leaves them at some meV); all other
+    modes are met exactly. A pair of atoms is taken at its nearest images in the supercell that the grid makes, as in
+    matdyn.x (Giannozzi et al., Phys. Rev. B 43, 7231 (1991)). Raises InputError where the cell is not known or the
+    stars do not make a whole grid.
     """
     crystal = known_crystal(data)
     fractions = np.concatenate([crystal.fractions(point.star_q) for point in data.points])
     matrices = np.concatenate([point.star_constants for point in data.points])
-    matrices = np.array([without_shifts(m) if _is_gamma(q) else m for q, m in zip(fractions, matrices, strict=True)])
+    gamma = [place for place, q in enumerate(fractions) if _is_gamma(q)]
+    for place in gamma:
+        matrices[place] = without_shifts(matrices[place], data.masses)
     grid = grid_of(fractions, data.source)
     cells = np.array(list(product(*map(range, grid))), float)
     values = np.tensordot(np.exp(2j * np.pi * cells @ fractions.T), matrices, axes=(1, 0)) / len(fractions)
@@ -100,12 +102,13 @@ def grid_of(fractions: Array, source: str) -> tuple[int, int, int]:
     return found[0], found[1], found[2]
 
 
-def without_shifts(matrix: Complex) -> Complex:
-    """Return Φ(Γ) with no force for a rigid shift of the crystal: Φ·u = 0 for u the same on all atoms."""
-    atoms = len(matrix) // 3
-    shift = np.tile(np.eye(3), (atoms, 1)) / np.sqrt(atoms)
-    projector = np.eye(3 * atoms) - shift @ shift.T
-    found: Complex = projector @ matrix @ projector
+def without_shifts(matrix: Complex, masses: Array) -> Complex:
+    """Return Φ(Γ) (Ry/bohr²) in which the three modes nearest to rigid shifts have ω = 0, all else as it was."""
+    root = np.sqrt(np.repeat(masses, 3))
+    squares, vectors = np.linalg.eigh(matrix / (root[:, None] * root))
+    shifts = vectors[:, translations(vectors, masses)]
+    moved = root[:, None] * shifts
+    found: Complex = matrix - (moved * squares[translations(vectors, masses)]) @ moved.conj().T
     return found
 
 
@@ -201,7 +204,10 @@ def zone_path(crystal: Crystal) -> list[tuple[str, Array, str, Array]]:
     from ase.cell import Cell
     from ase.dft.kpoints import parse_path_string
 
-    path = Cell(crystal.cell_A).bandpath(npoints=0, eps=LATTICE_EPS)
+    try:
+        path = Cell(crystal.cell_A).bandpath(npoints=0, eps=LATTICE_EPS)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"there is no path through the Brillouin zone of this cell: {error}") from None
     corners = []
     for names in parse_path_string(path.path):
         for start, end in pairwise(names):

@@ -34,11 +34,12 @@ DENSE = 600
 
 @dataclass(frozen=True, eq=False)
 class AtTemperature:
-    """The gap at one temperature. axis: on the real axis; None where that would take too many frequencies."""
+    """The gap at one temperature. axis: on the real axis; None where that cannot be had, and why."""
 
     temperature_K: float
     gap: Gap
     axis: RealAxis | None
+    why: str = ""
 
     @property
     def edge_meV(self) -> float | None:
@@ -94,7 +95,12 @@ def _at(spectrum: SpectralFunction, solution: Solution, temperature_K: float) ->
     assert solution.critical is not None
     gap = solve_gap(modes_of(spectrum), solution.interaction, temperature_K * MEV_PER_K, solution.critical)
     step = grid_step(spectrum, gap)
-    return AtTemperature(temperature_K, gap, None if step is None else continue_exactly(spectrum, gap, step))
+    if step is None:
+        return AtTemperature(temperature_K, gap, None, "the real axis would be too long")
+    try:
+        return AtTemperature(temperature_K, gap, continue_exactly(spectrum, gap, step))
+    except ArithmeticError as error:
+        return AtTemperature(temperature_K, gap, None, f"no real axis: {error}")
 
 
 def smooth_axis(state: GapState) -> Continued | None:

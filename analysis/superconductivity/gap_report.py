@@ -58,9 +58,9 @@ def _edges(state: GapState, temperatures_K: Sequence[float]) -> list[str]:
     gapless = [f"{row.temperature_K:.4g}" for row in without if row.axis is not None]
     if gapless:
         said.append(f"at {', '.join(gapless)} K there is no gap edge: Re Δ(ω) = ω has no solution so near Tc")
-    long = [f"{row.temperature_K:.4g}" for row in without if row.axis is None]
-    if long:
-        said.append(f"at {', '.join(long)} K the real axis would be too long; there is Δ(iω₀) only")
+    for why in dict.fromkeys(row.why for row in without if row.axis is None):
+        at = ", ".join(f"{row.temperature_K:.4g}" for row in without if row.axis is None and row.why == why)
+        said.append(f"at {at} K there is Δ(iω₀), but no gap edge: {why}")
     cold = [each for each in temperatures_K if 0 <= each < COLD * state.solution.tc_K]
     if cold:
         said.append(
@@ -129,6 +129,8 @@ def _row(state: GapState, temperature_K: float, field_T: float | None) -> dict[s
             row["gap_edge_meV"] = each.edge_meV
         if each.axis is not None:
             row["renormalisation_at_0"] = float(each.axis.renormalisation[0].real)
+    if reduced <= COLD and state.solution.gap_edge_meV is not None:
+        row["gap_edge_meV"] = state.solution.gap_edge_meV
     if thermal is not None and reduced <= 1:
         field = float(thermal.critical_field(reduced))
         row["free_energy_over_dos_meV2"] = 0.0 - thermal.condensation * (thermal.tc_meV * field) ** 2

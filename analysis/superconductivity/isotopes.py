@@ -10,7 +10,15 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 from scipy.constants import atomic_mass, electron_mass
 
-from megabar.analysis.superconductivity.elph import ElectronPhonon, QPoint, lambdas_of, translations
+from megabar.analysis.superconductivity.elph import (
+    ElectronPhonon,
+    QPoint,
+    lambdas_of,
+    reading,
+    spectrum,
+    translations,
+)
+from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.units import MEV_PER_RY
 from megabar.structures.errors import InputError
 
@@ -42,6 +50,46 @@ def with_masses(data: ElectronPhonon, masses_u: Mapping[str, float]) -> Electron
         notes += ("isotopes: the matrix elements were taken to be diagonal in the modes (there are no a2Fq2r files)",)
     points = tuple(_point(point, data.masses, masses, data.dos_per_Ry) for point in data.points)
     return replace(data, points=points, masses=masses, notes=notes)
+
+
+def isotope_reading(data: ElectronPhonon, natural: Reading, masses_u: Mapping[str, float]) -> Reading:
+    """Return the spectra with other masses (u), at the smearing that is quoted of the natural ones.
+
+    μ* goes with the energy that it is referred to, and the repulsion between electrons knows nothing of masses: see
+    `natural_reference_meV`. Raises InputError as `with_masses`.
+    """
+    found = reading(with_masses(data, masses_u))
+    note = (
+        f"isotopes: μ* is referred to the highest frequency of the natural masses, "
+        f"{natural_reference_meV(natural):.4g} meV, or to the energy asked for: it is one of electrons"
+    )
+    return replace(found, chosen=natural.chosen, why=natural.why, around=natural.around, notes=(*found.notes, note))
+
+
+def natural_reference_meV(natural: Reading) -> float:
+    """Return the energy (meV) that μ* of all isotopes is referred to where none is given: ω_max of natural masses."""
+    return natural.spectrum.omega_max_meV
+
+
+def substitution_exponents(
+    data: ElectronPhonon, natural: Reading, masses_u: Mapping[str, float], mu_star: float, reference_meV: float
+) -> dict[str, float]:
+    """Return −ln(Tc′/Tc)/ln(m′/m) of each species, its mass alone being changed; absent without a Tc or a change.
+
+    Tc by the linearised Eliashberg equations at the smearing quoted, μ* with its reference kept.
+    """
+    from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
+
+    before = critical_temperature(natural.spectrum, mu_star, reference_meV)
+    found = {}
+    for species, mass in masses_u.items():
+        usual = float(data.masses[data.species.index(species)]) / RY_MASS_PER_U
+        after = critical_temperature(
+            spectrum(with_masses(data, {species: mass}), natural.chosen), mu_star, reference_meV
+        )
+        if before > 0 and after > 0 and abs(mass / usual - 1) > 1e-6:
+            found[species] = float(-np.log(after / before) / np.log(mass / usual))
+    return found
 
 
 def _point(point: QPoint, old: Array, new: Array, dos_per_Ry: Array) -> QPoint:

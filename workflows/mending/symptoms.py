@@ -10,6 +10,7 @@ SYMPTOMS = {
     "scf-slow": "the self-consistency approaches its threshold, but not within the steps allowed",
     "scf-not-converged": "the self-consistency does not converge",
     "charge-sloshing": "charge sloshes: the error of the density rises as often as it falls",
+    "phonon-not-converged": "the response to a displacement does not converge",
     "not-a-number": "a value is not finite",
     "wrong-charge": "the density integrates to a wrong number of electrons",
     "diagonalization-failed": "the diagonalisation of the Hamiltonian fails",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from megabar.workflows.mending import espresso, gpaw
+from megabar.workflows.mending import espresso, gpaw, phonons
 from megabar.workflows.mending.handler import Handler
 from megabar.workflows.mending.symptoms import RECOGNISED_ONLY, SYMPTOMS
 
-HANDLERS: dict[str, tuple[Handler, ...]] = {"espresso": espresso.HANDLERS, "gpaw": gpaw.HANDLERS}
-"""Handlers by code, in the order in which they are tried."""
+HANDLERS: dict[str, tuple[Handler, ...]] = {
+    "espresso": espresso.HANDLERS,
+    phonons.NAME: phonons.HANDLERS,
+    "gpaw": gpaw.HANDLERS,
+}
+"""Handlers by code (of Quantum ESPRESSO, ph.x by itself), in the order in which they are tried."""
 
 
 def answers(code: str) -> dict[str, list[Handler]]:

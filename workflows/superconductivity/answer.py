@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from megabar.analysis.superconductivity.eliashberg.band import Band
-from megabar.analysis.superconductivity.elph import reading, total_lambda
-from megabar.analysis.superconductivity.isotopes import with_masses
+from megabar.analysis.superconductivity.elph import ElectronPhonon, reading, total_lambda
+from megabar.analysis.superconductivity.isotopes import (
+    isotope_reading,
+    natural_reference_meV,
+    substitution_exponents,
+)
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.report import tc_document
 from megabar.structures.errors import InputError
@@ -165,15 +168,21 @@ def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Recor
         return without(missing)
     points = tuple((rung.key, tuple(records[rung.key].observables["q_fractions"])) for rung in done)
     try:
-        readings, coarse, notes = _readings(plan, asked.pressure_GPa, points, histories)
+        whole, readings, coarse, notes = _readings(plan, asked.pressure_GPa, points, histories)
+        # The highest frequency of the natural masses, for all isotopes: the repulsion knows nothing of masses.
+        reference = plan.mu_ref_meV or natural_reference_meV(readings[NATURAL])
         electrons, why = band_of(asked.ground_state, records, histories)
         documents = {
-            name: [_document(each, plan, mu, electrons) for mu in plan.mu_star] for name, each in readings.items()
+            name: [tc_document(each, mu, reference, electrons) for mu in plan.mu_star]
+            for name, each in readings.items()
         }
+        for document in (each for name, rows in documents.items() if name != NATURAL for each in rows):
+            exponents = substitution_exponents(whole, readings[NATURAL], plan.isotopes, document["mu_star"], reference)
+            document["isotope_exponent_by_substitution"] = exponents
         notes += why
     except InputError as error:
         return without(str(error))
-    rough = [_kept(_document(coarse, plan, mu)) for mu in plan.mu_star] if coarse else []
+    rough = [_kept(tc_document(coarse, mu, reference)) for mu in plan.mu_star] if coarse else []
     said = [note for each in documents.values() for document in each for note in document["notes"]]
     notes = tuple(dict.fromkeys((*notes, *said)))
     return TcAt(asked.pressure_GPa, reached, volume, structure, len(done), total, readings, documents, rough, "", notes)
@@ -211,17 +220,17 @@ def _missing(
 
 def _readings(
     plan: TcPlan, pressure_GPa: float, points: tuple[tuple[str, tuple[float, ...]], ...], histories: Histories
-) -> tuple[dict[str, Reading], Reading | None, tuple[str, ...]]:
-    """Return α²F by isotopes, on the coarser grid at the same smearing, and what to know of the latter."""
+) -> tuple[ElectronPhonon, dict[str, Reading], Reading | None, tuple[str, ...]]:
+    """Return the coupling, α²F by isotopes, on the coarser grid at the same smearing, and what to know of that."""
     grid, within, source = plan.grids.q, coarser(plan.grids.q), plan.place(pressure_GPa)
     files = [(histories(key), q) for key, q in points]
     whole, part = gathered(files, grid, within, source)
     readings = {NATURAL: reading(whole)}
     if plan.isotopes:
         name = ", ".join(f"{element}={mass:g}" for element, mass in plan.isotopes.items())
-        readings[name] = reading(with_masses(whole, plan.isotopes))
+        readings[name] = isotope_reading(whole, readings[NATURAL], plan.isotopes)
     if part is None or not np.all(total_lambda(part) > 0):
-        return readings, None, ()
+        return whole, readings, None, ()
     rough = reading(part)
     chosen = readings[NATURAL].chosen
     lambdas = [float(each.variants[chosen].spectrum.lambda_) for each in (readings[NATURAL], rough)]
@@ -229,15 +238,11 @@ def _readings(
         f"q {_times(grid)} gives λ = {lambdas[0]:.3f}, q {_times(within or grid)} within it {lambdas[1]:.3f}: the "
         "difference is taken for the error of the q-grid"
     )
-    return readings, replace(rough, chosen=chosen), (note,)
+    return whole, readings, replace(rough, chosen=chosen), (note,)
 
 
 def _times(grid: Sequence[int]) -> str:
     return "×".join(map(str, grid))
-
-
-def _document(each: Reading, plan: TcPlan, mu_star: float, electrons: Band | None = None) -> dict[str, Any]:
-    return tc_document(each, mu_star, plan.mu_ref_meV, electrons)
 
 
 def _kept(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Quantum ESPRESSO's programs beside pw.x: where they are, how they are run and told to stop."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from megabar.structures.errors import SetupError
+from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.codes.running import Process, Stop, run_program, wait_for_stop
+from megabar.workflows.config import Config
+from megabar.workflows.stopping import Stopped, stop_wanted
+
+EXIT = "pwscf.EXIT"
+"""A file with this name tells pw.x and ph.x to stop (Modules/check_stop.f90)."""
+
+
+def phonon_program(config: Config) -> str:
+    """Return ph.x; raises SetupError that says how to get it where it is missing."""
+    words = config.code("espresso").command
+    beside = Path(words[0]).with_name("ph.x") if words and "/" in words[0] else None
+    found = str(beside) if beside is not None and beside.is_file() else shutil.which("ph.x")
+    if found is None:
+        raise SetupError(
+            "Quantum ESPRESSO: ph.x was not found beside pw.x or on the path; install it (Debian, Ubuntu: apt-get "
+            "install quantum-espresso) or set MEGABAR_ESPRESSO_COMMAND to a pw.x that has ph.x beside it"
+        )
+    return found
+
+
+def leave_exit_file(folder: Path) -> Callable[[Process], None]:
+    """Return how a program in a folder is told to stop by itself."""
+    return lambda process: (folder / EXIT).touch()
+
+
+def ended(command: Sequence[str], folder: Path, output: str, tell: Callable[[Process], None]) -> int:
+    """Run a program to its end and return its exit code; raises Stopped where that was not its own end.
+
+    tell: how it is told to stop. One that had been told and ended well, or stopped by itself, returns.
+    """
+    told = False
+
+    def telling(process: Process) -> None:
+        nonlocal told
+        told = True
+        tell(process)
+
+    if stop_wanted(folder):
+        raise Stopped
+    for name in ("CRASH", EXIT):
+        (folder / name).unlink(missing_ok=True)
+    environment = {"OMP_NUM_THREADS": "1", "GFORTRAN_UNBUFFERED_ALL": "1"}
+    try:
+        stop = Stop(lambda: stop_wanted(folder), telling)
+        code = run_program(command, folder, folder / output, folder / "espresso.err", stop, environment)
+    except SetupError as error:
+        raise CalculationFailed("cannot-start", str(error)) from None
+    finally:
+        (folder / EXIT).unlink(missing_ok=True)
+    by_itself = code >= 0 and "JOB DONE" in text_of(folder / output)
+    if (told and not by_itself) or (code < 0 and wait_for_stop(lambda: stop_wanted(folder))):
+        raise Stopped
+    return code
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file, empty where there is none."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
