@@ -50,7 +50,7 @@ def tc_document(
         document |= more
         said = [*said, *of_band]
     if len(reading.variants) > 1:
-        document["variants"] = [_short(each, mu_star, mu_ref_meV) for each in reading.variants]
+        document["variants"] = [variant_row(each, mu_star, mu_ref_meV) for each in reading.variants]
         document |= _spread(reading, document["variants"])
     document |= reading.details
     document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes, *said)))
@@ -157,8 +157,8 @@ def full_band(
     return {"tc_eliashberg_full_band_K": tc}, [said]
 
 
-def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
-    """Return the row of one of several spectra of a file."""
+def variant_row(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
+    """Return the row of one of several spectra of a file: λ, moments and Tc, without what lies below Tc."""
     from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
 
     values, _ = spectrum_values(each.spectrum, mu_star, mu_ref_meV)
