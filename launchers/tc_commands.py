@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar.analysis.superconductivity.readers.reading import Reading
-from megabar.launchers.figure_files import check_figure, write_figures
+from megabar.launchers.figure_files import check_figure, is_image, write_figures
 from megabar.structures.errors import InputError
 
 
@@ -28,7 +28,7 @@ def tc_of(
     masses: ``H=2.014``, isotopes for the per-q files of a folder. mu_star_error: standard error of μ*, for that of Tc.
     Raises InputError for whatever cannot be meant, before anything is computed or written.
     """
-    from megabar.analysis.figures.tc_drawings import tc_drawings
+    from megabar.analysis.figures.tc_drawings import alpha2f_drawing, tc_drawings
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.analysis.superconductivity.readers import read_lambda_only
     from megabar.analysis.superconductivity.report import lambda_document, tc_document
@@ -47,9 +47,12 @@ def tc_of(
     document |= errors
     document["notes"] += said
     if figure is not None:
-        drawings, remarks = tc_drawings(reading, {f"μ* = {mu_star:g}": document})
+        if is_image(figure):
+            drawings = [alpha2f_drawing(reading)]
+        else:
+            drawings, remarks = tc_drawings(reading, {f"μ* = {mu_star:g}": document})
+            document["notes"] += remarks
         document |= write_figures(drawings, figure)
-        document["notes"] += [] if figure.suffix else remarks
     return document
 
 
