@@ -38,11 +38,7 @@ def tc_of(
     if rows is not None:
         _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
         return lambda_document(str(source), rows, mu_star)
-    if masses:
-        reading, reference_meV = _with_isotopes(source, unit, masses)
-        mu_ref_meV = mu_ref_meV or reference_meV
-    else:
-        reading = _read(source, unit)
+    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
     if smearing_Ry is not None:
         reading = _at_smearing(reading, smearing_Ry)
     document = tc_document(reading, mu_star, mu_ref_meV)
@@ -80,10 +76,9 @@ def _nothing_more(source: Path, *asked: object) -> None:
         )
 
 
-def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> tuple[Reading, float]:
-    """Return the spectra with other masses, and the energy (meV) that μ* is referred to: that of the natural ones."""
+def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Reading:
     from megabar.analysis.superconductivity.elph import reading
-    from megabar.analysis.superconductivity.isotopes import isotope_reading, natural_reference_meV
+    from megabar.analysis.superconductivity.isotopes import isotope_reading
     from megabar.analysis.superconductivity.readers.espresso_elph import gather
 
     if not source.is_dir():
@@ -94,8 +89,7 @@ def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> tup
     wanted = dict(_mass(text) for text in masses)
     _read(source, unit)  # tells a wrong unit
     data = gather(source)
-    natural = reading(data)
-    return isotope_reading(data, natural, wanted), natural_reference_meV(natural)
+    return isotope_reading(data, reading(data), wanted)
 
 
 def _mass(text: str) -> tuple[str, float]:

@@ -32,7 +32,8 @@ class Reading:
     """What a file holds.
 
     chosen: the place of the variant that is meant where one is asked for; why: the reason; around: the places of the
-    variants that tell what this choice is worth. details: further values for the JSON document.
+    variants that tell what this choice is worth. details: further values for the JSON document. mu_ref_meV: the energy
+    that μ* is referred to where none is asked for; ω_max of the spectrum where that is None.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     around: tuple[int, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    mu_ref_meV: float | None = None
 
     @property
     def spectrum(self) -> SpectralFunction:
