@@ -30,12 +30,13 @@ def tc_document(
 ) -> dict[str, Any]:
     """Return the JSON document of ``megabar tc --json``.
 
-    mu_ref_meV: the energy that μ* is referred to; ω_max of the spectrum where none is given. electrons: N(ε), for Tc
-    with the full band as well.
+    mu_ref_meV: the energy that μ* is referred to; that of the reading where none is given, else ω_max.
+    electrons: N(ε), for Tc with the full band as well.
     Keys carry their units. A value that cannot be had is absent, with the reason among ``notes``.
     Raises InputError for a μ* or a reference energy that no metal has.
     """
     check_mu_star(mu_star)
+    mu_ref_meV = reading.mu_ref_meV if mu_ref_meV is None else mu_ref_meV
     document: dict[str, Any] = {"file": reading.path, "code": reading.code, "unit": reading.spectrum.unit}
     chosen = reading.variants[reading.chosen]
     if len(reading.variants) > 1:
