@@ -12,6 +12,11 @@ from megabar.structures.errors import InputError
 TYPES = (".png", ".svg")
 
 
+def is_image(target: Path) -> bool:
+    """Whether one figure is wanted, in a file; else all, in a folder."""
+    return bool(target.suffix) and not target.is_dir()
+
+
 def check_figure(target: Path | None) -> None:
     """Raise InputError where a figure cannot be written to what was named: an image file, or a folder."""
     if target is None or target.is_dir():
@@ -27,7 +32,7 @@ def check_figure(target: Path | None) -> None:
 def write_figures(drawings: Sequence[Drawing], target: Path) -> dict[str, Any]:
     """Write the first drawing into a file, or all into a folder as PNG and SVG; return what the document says of it."""
     try:
-        if target.suffix and not target.is_dir():
+        if is_image(target):
             target.write_bytes(_image(drawings[0], target.suffix.lower()))
             return {"figure": str(target)}
         target.mkdir(exist_ok=True)

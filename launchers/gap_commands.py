@@ -63,7 +63,7 @@ def gap_of(
     check_figure(figure)
     if read_lambda_only(source) is not None:
         raise InputError(f"{source}: it holds λ and ω_log only; a gap needs α²F (alpha2F.dat, or the per-q files)")
-    reading, mu_ref_meV = read_source(source, unit, smearing_Ry, masses, mu_ref_meV)
+    reading = read_source(source, unit, smearing_Ry, masses)
     document, state = gap_document(reading, mu_star, mu_ref_meV, temperatures_K)
     if figure is not None and state.solution.tc_K > 0:
         from megabar.analysis.figures.gap import gap_caption, gap_figure

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar.analysis.superconductivity.readers.reading import Reading
-from megabar.launchers.figure_files import check_figure, write_figures
+from megabar.launchers.figure_files import check_figure, is_image, write_figures
 from megabar.structures.errors import InputError
 
 
@@ -28,7 +28,7 @@ def tc_of(
     masses: ``H=2.014``, isotopes for the per-q files of a folder. mu_star_error: standard error of μ*, for that of Tc.
     Raises InputError for whatever cannot be meant, before anything is computed or written.
     """
-    from megabar.analysis.figures.tc_drawings import tc_drawings
+    from megabar.analysis.figures.tc_drawings import alpha2f_drawing, tc_drawings
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.analysis.superconductivity.readers import read_lambda_only
     from megabar.analysis.superconductivity.report import lambda_document, tc_document
@@ -41,32 +41,25 @@ def tc_of(
     if rows is not None:
         _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
         return lambda_document(str(source), rows, mu_star)
-    reading, mu_ref_meV = read_source(source, unit, smearing_Ry, masses, mu_ref_meV)
+    reading = read_source(source, unit, smearing_Ry, masses)
     document = tc_document(reading, mu_star, mu_ref_meV)
     errors, said = tc_errors(reading, document, mu_star_error)
     document |= errors
     document["notes"] += said
     if figure is not None:
-        drawings, remarks = tc_drawings(reading, {f"μ* = {mu_star:g}": document})
+        if is_image(figure):
+            drawings = [alpha2f_drawing(reading)]
+        else:
+            drawings, remarks = tc_drawings(reading, {f"μ* = {mu_star:g}": document})
+            document["notes"] += remarks
         document |= write_figures(drawings, figure)
-        document["notes"] += [] if figure.suffix else remarks
     return document
 
 
-def read_source(
-    source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str], mu_ref_meV: float | None
-) -> tuple[Reading, float | None]:
-    """Return α²F of a file or folder, with other masses and at another smearing where they are asked for.
-
-    Also returned: the energy that μ* is referred to, which stays that of the natural masses, None for the highest
-    frequency.
-    """
-    if masses:
-        reading, reference_meV = _with_isotopes(source, unit, masses)
-        mu_ref_meV = reference_meV if mu_ref_meV is None else mu_ref_meV
-    else:
-        reading = _read(source, unit)
-    return (reading if smearing_Ry is None else _at_smearing(reading, smearing_Ry)), mu_ref_meV
+def read_source(source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str]) -> Reading:
+    """Return α²F of a file or folder, with other masses and at another smearing where they are asked for."""
+    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
+    return reading if smearing_Ry is None else _at_smearing(reading, smearing_Ry)
 
 
 def tc_text(document: dict[str, Any]) -> str:
@@ -97,10 +90,9 @@ def _nothing_more(source: Path, *asked: object) -> None:
         )
 
 
-def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> tuple[Reading, float]:
-    """Return the spectra with other masses, and the energy (meV) that μ* is referred to: that of the natural ones."""
+def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Reading:
     from megabar.analysis.superconductivity.elph import reading
-    from megabar.analysis.superconductivity.isotopes import isotope_reading, natural_reference_meV
+    from megabar.analysis.superconductivity.isotopes import isotope_reading
     from megabar.analysis.superconductivity.readers.espresso_elph import gather
 
     if not source.is_dir():
@@ -111,8 +103,7 @@ def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> tup
     wanted = dict(_mass(text) for text in masses)
     _read(source, unit)  # tells a wrong unit
     data = gather(source)
-    natural = reading(data)
-    return isotope_reading(data, natural, wanted), natural_reference_meV(natural)
+    return isotope_reading(data, reading(data), wanted)
 
 
 def _mass(text: str) -> tuple[str, float]:

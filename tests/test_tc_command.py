@@ -128,6 +128,10 @@ def test_deuterium_in_the_same_matrix_elements(h3s: Path) -> None:
     assert heavy["lambda"] == pytest.approx(light["lambda"], rel=1e-3)
     exponent = -np.log(heavy["tc_eliashberg_K"] / light["tc_eliashberg_K"]) / np.log(2.014 / 1.008)
     assert exponent == pytest.approx(light["isotope_exponent_by_species"]["H"], abs=0.04)
+    # The repulsion is one of electrons: μ* stays referred to the highest frequency of H3S (169 K without that).
+    assert heavy["mu_ref_meV"] == light["mu_ref_meV"] == light["omega_max_meV"] > 1.3 * heavy["omega_max_meV"]
+    assert heavy["tc_eliashberg_K"] == pytest.approx(170.5, abs=0.1)
+    assert any("referred to the highest frequency of the natural masses" in note for note in heavy["notes"])
 
 
 def test_every_kind_of_file_goes_through(tmp_path: Path) -> None:

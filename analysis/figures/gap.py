@@ -53,14 +53,14 @@ def gap_figure(state: GapState, title: str = "") -> Figure:
 
 
 def _temperatures(axes: Axes, state: GapState) -> None:
-    from megabar.analysis.figures.style import FAINT, PALETTE
+    from megabar.analysis.figures.style import FAINT, PALETTE, PAPER
 
     tc, edge = state.solution.tc_K, state.solution.gap_edge_meV
     rows = state.rows
     axes.plot(
         [row.temperature_K for row in rows] + [tc],
         [float(row.gap.gap[0]) for row in rows] + [0.0],
-        color=PALETTE[0], marker="o", mfc="white", label="Δ(iω₀)",
+        color=PALETTE[0], marker="o", mfc=PAPER, label="Δ(iω₀)",
     )  # fmt: skip
     edges = [(row.temperature_K, row.edge_meV) for row in rows]
     known = [(temperature, value) for temperature, value in edges if value is not None]

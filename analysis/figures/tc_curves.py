@@ -92,7 +92,7 @@ def smearing_figure(lines: Sequence[TcLine], title: str = "", judged: tuple[floa
 
 def grid_figure(rows: Sequence[GridRow], title: str = "") -> Figure:
     """Return the figure of λ and Tc on the grids of q that lie within one another, the finest last."""
-    from megabar.analysis.figures.style import PAGE_IN, PALETTE, Margins, journal_style, panels
+    from megabar.analysis.figures.style import PAGE_IN, PALETTE, PAPER, Margins, journal_style, panels
 
     with journal_style():
         figure, axes = panels(2, 2, HEIGHT_IN, PAGE_IN, Margins(left=0.52, right=0.12, top=0.26))
@@ -100,9 +100,7 @@ def grid_figure(rows: Sequence[GridRow], title: str = "") -> Figure:
         series: tuple[list[float | None], ...] = ([row.lambda_ for row in rows], [row.tc_K for row in rows])
         for each, values, name, color in zip(axes, series, ("λ", "Tc (K)"), PALETTE, strict=False):
             known = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
-            each.plot(
-                [place for place, _ in known], [value for _, value in known], marker="o", color=color, mfc="white"
-            )
+            each.plot([place for place, _ in known], [value for _, value in known], marker="o", color=color, mfc=PAPER)
             each.plot([known[-1][0]], [known[-1][1]], marker="o", color=color)
             for place, value in known:
                 each.annotate(
@@ -164,7 +162,7 @@ def _source(each: PublishedTc) -> str:
 
 def _published(axes: Axes, published: Sequence[PublishedTc]) -> None:
     """Draw published values, one symbol a source: black and filled if measured, open if calculated."""
-    from megabar.analysis.figures.style import INK
+    from megabar.analysis.figures.style import INK, PAPER
 
     symbols = {True: "*^vP", False: "oDsp"}
     for measured in (True, False):
@@ -177,14 +175,16 @@ def _published(axes: Axes, published: Sequence[PublishedTc]) -> None:
                 marker=symbols[measured][number % 4],
                 markersize=8 if measured and number % 4 == 0 else 5,
                 color=INK if measured else "#666667",
-                mfc=INK if measured else "none",
+                mfc=INK if measured else PAPER,
                 linestyle="none",
                 label=_source(own[0]),
             )
 
 
 def _curve(axes: Axes, line: TcLine, values: Sequence[float], color: str, marker: str, label: str) -> None:
-    axes.plot(line.at, values, marker=marker, markersize=4, color=color, mfc="white", label=label)
+    from megabar.analysis.figures.style import PAPER
+
+    axes.plot(line.at, values, marker=marker, markersize=4, color=color, mfc=PAPER, label=label)
     if line.chosen is not None:
         axes.plot([line.at[line.chosen]], [values[line.chosen]], marker=marker, markersize=5.5, color=color)
 

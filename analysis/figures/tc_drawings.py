@@ -26,11 +26,8 @@ def tc_drawings(
     documents: of `tc_document` by the name of their line, the first for what one μ* is shown of. phonons_only: α²F and
     the dispersion alone. Also returned: sentences on figures that there are not.
     """
-    from megabar.analysis.figures.superconductivity import alpha2f_figure, caption
-
-    spectrum, found, remarks = reading.spectrum, [], []
+    found, remarks = [alpha2f_drawing(reading, title, suffix)], []
     where = f" at {title}" if title else ""
-    found.append(Drawing(f"alpha2f{suffix}", f"α²F(ω){where}", caption(spectrum), alpha2f_figure(spectrum, title)))
     document = next(iter(documents.values()))
     if reading.coupling is not None:
         try:
@@ -49,6 +46,14 @@ def tc_drawings(
     else:
         remarks.append(f"no figure of δTc/δα²F(ω){where}: there is no Tc")
     return found, remarks
+
+
+def alpha2f_drawing(reading: Reading, title: str = "", suffix: str = "") -> Drawing:
+    """Return the figure of α²F(ω) with the cumulative λ(ω)."""
+    from megabar.analysis.figures.superconductivity import alpha2f_figure, caption
+
+    spectrum, where = reading.spectrum, f" at {title}" if title else ""
+    return Drawing(f"alpha2f{suffix}", f"α²F(ω){where}", caption(spectrum), alpha2f_figure(spectrum, title))
 
 
 def smearing_lines(documents: Mapping[str, Mapping[str, Any]]) -> list[TcLine]:

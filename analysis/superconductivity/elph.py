@@ -223,7 +223,7 @@ def reading(data: ElectronPhonon) -> Reading:
     details: dict[str, Any] = {"modes_left_out": [asdict(each) for each in left_out(data, choice.place)]}
     if data.crystal is not None:
         details["volume_A3_cell"] = data.crystal.volume_A3
-    return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details, data)
+    return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details, coupling=data)
 
 
 def density_notes(data: ElectronPhonon, choice: Choice) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ def gap_document(
     cell, for a critical field in tesla, are those of the reading.
     """
     chosen = reading.variants[reading.chosen]
+    mu_ref_meV = reading.mu_ref_meV if mu_ref_meV is None else mu_ref_meV
     state = gap_state(chosen.spectrum, mu_star, mu_ref_meV, temperatures_K)
     document: dict[str, Any] = {"file": reading.path, "code": reading.code, "unit": reading.spectrum.unit}
     if len(reading.variants) > 1:

@@ -58,12 +58,19 @@ def isotope_reading(data: ElectronPhonon, natural: Reading, masses_u: Mapping[st
     μ* goes with the energy that it is referred to, and the repulsion between electrons knows nothing of masses: see
     `natural_reference_meV`. Raises InputError as `with_masses`.
     """
-    found = reading(with_masses(data, masses_u))
+    found, reference = reading(with_masses(data, masses_u)), natural_reference_meV(natural)
     note = (
-        f"isotopes: μ* is referred to the highest frequency of the natural masses, "
-        f"{natural_reference_meV(natural):.4g} meV, or to the energy asked for: it is one of electrons"
+        f"isotopes: μ* is referred to the highest frequency of the natural masses, {reference:.4g} meV, unless another "
+        "energy is asked for: it is one of electrons"
     )
-    return replace(found, chosen=natural.chosen, why=natural.why, around=natural.around, notes=(*found.notes, note))
+    return replace(
+        found,
+        chosen=natural.chosen,
+        why=natural.why,
+        around=natural.around,
+        notes=(*found.notes, note),
+        mu_ref_meV=reference,
+    )
 
 
 def natural_reference_meV(natural: Reading) -> float:

@@ -30,12 +30,13 @@ def tc_document(
 ) -> dict[str, Any]:
     """Return the JSON document of ``megabar tc --json``.
 
-    mu_ref_meV: the energy that μ* is referred to; ω_max of the spectrum where none is given. electrons: N(ε), for Tc
-    with the full band as well.
+    mu_ref_meV: the energy that μ* is referred to; that of the reading where none is given, else ω_max.
+    electrons: N(ε), for Tc with the full band as well.
     Keys carry their units. A value that cannot be had is absent, with the reason among ``notes``.
     Raises InputError for a μ* or a reference energy that no metal has.
     """
     check_mu_star(mu_star)
+    mu_ref_meV = reading.mu_ref_meV if mu_ref_meV is None else mu_ref_meV
     document: dict[str, Any] = {"file": reading.path, "code": reading.code, "unit": reading.spectrum.unit}
     chosen = reading.variants[reading.chosen]
     if len(reading.variants) > 1:
@@ -50,7 +51,7 @@ def tc_document(
         document |= more
         said = [*said, *of_band]
     if len(reading.variants) > 1:
-        document["variants"] = [_short(each, mu_star, mu_ref_meV) for each in reading.variants]
+        document["variants"] = [variant_row(each, mu_star, mu_ref_meV) for each in reading.variants]
         document |= _spread(reading, document["variants"])
     document |= reading.details
     document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes, *said)))
@@ -157,8 +158,8 @@ def full_band(
     return {"tc_eliashberg_full_band_K": tc}, [said]
 
 
-def _short(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
-    """Return the row of one of several spectra of a file."""
+def variant_row(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
+    """Return the row of one of several spectra of a file: λ, moments and Tc, without what lies below Tc."""
     from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
 
     values, _ = spectrum_values(each.spectrum, mu_star, mu_ref_meV)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.espresso_dos import density_of_states_of
+from megabar.workflows.codes.espresso_dos import STATES, density_of_states_of
 from megabar.workflows.codes.espresso_input import parameters, place_pseudopotentials
 from megabar.workflows.codes.espresso_output import check_output, number_of_bands, output_facts
 from megabar.workflows.codes.espresso_programs import ended, text_of
@@ -33,7 +33,8 @@ MENDINGS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 SLOWER: tuple[dict[str, Any], ...] = ({"mixing_beta": 0.3, "electron_maxstep": 200}, {"mixing_beta": 0.1})
 """What is done differently where a self-consistency fails; ``SLOWER`` for all that has no entry."""
-LARGEST_GAP_EV = 0.1
+LARGEST_GAP_EV, LEAST_AT_FERMI = 0.1, 1e-3
+"""Gap, and density of states at the Fermi level as a share of its mean, from which a structure is an insulator."""
 _FREE = ("ecfixed", "qcutz", "q2sigma")
 
 
@@ -45,6 +46,12 @@ def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> 
         raise CalculationFailed(
             "insulating",
             f"a gap of {facts['band_gap_eV']:.2f} eV at the Fermi level: an insulator has no α²F and no Tc",
+        )
+    at_fermi, mean = of_dos["dos_at_fermi_per_eV_spin_cell"], float(arrays[STATES].mean())
+    if at_fermi <= LEAST_AT_FERMI * mean:
+        raise CalculationFailed(
+            "insulating",
+            f"{at_fermi:.3g} states/eV/spin/cell at the Fermi level, {mean:.3g} on average: an insulator has no Tc",
         )
     write_atomically(folder / HISTORY, packed(arrays))
     return {

@@ -1,11 +1,12 @@
 """What ph.x leaves of a q-point when it is interrupted, and how it goes on from there.
 
 The response of every irreducible representation that is done, and its part of the dynamical matrix, are whole however
-ph.x ended; they are kept (``recover``), and the representation in which it ended is begun again. Its iterations are
-not gone on with: after a stop (``pwscf.EXIT``) version 6.7 does that without a word and ends with wrong frequencies (Al
-at X, ultrasoft: −22 instead of +23 meV), after a kill it diverges. Bands at k and k+q are kept after a stop, and
-computed again after a kill, when they may be half written. Files are checked by hashes, or, after a kill, by what must
-be in them; where they are not as they should be, the q-point begins again.
+ph.x ended; they are kept (``recover``), the rest is removed, and the representation in which it ended is begun again,
+on bands computed again. Version 6.7 offers more, but not to be used: going on with the iterations, or with a
+representation on the bands of before, ends without a word at wrong frequencies (Al at X, ultrasoft: −22 and 43 meV
+instead of 22.8) where it was told to stop, and diverges where it was killed. For the coupling alone those bands serve.
+Files are checked by what must be in them, or, once the phonons are done, by hashes; where they are not as they should
+be, the q-point begins again.
 
 The files are those of PHonon/PH/ph_restart.f90, the same from 6.7 to 7.5.
 """
@@ -26,10 +27,10 @@ from megabar.workflows.files import read_json, write_atomically, write_json
 
 NOTE = "phonons.json"
 PH, SAVE = Path(OUT) / "_ph0", Path(OUT) / "_ph0" / "pwscf.phsave"
-NOTHING, REPRESENTATIONS, ON_BANDS = "nothing", "representations", "representations-on-bands"
+NOTHING, REPRESENTATIONS = "nothing", "representations"
 COUPLING, COUPLING_ON_BANDS = "coupling", "coupling-on-bands"
-"""What there is to go on from: nothing; the representations done; those with the bands at k and k+q; all phonons; all
-phonons with the bands that they were computed with."""
+"""What there is to go on from: nothing; the representations done; all phonons; all phonons, with the bands at k and
+k+q that they were computed with."""
 _COUPLING_CHANGES = ("status_run.xml", "control_ph.xml", "elph.", "a2Fsave")
 _SET_UP = ("phq_setup.", -40)
 """Place (STOPPED_IN, RECOVER_CODE) from which ph.x takes what is done from its files and computes the rest."""
@@ -42,15 +43,12 @@ def note_begun(folder: Path, identity: str) -> None:
     write_json(folder / NOTE, {"identity": identity, "stage": "phonons", "ground": ground or _ground(folder)})
 
 
-def note_stopped(folder: Path, identity: str, layout: Any) -> None:
-    """Note that ph.x stopped by itself in the phonons. layout: the command line, which must be the same to go on."""
-    _note_whole(folder, identity, "phonons", layout, digests(folder / OUT))
-
-
 def note_phonons(folder: Path, identity: str, layout: Any, number: int) -> None:
-    """Note that the phonons are done and the coupling is to be computed."""
+    """Note that the phonons are done and the coupling is to be computed. layout: the command line of ph.x."""
+    note = read_json(folder / NOTE) or {}
     files = {name: each for name, each in digests(folder / OUT).items() if not _changes(name)}
-    _note_whole(folder, identity, "coupling", layout, files, _dynamics(folder, number))
+    content = {"identity": identity, "stage": "coupling", "layout": layout, "files": files}
+    write_json(folder / NOTE, {**content, "dynamics": _dynamics(folder, number), "ground": note.get("ground")})
 
 
 def left(folder: Path, identity: str, layout: Any, number: int) -> str:
@@ -58,14 +56,12 @@ def left(folder: Path, identity: str, layout: Any, number: int) -> str:
     note = read_json(folder / NOTE)
     if not isinstance(note, dict) or note.get("identity") != identity:
         return NOTHING
-    whole = note.get("files") is not None and note.get("layout") == layout and _as_left(folder, note["files"])
     if note["stage"] == "coupling":
+        whole = note["layout"] == layout and _as_left(folder, note["files"])
         if _dynamics(folder, number) != note["dynamics"] or not _response_as_left(folder, note["files"]):
             return NOTHING
         return COUPLING_ON_BANDS if whole else COUPLING
-    if _representations_done(folder, number) is None:
-        return NOTHING
-    return ON_BANDS if whole and _had_bands(folder) else REPRESENTATIONS
+    return NOTHING if _representations_done(folder, number) is None else REPRESENTATIONS
 
 
 def ground_state_is_whole(folder: Path) -> bool:
@@ -74,17 +70,15 @@ def ground_state_is_whole(folder: Path) -> bool:
     return bool(note.get("ground")) and _as_left(folder, note["ground"])
 
 
-def keep_representations(folder: Path, number: int, bands: bool) -> None:
-    """Remove all but the representations that are done, and the bands where they are to be kept."""
+def keep_representations(folder: Path, number: int) -> None:
+    """Remove all but the representations that are done, and let ph.x begin with the bands."""
     inner = folder / PH / f"pwscf.q_{number}"
     for place in (folder / PH, inner, folder / OUT):
         for path in place.glob("pwscf.*"):
             kept = path.name.startswith(("pwscf.dvscf", "pwscf.a2Fsave", "pwscf.xml"))
-            kept |= bands and path.name.startswith("pwscf.wfc")
             if path.is_file() and not kept:
                 path.unlink()
-    if not bands:
-        shutil.rmtree(inner / "pwscf.save", ignore_errors=True)
+    shutil.rmtree(inner / "pwscf.save", ignore_errors=True)
     _set_status(folder)
 
 
@@ -168,24 +162,6 @@ def _readable(paths: list[Path]) -> bool:
     except (OSError, ElementTree.ParseError):
         return False
     return True
-
-
-def _had_bands(folder: Path) -> bool:
-    """Return whether ph.x stopped after the bands."""
-    try:
-        text = (folder / SAVE / "status_run.xml").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    code = re.search(r"<RECOVER_CODE>\s*(-?\d+)", text)
-    return code is not None and int(code[1]) >= _SET_UP[1]
-
-
-def _note_whole(
-    folder: Path, identity: str, stage: str, layout: Any, files: Mapping[str, str], dynamics: Any = None
-) -> None:
-    note = read_json(folder / NOTE) or {}
-    content = {"identity": identity, "stage": stage, "layout": layout, "files": dict(files), "dynamics": dynamics}
-    write_json(folder / NOTE, {**content, "ground": note.get("ground")})
 
 
 def _ground(folder: Path) -> dict[str, str]:

@@ -100,8 +100,7 @@ class _Point:
         return self._coupling(state)
 
     def _phonons(self, state: str) -> None:
-        kept = (restart.REPRESENTATIONS, restart.ON_BANDS)
-        if state in kept and not restart.ground_state_is_whole(self.folder):
+        if state == restart.REPRESENTATIONS and not restart.ground_state_is_whole(self.folder):
             state = restart.NOTHING
         if state == restart.NOTHING:
             (self.folder / restart.NOTE).unlink(missing_ok=True)
@@ -109,11 +108,10 @@ class _Point:
                 path.unlink()
             take_ground_state(self.calculation, self.folder, self.config, self.mendings.path["more_bands"])
         else:
-            restart.keep_representations(self.folder, self.number, bands=state == restart.ON_BANDS)
+            restart.keep_representations(self.folder, self.number)
         restart.note_begun(self.folder, self.identity)
         code = self._run(PHONONS, {"recover": ".true."} if state != restart.NOTHING else {})
         if stopped_by_itself(self.folder / f"{PHONONS}.out", code):
-            restart.note_stopped(self.folder, self.identity, self._command())
             raise Stopped
         check_phonon(self.folder, PHONONS, code, self.number)
         restart.note_phonons(self.folder, self.identity, self._command(), self.number)

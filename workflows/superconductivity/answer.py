@@ -17,7 +17,7 @@ from megabar.analysis.superconductivity.isotopes import (
     substitution_exponents,
 )
 from megabar.analysis.superconductivity.readers.reading import Reading
-from megabar.analysis.superconductivity.report import tc_document
+from megabar.analysis.superconductivity.report import tc_document, variant_row
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Structure
 from megabar.workflows.store import CalculationRecord
@@ -182,7 +182,7 @@ def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Recor
         notes += why
     except InputError as error:
         return without(str(error))
-    rough = [_kept(tc_document(coarse, mu, reference)) for mu in plan.mu_star] if coarse else []
+    rough = [_kept(variant_row(coarse.variants[coarse.chosen], mu, reference)) for mu in plan.mu_star] if coarse else []
     said = [note for each in documents.values() for document in each for note in document["notes"]]
     notes = tuple(dict.fromkeys((*notes, *said)))
     return TcAt(asked.pressure_GPa, reached, volume, structure, len(done), total, readings, documents, rough, "", notes)

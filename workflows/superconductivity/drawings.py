@@ -57,7 +57,7 @@ def _against_pressure(answer: TcAnswer, found: list[TcAt]) -> Drawing:
     text = "Tc of the isotropic Eliashberg equations; bars: what smearing and q-grid move it by."
     if points:
         listed = "; ".join(f"{each.tc_K:g} K at {each.pressure_GPa:g} GPa: {each.source}" for each in points)
-        text += f" Black: measured, open: published but not measured. {listed}."
+        text += f" Filled: measured, open: published but not measured. {listed}."
     return Drawing("tc-pressure", "Tc against pressure", text, pressure_figure(lines, points))
 
 

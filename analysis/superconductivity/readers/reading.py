@@ -35,8 +35,9 @@ class Reading:
     """What a file holds.
 
     chosen: the place of the variant that is meant where one is asked for; why: the reason; around: the places of the
-    variants that tell what this choice is worth. details: further values for the JSON document. coupling: the q-points
-    and their modes, where the spectra are of per-q files.
+    variants that tell what this choice is worth. details: further values for the JSON document. mu_ref_meV: the energy
+    that μ* is referred to where none is asked for; ω_max of the spectrum where that is None. coupling: the q-points and
+    their modes, where the spectra are of per-q files.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Reading:
     notes: tuple[str, ...] = ()
     around: tuple[int, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    mu_ref_meV: float | None = None
     coupling: ElectronPhonon | None = None
 
     @property
