@@ -8,8 +8,10 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +21,11 @@ from megabar.analysis.superconductivity.readers.espresso_q import CouplingAtQ, r
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.codes.espresso import ESPRESSO
 from megabar.workflows.codes.espresso_ground import run_ground_state
+from megabar.workflows.codes.espresso_output import number_of_bands
 from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON, run_phonon
+from megabar.workflows.codes.espresso_programs import EXIT
 from megabar.workflows.config import Config
+from megabar.workflows.files import write_json
 from megabar.workflows.stopping import Stopped, ask_to_stop, forget_stop
 
 pytestmark = [
@@ -72,23 +77,42 @@ def begun(calculation: Calculation, folder: Path) -> multiprocessing.Process:
     return process
 
 
-def interrupted(
-    calculation: Calculation, folder: Path, end: Callable[[multiprocessing.Process], None], at: tuple[str, str]
-) -> None:
-    """Run a q-point until its output has come to a place, and end it there."""
-    folder.mkdir(parents=True)
-    process = begun(calculation, folder)
+def interrupted(calculation: Calculation, folder: Path, end: Callable[[int], None], at: tuple[str, str]) -> None:
+    """Run a q-point until its output has come to a place, and end it there; again where that was too late."""
     name, words = at
-    while not (folder / name).is_file() or words not in (folder / name).read_text(errors="replace"):
-        assert process.is_alive(), "it ended before it was to be interrupted"
-        time.sleep(0.005)
-    end(process)
-    process.join()
-    forget_stop(folder)
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        process = begun(calculation, folder)
+        output = folder / name
+        while process.is_alive() and not (output.is_file() and words in output.read_text(errors="replace")):
+            time.sleep(0.002)
+        end(process.pid or 0)
+        process.join()
+        forget_stop(folder)
+        if in_the_middle(folder, name):
+            return
+    raise AssertionError("it was never interrupted in time")
 
 
-def killed(process: multiprocessing.Process) -> None:
-    os.killpg(process.pid or 0, signal.SIGKILL)
+def in_the_middle(folder: Path, name: str) -> bool:
+    saved = folder / "out" / "_ph0" / "pwscf.phsave"
+    if name == "coupling.out":
+        return saved.is_dir()
+    return (saved / "dynmat.3.1.xml").is_file() and not (saved / "dynmat.3.2.xml").is_file()
+
+
+def stopped(folder: Path) -> Callable[[int], None]:
+    def end(process: int) -> None:
+        ask_to_stop(folder)
+        (folder / EXIT).touch()  # at once, not when the wish is next looked for
+
+    return end
+
+
+def killed(process: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
 
 
 def finished(calculation: Calculation, folder: Path) -> tuple[CouplingAtQ, str]:
@@ -98,6 +122,24 @@ def finished(calculation: Calculation, folder: Path) -> tuple[CouplingAtQ, str]:
     lines = (folder / "phonons.out").read_text().splitlines()
     states = [line.split("-")[-1].strip() for line in lines if "modes -" in line]
     return read_coupling(folder / "elph_dir" / "elph.inp_lambda.3"), ", ".join(states)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"more_bands": 1.5}, {"alpha_mix": 0.3, "nmix_ph": 5, "diagonalization": "cg", "search_sym": False}]
+)
+def test_what_mends_leaves_the_answer(ground: tuple[Calculation, Path], changes: dict[str, Any]) -> None:
+    """The changes that handlers make to ph.x, of which more bands needs a ground state of its own."""
+    calculation, root = ground
+    folder = root / "in" / next(iter(changes))
+    folder.mkdir(parents=True)
+    write_json(folder / "mendings.json", {"changes": changes, "steps": [], "open": 1})
+    found, _ = finished(calculation, folder)
+    usual = root / calculation.starts[0][:2] / calculation.starts[0]
+    if "more_bands" in changes:
+        assert number_of_bands(folder) == 1.5 * (number_of_bands(usual) or 0)
+    else:
+        assert number_of_bands(folder) is None
+    assert found.omega_meV == pytest.approx([11.286, 11.286, 38.808], abs=0.01)
 
 
 def test_an_interrupted_q_point_goes_on_and_comes_to_the_same(ground: tuple[Calculation, Path]) -> None:
@@ -110,7 +152,7 @@ def test_an_interrupted_q_point_goes_on_and_comes_to_the_same(ground: tuple[Calc
     # On the bands of the phonons: none are computed for the coupling.
     assert "Band Structure" not in (folders["whole"] / "coupling.out").read_text()
 
-    interrupted(calculation, folders["stopped"], lambda _: ask_to_stop(folders["stopped"]), IN_SECOND)
+    interrupted(calculation, folders["stopped"], stopped(folders["stopped"]), IN_SECOND)
     assert (folders["stopped"] / "stopped").is_file()
     for name in ("killed", "cut", "empty"):
         interrupted(calculation, folders[name], killed, IN_SECOND)

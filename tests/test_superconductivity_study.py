@@ -64,6 +64,7 @@ def test_a_study_is_read(tmp_path: Path) -> None:
         (GOOD + "mu_star: 0.9\n", 5, ("0.9", "between 0 and 0.5")),
         (GOOD + "mu_star: []\n", 5, ("at least one μ*",)),
         (GOOD + "isotopes: {H: 2.014}\n", 5, ("no H in Al-fcc",)),
+        (GOOD + "isotopes: {Al: 2.014}\n", 1, ("a mass of 2.014 u is no isotope of Al",)),
         (
             GOOD + "q_grid: [3, 3, 3]\nk_grid_dense: [8, 8, 8]\n",
             1,

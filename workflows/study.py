@@ -182,6 +182,8 @@ class SuperconductivityStudy(_Model):
 
     @model_validator(mode="after")
     def _commensurate(self) -> SuperconductivityStudy:
+        from megabar.analysis.superconductivity.isotopes import check_isotope
+
         for name in ("q_grid", "k_grid", "k_grid_dense"):
             if any(not 1 <= each <= MOST_POINTS for each in getattr(self, name) or ()):
                 raise ValueError(
@@ -199,6 +201,10 @@ class SuperconductivityStudy(_Model):
                 raise ValueError(
                     f"`isotopes`: {element}: {mass:g} is no isotope; an element and its mass in u, as H: 2.014"
                 )
+            try:
+                check_isotope(element, mass, "`isotopes`")
+            except InputError as error:
+                raise ValueError(str(error)) from None
         return self
 
     @property

@@ -28,6 +28,13 @@ RY_MASS_PER_U = atomic_mass / electron_mass / 2
 """Rydberg units of mass (2 mₑ) in one atomic mass unit."""
 
 
+def check_isotope(species: str, mass_u: float, source: str) -> None:
+    """Raise InputError for a mass (u) that no isotope of an element comes near."""
+    usual = float(atomic_masses[atomic_numbers[species]]) if species in atomic_numbers else mass_u
+    if not 0.5 * usual <= mass_u <= 3.1 * usual:
+        raise InputError(f"{source}: a mass of {mass_u:g} u is no isotope of {species} ({usual:.4g} u)")
+
+
 def with_masses(data: ElectronPhonon, masses_u: Mapping[str, float]) -> ElectronPhonon:
     """Return the coupling with other masses (u) for some species: ``{"H": 2.014}`` makes a deuteride.
 
@@ -40,9 +47,7 @@ def with_masses(data: ElectronPhonon, masses_u: Mapping[str, float]) -> Electron
         if species not in data.species:
             there = ", ".join(dict.fromkeys(data.species))
             raise InputError(f"{data.source}: there is no {species} in it (it has {there})")
-        usual = float(atomic_masses[atomic_numbers[species]]) if species in atomic_numbers else mass
-        if not 0.5 * usual <= mass <= 3.1 * usual:
-            raise InputError(f"{data.source}: a mass of {mass:g} u is no isotope of {species} ({usual:.4g} u)")
+        check_isotope(species, mass, data.source)
     pairs = zip(data.species, data.masses, strict=True)
     masses = np.array([masses_u[each] * RY_MASS_PER_U if each in masses_u else mass for each, mass in pairs])
     notes = data.notes

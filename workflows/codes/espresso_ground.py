@@ -9,6 +9,7 @@ energy).
 from __future__ import annotations
 
 import hashlib
+import math
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from megabar.workflows.codes.running import terminate
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
 from megabar.workflows.mending.espresso import DEFAULTS
+from megabar.workflows.mending.record import note_step
 
 OUT, NOTE, HISTORY = "out", "ground-state.json", "history.npz"
 MENDINGS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -67,11 +69,12 @@ def ground_state(
 ) -> dict[str, Any]:
     """Run pw.x on the dense grid and on that of ph.x; returns facts of the latter and notes what lies there.
 
-    begin: changes to begin with: ``more_bands``, a factor.
+    begin: path settings to begin with: ``nbnd``.
     """
     place_pseudopotentials(calculation.data, folder / "pseudo")
     (folder / NOTE).unlink(missing_ok=True)
     steps: list[dict[str, Any]] = [dict(begin or {})]
+    tried: list[dict[str, Any]] = []
     while True:
         try:
             shutil.rmtree(folder / OUT, ignore_errors=True)
@@ -79,10 +82,13 @@ def ground_state(
             _scf(calculation, folder, config, dense=False, changes=steps[-1])
             break
         except CalculationFailed as failure:
-            further = next((each for each in MENDINGS.get(failure.cause, SLOWER) if each not in steps), None)
+            further = next((each for each in MENDINGS.get(failure.cause, SLOWER) if each not in tried), None)
             if further is None or failure.cause in ("killed", "disk-full", "out-of-memory", "cannot-start"):
                 raise
-            steps.append(further)
+            tried.append(further)
+            changes = _with_number(further, folder)
+            note_step(folder, f"{failure.cause}: ground state with {', '.join(f'{k} {v}' for k, v in changes.items())}")
+            steps.append({**(begin or {}), **changes})
     facts = output_facts(folder)
     write_json(folder / NOTE, {"files": digests(folder / OUT), "facts": facts})
     return {**facts, "changed": steps[-1]} if steps[-1] else facts
@@ -94,9 +100,7 @@ def _scf(calculation: Calculation, folder: Path, config: Config, dense: bool, ch
     settings, atoms = dict(calculation.settings), calculation.structure.atoms()
     if dense:
         settings["kpoints"] = settings["kpoints_dense"]
-    path = {**DEFAULTS, **{name: value for name, value in changes.items() if name != "more_bands"}}
-    if "more_bands" in changes:
-        path["nbnd"] = int(changes["more_bands"] * (number_of_bands(folder) or 8)) + 1
+    path = {**DEFAULTS, **changes}
     settings["constant_cutoff"] = {"from_eV": 0.0, "width_eV": 0.0, "height_eV": 0.0}
     made = parameters(settings, calculation.data, atoms, path)
     system = made["input_data"]["system"]
@@ -130,7 +134,21 @@ def take_ground_state(calculation: Calculation, folder: Path, config: Config, mo
                 return
         except (OSError, shutil.Error):
             pass
-    ground_state(calculation, folder, config, None if more_bands == 1.0 else {"more_bands": more_bands})
+    if more_bands == 1.0:
+        ground_state(calculation, folder, config)
+        return
+    if number_of_bands(source) is None:
+        ground_state(calculation, folder, config)
+        source = folder
+    ground_state(calculation, folder, config, _with_number({"more_bands": more_bands}, source))
+
+
+def _with_number(changes: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return changes with the number of bands instead of its ratio to that of the run in a folder."""
+    found = {name: value for name, value in changes.items() if name != "more_bands"}
+    if "more_bands" in changes:
+        found["nbnd"] = math.ceil(changes["more_bands"] * (number_of_bands(folder) or 8))
+    return found
 
 
 def digests(folder: Path, pattern: str = "**/*") -> dict[str, str]:
