@@ -15,10 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pymongo.errors import AutoReconnect
 
 from megabar.launchers import local, queueing
 from megabar.launchers.local import WorkerPool
-from megabar.launchers.machines import Machine
+from megabar.launchers.machines import Machine, Machines
 from megabar.launchers.mongo_uri import Unreachable, check_reachable, wait_until_reachable
 from megabar.launchers.schedulers.allocation import Allocation, uptime
 from megabar.launchers.worker import Task
@@ -105,6 +106,30 @@ def test_who_starts_while_the_database_is_away_waits_for_it(capfd: pytest.Captur
 def test_nobody_waits_for_an_address_that_is_none() -> None:
     with pytest.raises(SetupError, match="is no MongoDB address"):
         wait_until_reachable("http://somewhere/", "megabar", lambda: False)
+
+
+def test_megabar_queue_outlives_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([AutoReconnect("gone"), queueing.Fed("m", 1, 0, 0, 0, 0, 1), queueing.Fed("m", 0, 0, 0, 0, 0, 0)])
+
+    def feed(*_: object) -> queueing.Fed:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @contextmanager
+    def opened(config: Config) -> Iterator[None]:
+        yield None
+
+    machine = Machine(name="m", scheduler="none", cores=1)
+    monkeypatch.setattr(queueing, "load_machines", lambda: Machines(tmp_path, {"m": machine}))
+    monkeypatch.setattr(queueing, "load_config", lambda: Config(data=tmp_path))
+    monkeypatch.setattr(queueing, "open_runtime", opened)
+    monkeypatch.setattr(queueing, "_feed", feed)
+    assert [fed.waiting for fed in queueing.feed_queue("m", once=False, every_s=0.01)] == [1, 0]
+    assert "; it waits" in capfd.readouterr().err
 
 
 # --- the time that workers have ------------------------------------------------------------------------------------
