@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from megabar.launchers.sharing import check_may_replan, current_user, may_change
@@ -94,26 +94,18 @@ def _tell(sentence: str) -> None:
 
 @dataclass
 class WorkerPool:
-    """Worker processes on this computer, all with one task; those that die are replaced.
-
-    ends: when the task's time is over (``time.monotonic()``), for those that come later too.
-    """
+    """Worker processes on this computer, all with one task; those that die are replaced, while there is time."""
 
     config: Config
     task: Task
     count: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     deaths: list[float] = field(default_factory=list)
-    ends: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start the clock of the task's time."""
-        self.ends = math.inf if self.task.seconds is None else time.monotonic() + self.task.seconds
 
     @property
     def lasting(self) -> bool:
         """Whether a worker ends only when it is told to: its task has no end of its own."""
-        return math.isinf(self.ends) and math.isinf(self.task.idle_s)
+        return math.isinf(self.task.ends) and math.isinf(self.task.idle_s)
 
     def fill(self) -> None:
         """Start workers until there are as many as wanted, while there is time.
@@ -123,7 +115,7 @@ class WorkerPool:
         """
         ended = [each for each in self.processes if each.poll() is not None]
         dead = [each for each in ended if each.returncode != 0 or self.lasting]
-        if time.monotonic() > self.ends:
+        if time.monotonic() > self.task.ends:
             return
         self.processes = [each for each in self.processes if each not in dead]
         now = time.monotonic()
@@ -141,10 +133,9 @@ class WorkerPool:
     def _start(self) -> subprocess.Popen[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-        left = None if math.isinf(self.ends) else max(0.0, self.ends - time.monotonic())
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", WORKER, replace(self.task, seconds=left).as_json()],
+                [sys.executable, "-c", WORKER, self.task.as_json()],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

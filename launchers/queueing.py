@@ -210,11 +210,11 @@ def _is_over(job: Allocation | None) -> bool:
 
 
 def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Config, seconds: float | None) -> Task:
-    left = job.seconds_left() if job else None
-    ends = min((each for each in (seconds, left) if each is not None), default=None)
+    now, left = time.monotonic(), job.seconds_left() if job else None
+    ends = now + min((each for each in (seconds, left) if each is not None), default=math.inf)
     if machine is None:
         idle = IDLE_IN_JOB_S if job else math.inf
-        return Task(code="emt", seconds=ends, idle_s=idle, job=job.job if job else "", parent=os.getpid())
+        return Task(code="emt", ends=ends, idle_s=idle, job=job.job if job else "", parent=os.getpid())
     with open_runtime(config) as runtime:
         rate = speed_on(machine, runtime)
     most = threshold_core_seconds(machine, rate)
@@ -227,7 +227,7 @@ def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Co
         speed=rate,
         job=job.job if job else "",
         cores=machine.nodes * machine.cores if whole else machine.cores_per_calculation,
-        seconds=ends,
+        ends=ends,
         length_s=usable_s(machine),
         patience_s=max(5.0, 0.6 * machine.grace),
         idle_s=IDLE_IN_JOB_S if job else math.inf,

@@ -66,8 +66,9 @@ class Task:
     code: adapter to import beforehand. study: identifier of the one whose calculations it takes, else it takes those
     of a machine, with more than ``above`` and at most ``most`` core-seconds of the cost model; speed: how many of
     these a core does in a second here. job: the queue's job that it runs in; cores: of each calculation.
-    seconds: wall time given to it, None without end; ends: when that is over (``time.monotonic()``); length_s: the
-    wall time of a whole job. patience_s: how long a gentle stop may take. idle_s: it ends after so long without work.
+    ends: when its time is over (``time.monotonic()``, which is the same for all processes of a computer: however long a
+    worker took to start, it ends in time); length_s: the wall time of a whole job. patience_s: how long a gentle stop
+    may take. idle_s: it ends after so long without work.
     parent: the process that started it, with which it ends, None where it does not.
     """
 
@@ -79,7 +80,6 @@ class Task:
     speed: float = 1.0
     job: str = ""
     cores: int = 1
-    seconds: float | None = None
     ends: float = math.inf
     length_s: float = math.inf
     patience_s: float = 5.0
@@ -254,5 +254,4 @@ def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
 def main() -> None:
     """Start a worker process: configuration (JSON) on standard input, what it is to do as JSON argument."""
     task = Task(**json.loads(sys.argv[1]))
-    left = task.seconds - PREPARED_SECONDS if task.seconds is not None else math.inf
-    work(Config.model_validate_json(sys.stdin.read()), replace(task, ends=time.monotonic() + left))
+    work(Config.model_validate_json(sys.stdin.read()), replace(task, ends=task.ends - PREPARED_SECONDS))

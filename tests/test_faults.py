@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -181,6 +182,42 @@ def test_two_workers_that_reach_for_one_calculation_run_it_once(runtime: Runtime
     assert sorted(said.values()) == ["done", "taken"]
     assert tasks.run_and_store(item, both[1]) == "done"
     assert len(runs) == 1
+
+
+def test_a_folder_that_a_hanging_node_holds_is_left_alone(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker was taken for lost, but its processes may go on writing."""
+    monkeypatch.setattr(tasks, "LONGEST_WAIT_SECONDS", 0.3)
+    item = calculation("emt", "Cu", 1.011)
+    folder = runtime.folder(item.key)
+    folder.mkdir(parents=True)
+    with (folder / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert tasks.run_and_store(item, runtime) == "taken"  # `runtime` fails where it is asked to run anything
+        assert runtime.presence.claimed([item.key]) == set()
+        monkeypatch.setattr(tasks, "LONGEST_WAIT_SECONDS", 300.0)
+        with pytest.raises(Stopped):
+            tasks.run_and_store(item, replace(runtime, control=Control(stop=True)))
+    ran = replace(runtime, run=lambda *_: {"state": "done", "energy_eV_per_atom": -1.0})
+    assert tasks.run_and_store(item, ran) == "done"
+
+
+def test_a_calculation_waits_for_the_process_that_a_killed_worker_left(config: Config, tmp_path: Path) -> None:
+    """It lives a moment longer than its worker, and may just write the result: nothing is computed again then."""
+    item = calculation("emt", "Cu", 1.012)
+    folder = tmp_path / "left"
+    prepare(folder, item, item.structure.atoms())
+    found: list[dict[str, Any]] = []
+    with (folder / "child.lock").open("w") as left:
+        fcntl.flock(left, fcntl.LOCK_EX)
+        run = threading.Thread(
+            target=lambda: found.append(run_isolated(fork_server("emt"), folder, config, Control(idle_s=300.0)))
+        )
+        run.start()
+        time.sleep(2.0)
+        assert not (folder / "result.json").exists()
+        (folder / "result.json").write_text(json.dumps({"state": "done", "energy_eV_per_atom": -7.0}))
+    run.join(timeout=60)
+    assert [each["energy_eV_per_atom"] for each in found] == [-7.0]
 
 
 # --- the database is out of reach ----------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ HELIUM = """\
 kind: stability
 system: He
 pressures: {from: 20, to: 60, step: 20}
-phases: [He-hcp, He-fcc]
+phases: [He-fcc]
 method: {code: espresso, protocol: fast, kpoint_density: 5.0}
 """
 

@@ -8,14 +8,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from pymongo.errors import AutoReconnect
 
-from megabar.launchers import local
+from megabar.launchers import local, queueing
 from megabar.launchers.local import WorkerPool
+from megabar.launchers.machines import Machine, Machines
 from megabar.launchers.mongo_uri import Unreachable, check_reachable, wait_until_reachable
+from megabar.launchers.schedulers.allocation import Allocation, uptime
 from megabar.launchers.worker import Task
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
@@ -100,3 +106,70 @@ def test_who_starts_while_the_database_is_away_waits_for_it(capfd: pytest.Captur
 def test_nobody_waits_for_an_address_that_is_none() -> None:
     with pytest.raises(SetupError, match="is no MongoDB address"):
         wait_until_reachable("http://somewhere/", "megabar", lambda: False)
+
+
+def test_megabar_queue_outlives_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([AutoReconnect("gone"), queueing.Fed("m", 1, 0, 0, 0, 0, 1), queueing.Fed("m", 0, 0, 0, 0, 0, 0)])
+
+    def feed(*_: object) -> queueing.Fed:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @contextmanager
+    def opened(config: Config) -> Iterator[None]:
+        yield None
+
+    machine = Machine(name="m", scheduler="none", cores=1)
+    monkeypatch.setattr(queueing, "load_machines", lambda: Machines(tmp_path, {"m": machine}))
+    monkeypatch.setattr(queueing, "load_config", lambda: Config(data=tmp_path))
+    monkeypatch.setattr(queueing, "open_runtime", opened)
+    monkeypatch.setattr(queueing, "_feed", feed)
+    assert [fed.waiting for fed in queueing.feed_queue("m", once=False, every_s=0.01)] == [1, 0]
+    assert "; it waits" in capfd.readouterr().err
+
+
+# --- the time that workers have ------------------------------------------------------------------------------------
+
+REPORT = "import json, sys, time; print(json.loads(sys.argv[1])['ends'] - time.monotonic(), flush=True)"
+
+
+def test_a_worker_that_starts_late_or_is_replaced_ends_with_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it took to start: on a busy file system that is half a minute."""
+    monkeypatch.setattr(local, "WORKER", f"import time; time.sleep(1.0); {REPORT}; raise SystemExit(1)")
+    began = time.monotonic()
+    pool = WorkerPool(Config(data=tmp_path), Task(code="emt", ends=began + 1000.0), 1)
+    for _ in range(2):
+        pool.fill()
+        for each in pool.processes:
+            each.wait()
+    left = [float(line) for line in pool.log.read_text().splitlines()]
+    assert len(left) == 2
+    assert 0 < left[1] < left[0] - 1.0 < 998.0
+    pool.task = replace(pool.task, ends=began)
+    pool.fill()
+    assert len(pool.log.read_text().splitlines()) == 2  # out of time, none is started
+
+
+def test_a_job_computes_no_longer_than_it_lasts_however_long_the_database_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def slowly(config: Config) -> Iterator[None]:
+        time.sleep(1.5)
+        yield None
+
+    monkeypatch.setattr(queueing, "open_runtime", slowly)
+    monkeypatch.setattr(queueing, "speed_on", lambda *_: 1.0)
+    machine = Machine(name="m", scheduler="slurm", cores=4, wall_time="01:00:00", launch="srun -n {cores}")
+    for kind in ("shared", "whole"):
+        job = Allocation("slurm", "7", "m", ends=uptime() + 100.0, length_s=3600.0, grace_s=300.0)
+        before = time.monotonic()
+        task = queueing._task(machine, kind, job, Config(data=tmp_path), None)
+        assert before + 99.0 < task.ends < before + 100.5
+        assert queueing._task(machine, kind, job, Config(data=tmp_path), 10.0).ends < time.monotonic() + 10.0
