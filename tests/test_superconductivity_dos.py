@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.dft.dos import linear_tetrahedron_integration
 from scipy.constants import electron_mass, elementary_charge, hbar
@@ -20,6 +22,8 @@ from megabar.analysis.superconductivity.tetrahedra import (
     states_below,
 )
 from megabar.structures.errors import InputError
+from megabar.workflows.calculation import Structure
+from megabar.workflows.codes.espresso_dos import density_of_states_of
 
 HCP = np.array([[2.86, 0, 0], [-1.43, 2.476832654817, 0], [0, 0, 4.68]])
 """Cell (Å) of tests/data/espresso/hcp_al_bands.tar.xz: pw.x 6.7, Al, k 6×6×4, with and without symmetry."""
@@ -99,3 +103,16 @@ def test_files_that_are_none_are_refused(hcp: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said) as caught:
             read_bands(path, HCP)
         assert str(caught.value).startswith(str(path))
+
+
+def test_bands_that_cannot_be_read_cost_nothing_but_n_of_energy(hcp: Path, tmp_path: Path) -> None:
+    words = (hcp / "symmetric.a2Fsave").read_text().split()
+    (tmp_path / "pwscf.a2Fsave").write_text(" ".join(words[:150]))
+    structure = Structure.of(Atoms("Al2", cell=HCP, pbc=True))
+    arrays, facts = density_of_states_of(tmp_path, structure, "     number of electrons       =         6.00\n")
+    assert arrays == {}
+    assert "only a part" in facts["dos_missing"]
+    shutil.copy(hcp / "symmetric.a2Fsave", tmp_path / "pwscf.a2Fsave")
+    arrays, facts = density_of_states_of(tmp_path, structure, "     number of electrons       =         6.00\n")
+    assert set(arrays) == {"dos_energy_eV", "dos_per_eV_spin_cell"}
+    assert density_of_states_of(tmp_path, structure, "")[1]["dos_missing"].startswith("pw.x does not say")

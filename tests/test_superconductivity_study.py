@@ -310,8 +310,13 @@ def test_the_density_of_states_of_the_ground_state_makes_a_tc_of_its_own(tmp_pat
     assert "tc_eliashberg_full_band_K" not in at["tc"]["natural"][0]
     assert "a version of megabar that did not keep it" in " ".join(at["notes"])
     records[ground] = records[ground].model_copy(update={"observables": {"dos_at_fermi_per_eV_spin_cell": 0.18}})
-    assert found({}) == (None, found({})[1])
+    assert found({})[0] is None
     assert "are not in the database" in found({})[1]
+    kept = records[ground]
+    records[ground] = kept.model_copy(update={"observables": {"dos_missing": "a2Fsave: only a part of one"}})
+    assert found({})[0] is None
+    assert "over energy: a2Fsave: only a part of one" in found({})[1]
+    records[ground] = kept
     energy = np.arange(-20.0, 20.0, 0.02)
     gapped = {"dos_energy_eV": energy, "dos_per_eV_spin_cell": np.where(abs(energy) < 0.1, 0.0, 0.2)}
     assert "an insulator's" in found(gapped)[1]

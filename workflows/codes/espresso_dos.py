@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Structure
-from megabar.workflows.codes.interface import CalculationFailed
 
 ENERGY, STATES = "dos_energy_eV", "dos_per_eV_spin_cell"
 """Names of the arrays: energy from E_F (eV, at the middle of a bin), and states/eV/spin/cell, both of shape (n,)."""
@@ -25,19 +24,25 @@ def density_of_states_of(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return N(ε) as arrays by name, and what to say of it, from the a2Fsave in a folder and the output of pw.x.
 
-    Up to the energy above which bands are missing; E_F is where the electrons of the cell fill the states below.
-    Raises CalculationFailed where the bands cannot be read.
+    Up to the energy above which bands are missing; E_F is where the electrons of the cell fill the states below. Where
+    the bands cannot be read there is no array, and ``dos_missing`` says why: λ and Tc do not stand on N(ε).
     """
+    try:
+        return _density_of_states(folder, structure, output)
+    except InputError as error:
+        return {}, {"dos_missing": str(error)}
+
+
+def _density_of_states(
+    folder: Path, structure: Structure, output: str
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     from megabar.analysis.superconductivity.readers.espresso_bands import read_bands
     from megabar.analysis.superconductivity.tetrahedra import density_of_states, fermi_energy
 
     electrons = re.search(r"number of electrons\s*=\s*(\S+)", output)
     if electrons is None:
-        raise CalculationFailed("incomplete-output", "pw.x does not say how many electrons there are")
-    try:
-        bands = read_bands(folder / "pwscf.a2Fsave", np.array(structure.cell))
-    except InputError as error:
-        raise CalculationFailed("incomplete-output", str(error)) from None
+        raise InputError("pw.x does not say how many electrons there are")
+    bands = read_bands(folder / "pwscf.a2Fsave", np.array(structure.cell))
     fermi = fermi_energy(bands, float(electrons[1]))
     below = min(fermi - float(bands.energy_eV.min()), DEEPEST_EV)
     steps = np.arange(-int(below / BIN_EV) - 1, int((bands.complete_to_eV - fermi) / BIN_EV) + 1)

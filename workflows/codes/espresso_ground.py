@@ -49,13 +49,14 @@ def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> 
             "insulating",
             f"a gap of {facts['band_gap_eV']:.2f} eV at the Fermi level: an insulator has no α²F and no Tc",
         )
-    at_fermi, mean = of_dos["dos_at_fermi_per_eV_spin_cell"], float(arrays[STATES].mean())
-    if at_fermi <= LEAST_AT_FERMI * mean:
-        raise CalculationFailed(
-            "insulating",
-            f"{at_fermi:.3g} states/eV/spin/cell at the Fermi level, {mean:.3g} on average: an insulator has no Tc",
-        )
-    write_atomically(folder / HISTORY, packed(arrays))
+    if arrays:
+        at_fermi, mean = of_dos["dos_at_fermi_per_eV_spin_cell"], float(arrays[STATES].mean())
+        if at_fermi <= LEAST_AT_FERMI * mean:
+            raise CalculationFailed(
+                "insulating",
+                f"{at_fermi:.3g} states/eV/spin/cell at the Fermi level, {mean:.3g} on average: an insulator has no Tc",
+            )
+        write_atomically(folder / HISTORY, packed(arrays))
     return {
         "state": "done",
         "volume_A3_per_atom": calculation.structure.volume_per_atom,

@@ -24,6 +24,8 @@ def band_of(
     """Return N(ε) of a ground state, or None and the reason in words."""
     without = "no Tc with the density of states as it is over energy"
     record = records.get(ground.key) if ground else None
+    if record is not None and "dos_missing" in record.observables:
+        return None, (f"{without}: {record.observables['dos_missing']}",)
     if ground is None or record is None or AT_FERMI not in record.observables:
         return None, (f"{without}: this ground state was computed by a version of megabar that did not keep it",)
     arrays = histories(ground.key)
