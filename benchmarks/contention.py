@@ -92,7 +92,7 @@ def rate(workers: int, seconds: float) -> float:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 24.0
     one, four = rate(1, seconds), rate(4, seconds)
     print(f"one worker: {one:.3f} calculations of {SECONDS:g} s a second; each of four: {four:.3f}")
     print(json.dumps({"one": one, "four": four, "lost_percent": round(100 * (1 - four / one), 1)}))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,17 @@ def test_nothing_of_a_cancelled_study_waits_and_it_can_be_taken_up_again(runtime
     again = submitted("copper", runtime)
     assert not again.cancelled
     assert states(runtime, again) == ["ARCHIVED"] * count + ["READY"] * count
+
+
+def test_what_waits_for_an_old_plan_waits_no_more(runtime: Runtime, capfd: pytest.CaptureFixture[str]) -> None:
+    """Another version of a code makes other calculations; nobody wants those of the old one."""
+    study = submitted("copper", runtime)
+    old = {"$set": {"resolved.method.version": "ASE 1.0"}}
+    runtime.store.database.studies.update_one({"_id": study.identifier}, old)
+    again = submitted("copper", runtime)
+    assert "was planned otherwise" in capfd.readouterr().err
+    states = Counter(each["state"] for each in runtime.launchpad.fireworks.find({"spec.study": study.identifier}))
+    assert states == {"ARCHIVED": len(study.wanted), "READY": len(again.wanted)}
 
 
 def test_what_another_study_wants_runs_on(runtime: Runtime) -> None:
