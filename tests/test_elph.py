@@ -28,7 +28,7 @@ from megabar.analysis.superconductivity.modes import (
 from megabar.analysis.superconductivity.readers import read_alpha2f
 from megabar.analysis.superconductivity.readers.espresso import read_lambda_dat
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
-from megabar.analysis.superconductivity.readers.espresso_elph import assemble, find_files, gather
+from megabar.analysis.superconductivity.readers.espresso_elph import QFiles, assemble, find_files, gather
 from megabar.analysis.superconductivity.readers.espresso_q import read_coupling
 from megabar.analysis.superconductivity.smearing import choose
 from megabar.analysis.superconductivity.units import MEV_PER, MEV_PER_K, MEV_PER_THZ
@@ -401,3 +401,17 @@ def test_any_file_of_the_run_leads_to_it(runs: dict[str, Path]) -> None:
         assert read_alpha2f(path).spectrum.lambda_ == pytest.approx(0.36651, abs=1e-5)
     with pytest.raises(InputError, match=r"a file of ph\.x, whose frequencies are in Ry, not in meV"):
         read_alpha2f(folder, "meV")
+
+
+def test_a_soft_mode_whose_lambda_ph_x_leaves_out(tmp_path: Path) -> None:
+    """Below 20 cm⁻¹ elph.inp_lambda says 0; the matrices tell what an imaginary mode would have carried."""
+    folder = unpacked("li_soft", tmp_path)
+    coupling = folder / "elph_dir" / "elph.inp_lambda.2"
+    gamma = tuple(folder / "elph_dir" / f"a2Fq2r.{number}.2" for number in range(51, 61))
+    data = assemble([QFiles(2, coupling, folder / "dyn2", gamma)], "Li")
+    assert not read_coupling(coupling).lambda_[:, :2].any()
+    assert data.points[0].omega_meV[:2] == pytest.approx([-2.32, -2.32], abs=0.01)
+    assert (data.points[0].lambda_[:, :2] < 0).all()
+    said = left_out_notes(data, 3)
+    assert len(said) == 2
+    assert all("imaginary mode" in each and "it would have carried λ = 56" in each for each in said), said
