@@ -107,8 +107,14 @@ CODES = {
 FOR_TESTS = (
     Requirement("Slurm", "slurm-wlm", "slurm slurm-slurmctld slurm-slurmd", has_daemon("slurmctld")),
     Requirement("MUNGE", "munge", "munge", has_daemon("munged")),
+    Requirement(
+        "Grid Engine",
+        "gridengine-master gridengine-exec gridengine-client",
+        "gridengine-qmaster gridengine-execd gridengine",
+        has_daemon("sge_qmaster"),
+    ),
 )
-"""A private Slurm for the tests; users bring their own."""
+"""A private Slurm and a private Grid Engine for the tests; users bring their own."""
 
 
 @dataclass(frozen=True)
