@@ -48,7 +48,10 @@ def _row(pressure: float, row: dict[str, Any], isotopes: str) -> str:
     text += "".join(f"{row[key]:>13.3f}" if key in row else f"{'-':>13}" for key, _ in FORMULAS)
     exponents = row.get("isotope_exponent_by_substitution", {})
     said = ", ".join(f"exponent {value:.3f} ({name})" for name, value in exponents.items())
-    return text if isotopes == "natural" else f"{text}  {isotopes}" + (f", {said}" if said else "")
+    if isotopes != "natural":
+        text += f"  {isotopes}" + (f", {said}" if said else "")
+    imaginary = sum(not mode["translation"] for mode in row.get("modes_left_out", []))
+    return text + (f"  unstable: without {imaginary} imaginary modes" if imaginary else "")
 
 
 def _with_error(value: float | None, error: float | None, digits: int) -> str:

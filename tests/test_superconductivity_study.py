@@ -16,6 +16,7 @@ from megabar.analysis.eos import vinet_shapes
 from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
+from megabar.launchers.tc_study import study_text
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.kinds import KINDS, plan_of
@@ -23,7 +24,7 @@ from megabar.workflows.ladder import Ladder, Method
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import CalculationRecord, StudyRecord
 from megabar.workflows.study import load_study
-from megabar.workflows.superconductivity.answer import answer
+from megabar.workflows.superconductivity.answer import TcAt, answer
 from megabar.workflows.superconductivity.electrons import band_of
 from megabar.workflows.superconductivity.gather import gathered
 from megabar.workflows.superconductivity.grids import Grids, coarser, grids, on_grid
@@ -295,6 +296,21 @@ def test_the_answer_has_every_isotope_and_an_error(tmp_path: Path) -> None:
     assert expected == pytest.approx(natural[0]["isotope_exponent"], abs=0.05)
     difference = abs(natural[0]["lambda"] - natural[0]["coarser_q_grid"]["lambda"])
     assert natural[0]["lambda_error"] >= difference > 0
+    coarse, tc = natural[0]["coarser_q_grid"], natural[0]["tc_eliashberg_K"]
+    # At fixed frequencies Tc follows λ alone, as Allen and Dynes have it (within a fifth here).
+    allen_dynes = np.exp(-1.04 * (1 + coarse["lambda"]) / (coarse["lambda"] - 0.1 * (1 + 0.62 * coarse["lambda"])))
+    expected = natural[0]["omega_log_K"] / 1.2 * allen_dynes
+    assert coarse["tc_eliashberg_of_that_lambda_K"] == pytest.approx(expected, rel=0.2)
+    assert natural[0]["tc_eliashberg_error_K"] >= abs(tc - coarse["tc_eliashberg_of_that_lambda_K"])
+
+
+def test_grids_that_agree_on_tc_by_chance_do_not_make_it_certain() -> None:
+    """Softer modes with more coupling: λ differs by 0.8, Tc hardly, as for fcc Li at 20 GPa on 4×4×4 and 2×2×2 q."""
+    documents = {"natural": [{"lambda": 2.05, "tc_eliashberg_K": 28.8}]}
+    coarse = [{"lambda": 1.22, "tc_eliashberg_K": 27.8, "tc_eliashberg_of_that_lambda_K": 17.0}]
+    at = TcAt(20.0, 20.0, 8.0, None, 8, 8, {}, documents, coarse, "", ())
+    assert at.error(0, "lambda") == pytest.approx(0.83)
+    assert at.error(0) == pytest.approx(11.8)
 
 
 def test_the_density_of_states_of_the_ground_state_makes_a_tc_of_its_own(tmp_path: Path) -> None:
@@ -328,3 +344,23 @@ def test_the_density_of_states_of_the_ground_state_makes_a_tc_of_its_own(tmp_pat
     assert row["tc_eliashberg_full_band_K"] == pytest.approx(row["tc_eliashberg_K"], rel=0.02)
     assert row["tc_eliashberg_full_band_K"] != row["tc_eliashberg_K"]
     assert "instead of constant about E_F, moves Tc by" in " ".join(at["notes"])
+
+
+def test_a_structure_that_is_not_stable_says_so_beside_its_tc() -> None:
+    row = {"mu_star": 0.1, "lambda": 1.28, "omega_log_K": 185.0, "tc_eliashberg_K": 19.5}
+    modes = [{"translation": True}] * 3 + [{"translation": False}] * 2
+    content = {
+        "structure": "Li-fcc",
+        "formula": "Li",
+        "grids": {name: [4, 4, 4] for name in ("q", "k", "k_dense")},
+        "pressures": [
+            {"pressure_GPa": 20.0, "tc": {"natural": [{**row, "modes_left_out": modes[:3]}]}, "notes": []},
+            {"pressure_GPa": 30.0, "tc": {"natural": [{**row, "modes_left_out": modes}]}, "notes": []},
+        ],
+        "failures": [],
+        "notes": [],
+    }
+    stable, unstable = study_text(content).splitlines()[-2:]
+    assert "unstable" not in stable
+    assert unstable.startswith("      30")
+    assert unstable.endswith("unstable: without 2 imaginary modes")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
 from megabar.analysis.superconductivity.elph import ElectronPhonon, reading, total_lambda
 from megabar.analysis.superconductivity.isotopes import (
     isotope_reading,
@@ -30,6 +31,8 @@ from megabar.workflows.superconductivity.wants import AtPressure, at_pressure, q
 Records = Mapping[str, CalculationRecord]
 Histories = Callable[[str], dict[str, NDArray[Any]]]
 NATURAL = "natural"
+AT_LAMBDA = "tc_eliashberg_of_that_lambda_K"
+"""Tc of the α²F of the finer q-grid, scaled to the λ of the coarser one."""
 KEPT = ("lambda", "omega_log_K", "omega_2_K", "tc_mcmillan_K", "tc_allen_dynes_K", "tc_xie_K", "tc_eliashberg_K")
 
 
@@ -61,7 +64,9 @@ class TcAt:
         spread = document.get("lambda_over_smearing" if key == "lambda" else "tc_eliashberg_over_smearing_K")
         parts = [] if spread is None else [(spread[1] - spread[0]) / 2]
         if self.coarse and key in self.coarse[place] and key in document:
-            parts.append(abs(document[key] - self.coarse[place][key]))
+            # λ and frequencies may differ much between the grids, and Tc by chance not at all.
+            names = (key, AT_LAMBDA) if key == "tc_eliashberg_K" else (key,)
+            parts.append(max(abs(document[key] - self.coarse[place][name]) for name in names))
         return hypot(*parts) if parts else None
 
     def json(self) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Recor
         notes += why
     except InputError as error:
         return without(str(error))
-    rough = [_kept(variant_row(coarse.variants[coarse.chosen], mu, reference)) for mu in plan.mu_star] if coarse else []
+    rough = [_on_coarser(coarse, readings[NATURAL], mu, reference) for mu in plan.mu_star] if coarse else []
     said = [note for each in documents.values() for document in each for note in document["notes"]]
     notes = tuple(dict.fromkeys((*notes, *said)))
     return TcAt(asked.pressure_GPa, reached, volume, structure, len(done), total, readings, documents, rough, "", notes)
@@ -245,5 +250,10 @@ def _times(grid: Sequence[int]) -> str:
     return "×".join(map(str, grid))
 
 
-def _kept(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: document[name] for name in KEPT if name in document}
+def _on_coarser(coarse: Reading, fine: Reading, mu_star: float, reference_meV: float) -> dict[str, Any]:
+    """Return λ, moments and Tc on the coarser q-grid, and what its λ alone would make of Tc (K)."""
+    row = variant_row(coarse.variants[coarse.chosen], mu_star, reference_meV)
+    spectrum = fine.spectrum
+    scaled = replace(spectrum, alpha2f=spectrum.alpha2f * row["lambda"] / spectrum.lambda_)
+    kept = {name: row[name] for name in KEPT if name in row}
+    return {**kept, AT_LAMBDA: critical_temperature(scaled, mu_star, reference_meV)}
