@@ -296,8 +296,8 @@ def test_a_relaxation_with_pw_goes_on_in_the_middle_of_its_second_step(config: C
     assert parts["ionic_steps"] == whole["ionic_steps"]
     one, other = (unpacked((place / HISTORY).read_bytes()) for place in (tmp_path / "whole", folder))
     assert other["positions"] == pytest.approx(one["positions"], abs=1e-4)
-    # The step that was interrupted, and the end, which is stationary. Between them forces of some eV/Å at positions that
-    # differ by what a self-consistency leaves open, some 1e-5 Å, make differences of their own.
+    # The step that was interrupted, and the end, which is stationary. Between them forces of some eV/Å at positions
+    # that differ by what a self-consistency leaves open, some 1e-5 Å, make differences of their own.
     for step in (0, 1, -1):
         assert other["energy_eV"][step] == pytest.approx(one["energy_eV"][step], abs=10 * PW_THRESHOLD_eV)
     assert other["energy_eV"] == pytest.approx(one["energy_eV"], abs=2e-4)
