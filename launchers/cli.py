@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -38,6 +39,21 @@ StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study
 
 def main() -> None:
     """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
+    try:
+        _run()
+    finally:
+        _leave_at_once()
+
+
+def _leave_at_once() -> None:
+    """Take out of the end of the command pymongo's wait, of half a second, for the threads of clients long closed."""
+    for module in ("pymongo.synchronous.monitor", "pymongo.asynchronous.monitor"):
+        hook = getattr(sys.modules.get(module), "_shutdown_resources", None)
+        if hook is not None:
+            atexit.unregister(hook)
+
+
+def _run() -> None:
     try:
         code = app(standalone_mode=False) or 0
         sys.exit(_say(INTERRUPTED, code) if code == INTERRUPT_CODE else code)

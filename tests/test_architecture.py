@@ -101,6 +101,17 @@ def test_what_runs_before_the_installation_needs_nothing_installed(name):
     assert not {found for found in names if found.startswith("megabar.") and ".launchers" not in found}
 
 
+def test_what_looks_at_studies_loads_little():
+    # `megabar status` is typed all day: what it does not need would be most of its time
+    script = (
+        "import sys, megabar.launchers.cli, megabar.launchers.standing, megabar.launchers.tables_standing;"
+        "heavy = {'ase', 'fireworks', 'matplotlib', 'numpy', 'pymatgen', 'ruamel', 'scipy'};"
+        "sys.exit(' '.join(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+
+
 @pytest.mark.parametrize("package", BELOW)
 def test_packages_are_the_folders_at_the_top(package):
     module = import_module(f"megabar.{package}")

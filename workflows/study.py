@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ase.data import chemical_symbols
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from ruamel.yaml.comments import CommentedMap
 
 from megabar.analysis.superconductivity.formulas import check_mu_star
 from megabar.structures.composition import parse_system
@@ -20,6 +19,9 @@ from megabar.workflows.calculation import digest
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.protocols import protocol_names
 from megabar.workflows.yaml_input import nearest, read_yaml, validated
+
+if TYPE_CHECKING:
+    from ruamel.yaml.comments import CommentedMap
 
 STUDIES = ("stability", "superconductivity")
 MOST_POINTS = 200

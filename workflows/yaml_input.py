@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, RootModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from megabar.structures.errors import InputError
 from megabar.workflows.secrecy import hidden
+
+if TYPE_CHECKING:
+    from ruamel.yaml.comments import CommentedMap
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,6 +22,10 @@ def read_yaml(path: Path) -> CommentedMap:
 
     Raises InputError where the file cannot be read, is not YAML, or is not a mapping.
     """
+    from ruamel.yaml import YAML  # a tenth of a second of every command, most of which read no YAML
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -54,9 +58,9 @@ def validated(model: type[Model], content: CommentedMap, path: Path) -> Model:
 
 def plain(content: Any) -> Any:
     """Return the content as plain dictionaries, lists, strings and numbers."""
-    if isinstance(content, CommentedMap):
+    if isinstance(content, dict):
         return {str(key): plain(value) for key, value in content.items()}
-    if isinstance(content, CommentedSeq):
+    if isinstance(content, list):
         return [plain(value) for value in content]
     if isinstance(content, bool) or content is None:
         return content
@@ -71,10 +75,10 @@ def line_of(content: Any, location: tuple[Any, ...]) -> int:
     line = 1
     for part in location:
         try:
-            if isinstance(content, CommentedMap):
-                line = content.lc.key(part)[0] + 1
-            elif isinstance(content, CommentedSeq):
-                line = content.lc.item(part)[0] + 1
+            if isinstance(content, dict):
+                line = content.lc.key(part)[0] + 1  # type: ignore[attr-defined]
+            elif isinstance(content, list):
+                line = content.lc.item(part)[0] + 1  # type: ignore[attr-defined]
             content = content[part]
         except (KeyError, IndexError, TypeError, AttributeError):
             break
