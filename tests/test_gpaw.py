@@ -12,6 +12,7 @@ from ase.spacegroup import crystal
 from ase.units import GPa
 
 from megabar.structures.errors import InputError, SetupError
+from megabar.workflows.codes import gpaw_calculator
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
 from megabar.workflows.codes.gpaw_calculator import GpawCalculator, band_gap, setup_data
 from megabar.workflows.codes.gpaw_symmetry import symmetry_parameter
@@ -165,6 +166,28 @@ def test_reused_wavefunctions_give_the_answer_of_a_fresh_start(tmp_path, config,
         results.append((calculator.get_potential_energy(squeezed), calculator.get_stress(squeezed)[0] / GPa))
     assert results[0][0] == pytest.approx(results[1][0], abs=5e-4)
     assert results[0][1] == pytest.approx(results[1][1], abs=0.3)
+
+
+@pytest.mark.slow
+def test_the_quicker_eigensolver_gives_the_answer_of_gpaws_own(tmp_path, config, monkeypatch):
+    # A metal with forces: partly filled bands, and nothing that symmetry makes zero.
+    sodium = Atoms("Na2", cell=[2.9, 3.0, 3.4], scaled_positions=[[0, 0, 0], [0.5, 0.45, 0.55]], pbc=True)
+    data = code("gpaw").atomic_data(["Na"], "PBE", "fast", {("Na", "Na"): 2.5}, config)
+    tight = code("gpaw").settings(Request(sodium, "precise", "PBE", False, data))["scf"]
+    settings = code("gpaw").settings(Request(sodium, "fast", "PBE", False, data)) | {"kpoints": [2, 2, 2], "scf": tight}
+    found = []
+    for name, steps in (("quick", gpaw_calculator.SURE_STEPS), ("own", 1000)):
+        monkeypatch.setattr(gpaw_calculator, "SURE_STEPS", steps)
+        atoms = sodium.copy()
+        atoms.calc = GpawCalculator(settings, data, tmp_path / name)
+        first = atoms.get_potential_energy(force_consistent=True)
+        atoms.rattle(0.05, seed=1)
+        found.append((first, atoms.get_potential_energy(force_consistent=True), atoms.get_forces(), atoms.get_stress()))
+        solver = type(atoms.calc._dft.dft.scf_loop.eigensolver).__name__
+        assert solver == {"quick": "RMMDIIS", "own": "PPCG"}[name]
+    for quick, own, tolerance in zip(*found, (1e-5, 1e-5, 2e-3, 0.02 * GPa), strict=True):
+        assert quick == pytest.approx(own, abs=tolerance)
+    assert np.abs(found[0][2]).max() > 0.2
 
 
 @pytest.mark.slow

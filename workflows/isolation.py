@@ -40,7 +40,16 @@ PRELOAD = (
 )
 PRELOAD_BY_CODE = {
     "emt": ("ase.calculators.emt",),
-    "gpaw": ("gpaw.new.ase_interface", "gpaw.setup_data", "megabar.workflows.codes.gpaw_calculator"),
+    "gpaw": (
+        "ase.dft.bandgap",
+        "gpaw.new.ase_interface",
+        "gpaw.new.pw.builder",
+        "gpaw.new.pw.stress",
+        "gpaw.setup_data",
+        "megabar.workflows.codes.gpaw_calculator",
+        "megabar.workflows.paw.location",
+        "xml.sax.expatreader",
+    ),
     "espresso": ("ase.calculators.espresso", "ase.io.espresso"),
 }
 """Modules that calculations would otherwise import one by one, a second of CPU each time."""
