@@ -1,6 +1,7 @@
 """Studies of superconductivity without a DFT code: study files, grids, what is wanted next, answers of real files."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
 from megabar.launchers.tc_study import study_text
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.cost import response_kpoints
 from megabar.workflows.kinds import KINDS, plan_of
 from megabar.workflows.ladder import Ladder, Method
 from megabar.workflows.plan import StabilityPlan
@@ -101,6 +103,14 @@ def test_grids_of_a_protocol_fit_into_one_another() -> None:
     assert grids(al, "fast", (3, 3, 3), (4, 4, 4), None).dense == (24, 24, 24)
     with pytest.raises(InputError, match=r"does not hold the grid `q_grid` \[5, 5, 5\]"):
         grids(al, "fast", (5, 5, 5), (4, 4, 4), (8, 8, 8))
+
+
+def test_k_points_of_the_response_are_those_that_ph_takes() -> None:
+    """fcc, q 4×4×4, k 8×8×8: what ph.x 6.7 says for Al and Li, q by q; on q 6×6×6, k 12×12×12 for Li."""
+    aluminium = Structure.of(bulk("Al", "fcc", a=4.04))
+    assert sorted(response_kpoints(aluminium, (8, 8, 8), (4, 4, 4))) == [29, 118, 130, 174, 200, 240, 328, 576]
+    found = Counter(response_kpoints(aluminium, (12, 12, 12), (6, 6, 6)))
+    assert found == Counter({72: 1, 326: 1, 378: 1, 588: 2, 728: 2, 1020: 3, 1752: 1, 1872: 5})
 
 
 def test_a_coarser_grid_lies_within() -> None:

@@ -22,6 +22,9 @@ SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e
 """Core-seconds of one ionic step per unit of ``size``, measured on one core; stored calculations overrule it."""
 LEAST_SECONDS = {"gpaw": 1.0, "espresso": 1.5, "abinit": 2.0, "vasp": 2.0, "elk": 20.0, "emt": 0.02}
 STEPS_OF_RELAXATION = 5
+RESPONSE_SHARE = 0.25
+"""Cost of the response at one k-point to one displacement, of that of a self-consistency at one k-point (measured: Al
+0.16, H3S 0.25, Li 0.4; the coupling included)."""
 REFINEMENT_SHARE = 0.3
 """Volumes that a study adds where they matter, as a share of its first ones (measured: 10–40%)."""
 
@@ -94,6 +97,41 @@ def _irreducible_kpoints(
     return len(np.unique(mapping))
 
 
+def response_kpoints(structure: Structure, grid: Sequence[int], q_grid: Sequence[int]) -> tuple[int, ...]:
+    """Return for every irreducible q of a grid how many k-points the response takes, those at k + q counted.
+
+    Only the operations that leave q as it is reduce the k-grid: of an 8×8×8 grid of an fcc crystal Γ takes 29, a q of
+    no symmetry 576, as ph.x says too.
+    """
+    length = structure.volume_per_atom ** (1 / 3)
+    shape = tuple(tuple(round(value / length, 6) for value in row) for row in structure.cell)
+    return _response_kpoints(shape, structure.positions, structure.symbols, tuple(grid), tuple(q_grid))
+
+
+@lru_cache(maxsize=256)
+def _response_kpoints(
+    shape: tuple[tuple[float, ...], ...],
+    positions: tuple[tuple[float, ...], ...],
+    symbols: tuple[str, ...],
+    grid: tuple[int, ...],
+    q_grid: tuple[int, ...],
+) -> tuple[int, ...]:
+    import spglib
+
+    cell = (shape, positions, [atomic_numbers[symbol] for symbol in symbols])
+    mapping, addresses = spglib.get_ir_reciprocal_mesh(list(q_grid), cell, is_shift=[0, 0, 0])
+    rotations = np.unique(spglib.get_symmetry(cell)["rotations"], axis=0)
+    found = []
+    for index in np.unique(mapping):
+        q = addresses[index] / np.array(q_grid)
+        # Without time reversal, which would take k to −k whether or not it takes q to −q.
+        left, _ = spglib.get_stabilized_reciprocal_mesh(
+            list(grid), rotations, is_shift=[0, 0, 0], is_time_reversal=not q.any(), qpoints=[q]
+        )
+        found.append(len(np.unique(left)) * (2 if q.any() else 1))
+    return tuple(found)
+
+
 def seconds(calculation: Calculation, measured: float | None) -> float:
     """Return the estimated core-seconds of a calculation; measured: seconds per unit and step from stored ones."""
     rate = measured if measured is not None else SECONDS_PER_UNIT.get(calculation.code, 1e-5)
@@ -107,8 +145,9 @@ def _work(calculation: Calculation) -> float:
     if calculation.task == ENERGY:
         return one * (STEPS_OF_RELAXATION if calculation.relaxation else 1)
     if "q_number" in settings:
-        # The response to each displacement costs about a self-consistency (measured: Al 0.8, H3S 1.4).
-        return one * 3 * len(structure.symbols)
+        counts = response_kpoints(structure, settings["kpoints"], settings["q_grid"])
+        points = sum(counts) / len(counts) / irreducible_kpoints(structure, settings["kpoints"])
+        return one * points * 3 * len(structure.symbols) * RESPONSE_SHARE
     return one + _size(structure, {**settings, "kpoints": settings["kpoints_dense"]})
 
 
