@@ -7,31 +7,16 @@ from typing import Annotated
 
 import typer
 
-from megabar.launchers.options import AsJson, print_json
-
-Source = Annotated[
-    Path,
-    typer.Argument(metavar="FILE|FOLDER|STUDY", help="α²F of any code, a folder with the per-q files of ph.x, a study"),
-]
+from megabar.launchers.options import AsJson, Masses, MuRef, MuStar, Smearing, Spectrum, Unit, print_json
 
 
 def tc(
-    source: Source,
-    unit: Annotated[
-        str | None, typer.Option(help="of the frequencies in plain columns: meV, THz, cm-1, Ry, Ha, K, eV")
-    ] = None,
-    mu_star: Annotated[
-        float | None, typer.Option(help="the Coulomb pseudopotential μ* (default: 0.10; of a study, its own)")
-    ] = None,
-    mu_ref_mev: Annotated[
-        float | None, typer.Option(help="the energy (meV) that μ* is referred to (default: the highest frequency)")
-    ] = None,
-    smearing: Annotated[
-        float | None, typer.Option(help="of the double delta (Ry), where the file has several (default: the flattest)")
-    ] = None,
-    mass: Annotated[
-        list[str] | None, typer.Option(metavar="EL=U", help="an isotope, as in H=2.014; for a folder of per-q files")
-    ] = None,
+    source: Spectrum,
+    unit: Unit = None,
+    mu_star: MuStar = None,
+    mu_ref_mev: MuRef = None,
+    smearing: Smearing = None,
+    mass: Masses = None,
     figure: Annotated[
         Path | None,
         typer.Option(

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document and nothing else")]
+Spectrum = Annotated[
+    Path,
+    typer.Argument(metavar="FILE|FOLDER|STUDY", help="α²F of any code, a folder with the per-q files of ph.x, a study"),
+]
+Unit = Annotated[str | None, typer.Option(help="of the frequencies in plain columns: meV, THz, cm-1, Ry, Ha, K, eV")]
+MuStar = Annotated[
+    float | None, typer.Option(help="the Coulomb pseudopotential μ* (default: 0.10; of a study, its own)")
+]
+MuRef = Annotated[
+    float | None, typer.Option(help="the energy (meV) that μ* is referred to (default: the highest frequency)")
+]
+Smearing = Annotated[
+    float | None, typer.Option(help="of the double delta (Ry), where the file has several (default: the flattest)")
+]
+Masses = Annotated[
+    list[str] | None, typer.Option(metavar="EL=U", help="an isotope, as in H=2.014; for a folder of per-q files")
+]
 
 
 def print_json(value: Any) -> None:
