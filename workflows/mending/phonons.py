@@ -95,7 +95,7 @@ HANDLERS = (
         "gentler mixing",
         CODE,
         ("phonon-not-converged", "not-a-number"),
-        "alpha_mix 0.3, then 0.1, with the longest history; representations that are done stay",
+        "after 50 iterations: alpha_mix 0.3, then 0.1, with the longest history; representations that are done stay",
         _gentler,
     ),
     Handler(
