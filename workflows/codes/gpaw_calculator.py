@@ -135,7 +135,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         self._errors = []
         for context in self._dft.iconverge(self.atoms):
             steps += 1
-            if steps == SURE_STEPS and not self.mendings.changes:
+            if steps == SURE_STEPS and self.mendings.changes.keys() <= {"start"}:
                 quicken(self._dft.dft)
             self._errors.append(float(context.dens.error) / max(float(context.wfs.nvalence), 1.0))
             stop = self._stop_wanted()
@@ -240,9 +240,9 @@ def parameters(settings: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str
 def quicken(dft: Any) -> None:
     """Let RMM-DIIS do the rest of the steps: half the cost of GPAW's own block solver, from bands that are near.
 
-    Bands that were not among those found at first it would not find: so it never begins, and what fails with it is
-    mended without it. First a block solver, then RMM-DIIS: Kresse & Furthmüller, Phys. Rev. B 54, 11169 (1996),
-    doi:10.1103/PhysRevB.54.11169.
+    Bands that were not among those found at first it would not find: so it never begins, and what fails with it from
+    atoms too is mended without it. First a block solver, then RMM-DIIS: Kresse & Furthmüller, Phys. Rev. B 54, 11169
+    (1996), doi:10.1103/PhysRevB.54.11169.
     """
     from gpaw.new.pwfd.ppcg import PPCG
     from gpaw.new.pwfd.rmmdiis import RMMDIIS
