@@ -112,6 +112,17 @@ def test_what_looks_at_studies_loads_little():
     assert done.stderr.strip() == ""
 
 
+@pytest.mark.parametrize(("leave", "said"), [("", "waits"), ("leave()", "")])
+def test_a_command_does_not_wait_for_threads_of_closed_clients(leave, said):
+    # pymongo's hook is private: this tells when it is called otherwise
+    script = (
+        "from pymongo.synchronous import monitor; from megabar.launchers.cli import _leave_at_once as leave;"
+        f"monitor._shutdown_monitors = lambda: print('waits'); {leave}"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == said
+
+
 @pytest.mark.parametrize("package", BELOW)
 def test_packages_are_the_folders_at_the_top(package):
     module = import_module(f"megabar.{package}")

@@ -19,6 +19,7 @@ from ase.build import bulk
 
 from megabar.analysis.superconductivity.readers.espresso_q import CouplingAtQ, read_coupling
 from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.codes import espresso_phonons
 from megabar.workflows.codes.espresso import ESPRESSO
 from megabar.workflows.codes.espresso_ground import run_ground_state
 from megabar.workflows.codes.espresso_output import number_of_bands
@@ -26,6 +27,7 @@ from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON, run_p
 from megabar.workflows.codes.espresso_programs import EXIT
 from megabar.workflows.config import Config
 from megabar.workflows.files import write_json
+from megabar.workflows.mending.record import steps_taken
 from megabar.workflows.stopping import Stopped, ask_to_stop, forget_stop
 
 pytestmark = [
@@ -139,6 +141,19 @@ def test_what_mends_leaves_the_answer(ground: tuple[Calculation, Path], changes:
         assert number_of_bands(folder) == 1.5 * (number_of_bands(usual) or 0)
     else:
         assert number_of_bands(folder) is None
+    assert found.omega_meV == pytest.approx([11.286, 11.286, 38.808], abs=0.01)
+
+
+def test_ph_that_does_not_converge_is_mixed_more_gently(
+    ground: tuple[Calculation, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calculation, root = ground
+    monkeypatch.setattr(espresso_phonons, "PATIENCE", 2)
+    folder = root / "in" / "impatient"
+    folder.mkdir(parents=True)
+    found, _ = finished(calculation, folder)
+    [step] = steps_taken(folder)
+    assert step.startswith("phonon-not-converged: gentler mixing")
     assert found.omega_meV == pytest.approx([11.286, 11.286, 38.808], abs=0.01)
 
 

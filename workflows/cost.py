@@ -24,7 +24,7 @@ LEAST_SECONDS = {"gpaw": 1.0, "espresso": 1.5, "abinit": 2.0, "vasp": 2.0, "elk"
 STEPS_OF_RELAXATION = 5
 RESPONSE_SHARE = 0.25
 """Cost of the response at one k-point to one displacement, of that of a self-consistency at one k-point (measured: Al
-0.16, H3S 0.25, Li 0.4; the coupling included)."""
+0.1 to 0.17, H3S 0.25, Li 0.4; the coupling included)."""
 REFINEMENT_SHARE = 0.3
 """Volumes that a study adds where they matter, as a share of its first ones (measured: 10–40%)."""
 
@@ -77,9 +77,13 @@ def _size(structure: Structure, settings: Mapping[str, Any]) -> float:
 
 def irreducible_kpoints(structure: Structure, grid: Sequence[int]) -> int:
     """Return how many k-points of a Γ-centred grid symmetry leaves to compute."""
+    return _irreducible_kpoints(_shape(structure), structure.positions, structure.symbols, tuple(grid))
+
+
+def _shape(structure: Structure) -> tuple[tuple[float, ...], ...]:
+    """Return the cell scaled to a volume of 1 an atom, which the rungs of a ladder have in common."""
     length = structure.volume_per_atom ** (1 / 3)
-    shape = tuple(tuple(round(value / length, 6) for value in row) for row in structure.cell)
-    return _irreducible_kpoints(shape, structure.positions, structure.symbols, tuple(grid))
+    return tuple(tuple(round(value / length, 6) for value in row) for row in structure.cell)
 
 
 @lru_cache(maxsize=4096)
@@ -103,9 +107,7 @@ def response_kpoints(structure: Structure, grid: Sequence[int], q_grid: Sequence
     Only the operations that leave q as it is reduce the k-grid: of an 8×8×8 grid of an fcc crystal Γ takes 29, a q of
     no symmetry 576, as ph.x says too.
     """
-    length = structure.volume_per_atom ** (1 / 3)
-    shape = tuple(tuple(round(value / length, 6) for value in row) for row in structure.cell)
-    return _response_kpoints(shape, structure.positions, structure.symbols, tuple(grid), tuple(q_grid))
+    return _response_kpoints(_shape(structure), structure.positions, structure.symbols, tuple(grid), tuple(q_grid))
 
 
 @lru_cache(maxsize=256)
