@@ -14,7 +14,7 @@ from ase.units import GPa
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes import gpaw_calculator
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
-from megabar.workflows.codes.gpaw_calculator import GpawCalculator, band_gap, setup_data
+from megabar.workflows.codes.gpaw_calculator import GpawCalculator, Polish, band_gap, setup_data
 from megabar.workflows.codes.gpaw_symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import CalculationFailed, Request
 from megabar.workflows.codes.registry import code
@@ -188,6 +188,26 @@ def test_the_quicker_eigensolver_gives_the_answer_of_gpaws_own(tmp_path, config,
     for quick, own, tolerance in zip(*found, (1e-5, 1e-5, 2e-3, 0.02 * GPa), strict=True):
         assert quick == pytest.approx(own, abs=tolerance)
     assert np.abs(found[0][2]).max() > 0.2
+
+
+def test_the_quicker_eigensolver_is_given_up_where_it_does_not_work():
+    working = Polish(loop=None, before=None)
+    assert all(working.works(residual) for residual in (1e-1, 1e-2, 1e-3, 1e-4, 1e-3, 1e-5))
+    assert not working.works(2e-4)
+    running_off = Polish(loop=None, before=None)
+    assert [running_off.works(residual) for residual in (0.04, 0.1, 0.16, 0.3)] == [True, True, True, False]
+
+
+@pytest.mark.slow
+def test_silicon_at_a_high_cutoff_converges_at_once(tmp_path, config):
+    """The quicker eigensolver runs off to states 150 eV too high there: it was found out after a hundred steps only."""
+    silicon = bulk("Si", a=5.3)
+    data = code("gpaw").atomic_data(["Si"], "PBE", "moderate", {("Si", "Si"): 2.2}, config)
+    settings = code("gpaw").settings(Request(silicon, "moderate", "PBE", True, data)) | {"kpoints": [3, 3, 3]}
+    calculator = GpawCalculator(settings, data, tmp_path)
+    assert calculator.get_potential_energy(silicon) < -9.5
+    assert calculator.said["scf_steps"] < 40 and not calculator.mendings.changes
+    assert type(calculator._dft.dft.scf_loop.eigensolver).__name__ == "PPCG"
 
 
 @pytest.mark.slow
