@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from ase.units import GPa
 from numpy.typing import ArrayLike, NDArray
 
 from megabar.analysis.enthalpy import EnthalpyCurve
@@ -24,6 +25,8 @@ ENDS: tuple[End, End] = ("low", "high")
 _TYPICAL_K_GPa, _TYPICAL_K_PRIME = 50.0, 4.0
 # Rounding of distances computed elsewhere.
 _ON_HULL_eV = 1e-7
+LEAST_CHANGE = 0.2
+"""Part of the resolution by which a phase must change its place over the next step to be followed."""
 # Noise that a curve finds in itself is believed from this many points on; with fewer it may be interpolation error.
 _POINTS_TO_KNOW_NOISE = 6
 
@@ -153,6 +156,40 @@ def ends_to_extend(
             volume = last * float(np.exp(step if end == "low" else -step))
             found.append(EndToExtend(curve.phase, end, last, volume, at, reason))
     return found
+
+
+def matters_beyond(
+    curve: EnthalpyCurve, polymorphs: Sequence[EnthalpyCurve], end: End, resolution_eV: float, step: float = 0.2
+) -> bool:
+    """Return whether a phase that is close to the hull at an end of its data may matter beyond it.
+
+    It does where none of the other phases of its composition (``polymorphs``) is known there, and where it is lower
+    than all of them by the resolution (eV/atom). Within the resolution what is ahead decides, over the next step of
+    ln V: it matters where it falls against the lowest of them, or is about to cross it. Where it stays level or rises
+    nothing would be learnt: it is another one's twin (cI16 sodium relaxes into bcc), or has had its day.
+    """
+    at = float(curve.pressures_GPa[0] if end == "low" else curve.pressures_GPa[-1])
+    known = [(float(h), float(v)) for h, v in ((o.enthalpy(at), o.volume(at)) for o in polymorphs) if np.isfinite(h)]
+    if not known:
+        return True
+    lowest, volume = min(known)
+    margin = float(curve.enthalpy(at)) - lowest
+    if margin < -resolution_eV:
+        return True
+    change = (float(curve.volume(at)) - volume) * GPa * _pressure_of_step(curve, end, step)
+    least = LEAST_CHANGE * resolution_eV
+    return change < -least or (margin < -least and margin + change > 0.0)
+
+
+def _pressure_of_step(curve: EnthalpyCurve, end: End, step: float) -> float:
+    """Return by how much (GPa) a step of ln V beyond an end moves the pressure; negative at the low end."""
+    volumes, pressures = curve.volumes_A3, curve.pressures_GPa
+    modulus = _TYPICAL_K_GPa + _TYPICAL_K_PRIME * max(float(pressures[0 if end == "low" else -1]), 0.0)
+    if len(volumes) > 1:
+        one, other = (0, 1) if end == "low" else (-2, -1)
+        secant = float((pressures[other] - pressures[one]) / np.log(volumes[one] / volumes[other]))
+        modulus = secant if secant > 0.0 else modulus
+    return -modulus * step if end == "low" else modulus * step
 
 
 def coverage(curve: EnthalpyCurve, from_GPa: float, to_GPa: float) -> tuple[Gap, ...]:

@@ -18,8 +18,7 @@ def resolved(stability: Stability, resolution_eV: float) -> Stability:
     """Return a stability without what lies within the resolution of the method (eV/atom), and say what it was.
 
     A phase that replaces a polymorph over some pressures and is replaced by the same one again, nowhere lower by
-    the resolution, has no interval of its own. The polymorphic transitions that stay are marked ``resolved`` where
-    each phase is lower by the resolution somewhere on its side.
+    the resolution, has no interval of its own.
     """
     intervals, transitions = list(stability.intervals), list(stability.transitions)
     notes = []
@@ -33,11 +32,10 @@ def resolved(stability: Stability, resolution_eV: float) -> Stability:
         intervals[intervals.index(before)] = joined
         intervals = [each for each in intervals if each not in (excursion, after)]
         transitions = [each for each in transitions if not _between(each, before.phase, excursion)]
-    marked = [_marked(stability.curves, intervals, each, resolution_eV) for each in transitions]
     return replace(
         stability,
         intervals=tuple(intervals),
-        transitions=tuple(marked),
+        transitions=tuple(transitions),
         notes=(*stability.notes, *notes),
     )
 
@@ -75,20 +73,3 @@ def _between(transition: Transition, phase: str, excursion: StableInterval) -> b
         and set(transition.reaction.phases) == {phase, excursion.phase}
         and min(abs(transition.pressure_GPa - end) for end in ends) <= SAME_GPa
     )
-
-
-def _marked(
-    curves: Sequence[Curve], intervals: Sequence[StableInterval], transition: Transition, resolution_eV: float
-) -> Transition:
-    if not transition.reaction.polymorphic:
-        return transition
-    low, high = transition.reaction.phases
-    pressure = transition.pressure_GPa
-    sides = [
-        (each, high if each.phase == low else low)
-        for each in intervals
-        if (each.phase == low and abs(each.to_GPa - pressure) <= SAME_GPa)
-        or (each.phase == high and abs(each.from_GPa - pressure) <= SAME_GPa)
-    ]
-    deep = [_depth(curves, interval, other) >= resolution_eV for interval, other in sides]
-    return replace(transition, resolved=len(deep) == 2 and all(deep))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from math import isfinite, sqrt
@@ -17,6 +17,9 @@ from megabar.analysis.hull import Compositions, compositions, hulls_at
 from megabar.analysis.hull_events import Event, SAME_GPa, Sweep, follow, sweep
 from megabar.analysis.reactions import Reaction, make_reaction
 from megabar.structures.errors import InputError
+
+INTERPOLATION = "interpolation"
+"""The part of an error that a curve's own uncertainty makes: interpolation and numerical noise."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,11 @@ class StableInterval:
 class Transition:
     """What happens at a pressure on compression.
 
-    delta_volume: products less reactants (Å³/atom). error_GPa: standard uncertainty σ(ΔH)/|ΔV|; None where that of
-    a curve is not known. appears, disappears: phases that become stable and that cease to be; both empty where only
-    the coexisting phases change, as in A + B → C + D with all four stable on both sides. resolved: whether each of
-    two polymorphs is lower somewhere on its side by what the method resolves; None where that is not known.
+    delta_volume: products less reactants (Å³/atom). error_GPa: standard error, all of its known parts together; None
+    where the uncertainty of a curve is not known. error_parts_GPa: these parts by name; from the curves σ(ΔH)/|ΔV|,
+    the others by `megabar.analysis.error_budget`. appears, disappears: phases that become stable and that cease to be;
+    both empty where only the coexisting phases change, as in A + B → C + D with all four stable on both sides.
+    resolved: whether the error leaves each phase some pressure on its side; None where that is not known.
     """
 
     pressure_GPa: float
@@ -54,6 +58,7 @@ class Transition:
     appears: tuple[str, ...]
     disappears: tuple[str, ...]
     resolved: bool | None = None
+    error_parts_GPa: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +93,15 @@ class Stability:
         return {curve.phase: height for curve, height in heights if isfinite(height)}
 
 
-def analyse(curves: Sequence[Curve], points: int = 257, units: Mapping[str, str] | None = None) -> Stability:
+def analyse(
+    curves: Sequence[Curve],
+    points: int = 257,
+    units: Mapping[str, str] | None = None,
+    error_name: str = INTERPOLATION,
+) -> Stability:
     """Return the stability of phases against pressure.
 
+    error_name: what the uncertainties of the curves are, as the name of that part of the transitions' errors.
     units: formulas that reactions count, by phase, where these are not the curves' own: H2 for molecular hydrogen.
     points: pressures of the grid on which the hull is followed; what happens between them is found by
     `hull_events.sweep`. Raises InputError where there are no curves or where two have the same name.
@@ -106,7 +117,9 @@ def analyse(curves: Sequence[Curve], points: int = 257, units: Mapping[str, str]
         sweeps.append(sweep(curves, entries, grid, enthalpies))
         grids.append(grid)
     ends, events = _ends(curves, entries, sweeps)
-    transitions = [transition for event in events for transition in _transitions(curves, entries, event, units or {})]
+    transitions = [
+        transition for event in events for transition in _transitions(curves, entries, event, units or {}, error_name)
+    ]
     intervals = _intervals(curves, entries, ends, transitions)
     grid, above = _joined(curves, grids, sweeps)
     notes = (*_single_point_notes(curves), *_element_notes(curves, entries, spans), *_end_notes(curves, ends))
@@ -201,7 +214,7 @@ def _at_joint(
 
 
 def _transitions(
-    curves: Sequence[Curve], entries: Compositions, event: Event, units: Mapping[str, str]
+    curves: Sequence[Curve], entries: Compositions, event: Event, units: Mapping[str, str], error_name: str
 ) -> list[Transition]:
     """Return the reactions of an event with their volumes and errors."""
     found = []
@@ -219,14 +232,16 @@ def _transitions(
         volume = sum(share * float(curve.volume(event.pressure_GPa)) for curve, share in taking_part)
         error = sqrt(sum((share * float(curve.uncertainty(event.pressure_GPa))) ** 2 for curve, share in taking_part))
         known = isfinite(error) and isfinite(volume) and volume != 0
+        error_GPa = error / abs(volume * GPa) if known else None
         found.append(
             Transition(
                 event.pressure_GPa,
-                error / abs(volume * GPa) if known else None,
+                error_GPa,
                 reaction,
                 volume,
                 tuple(curves[i].phase for i in event.appears if i in after),
                 tuple(curves[i].phase for i in event.disappears if i in before),
+                error_parts_GPa={} if error_GPa is None else {error_name: error_GPa},
             )
         )
     return found

@@ -12,8 +12,8 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
 
     ``stable``: intervals with ``from_GPa``, ``to_GPa``, ``from_open``, ``to_open`` (true where a bound is the end of
     the data; ``open`` lists these bounds, as ``from`` and ``to``) and ``from_error_GPa``, ``to_error_GPa`` where known.
-    ``transitions``: ``pressure_GPa``, ``error_GPa`` where known, ``reaction`` and more; ``resolved`` is false where two
-    polymorphs differ by less than the method resolves, absent where that is not known.
+    ``transitions``: ``pressure_GPa``, ``error_GPa`` where known (all parts together), ``error_parts_GPa``, ``reaction``
+    and more; ``resolved`` is false where the error leaves a phase no pressure, absent where that is not known.
     With a pressure, ``above_hull_eV_per_atom`` by phase there. ``notes``: sentences on what is missing.
     """
     document: dict[str, Any] = {
@@ -23,8 +23,10 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
             _known(
                 pressure_GPa=transition.pressure_GPa,
                 error_GPa=transition.error_GPa,
+                error_parts_GPa=dict(transition.error_parts_GPa) or None,
                 reaction=transition.reaction.text,
                 reaction_of_phases=transition.reaction.phases_text,
+                phases=list(transition.reaction.phases),
                 delta_volume_A3_per_atom=transition.delta_volume,
                 appears=list(transition.appears),
                 disappears=list(transition.disappears),

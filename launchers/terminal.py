@@ -126,12 +126,7 @@ def hull_text(answer: dict[str, Any]) -> str:
         low = _bound(each["from_GPa"], each.get("from_error_GPa"), each.get("from_open", False))
         high = _bound(each["to_GPa"], each.get("to_error_GPa"), each.get("to_open", False))
         lines.append(f"  {each['phase']:<{width}}  {low} – {high}")
-    if answer["transitions"]:
-        lines += ["", "With increasing pressure:"]
-        for each in answer["transitions"]:
-            pressure = _bound(each["pressure_GPa"], each.get("error_GPa"), False)
-            mark = "" if each.get("resolved", True) else "  (closer than the method resolves)"
-            lines.append(f"  {pressure:>14} GPa  {each['reaction']}{mark}")
+    lines += _transition_lines(answer)
     if "above_hull_eV_per_atom" in answer:
         lines += ["", f"Above the hull at {answer['at_GPa']:g} GPa (meV/atom):"]
         for phase, value in sorted(answer["above_hull_eV_per_atom"].items(), key=lambda item: item[1]):
@@ -148,6 +143,41 @@ def hull_text(answer: dict[str, Any]) -> str:
         )
     lines += [f"Note: {note}" for note in answer.get("notes", [])]
     return "\n".join(lines)
+
+
+def _transition_lines(answer: dict[str, Any]) -> list[str]:
+    """Return the transitions with what their errors consist of, what that is, and what is not in it."""
+    transitions = answer["transitions"]
+    if not transitions:
+        return []
+    lines = ["", "With increasing pressure:"]
+    width = max(len(each["reaction"]) for each in transitions)
+    spinless = set(answer.get("not_spin_polarised", []))
+    for each in transitions:
+        pressure = _bound(each["pressure_GPa"], each.get("error_GPa"), False)
+        parts = each.get("error_parts_GPa", {})
+        marks = [f"{name} {error:.1f}" for name, error in parts.items()] if len(parts) > 1 else []
+        marks += [] if each.get("resolved", True) else ["not resolved: moved by its error it leaves a phase nothing"]
+        marks += ["without spin"] if spinless & set(each["phases"]) else []
+        lines.append(
+            f"  {pressure:>14} GPa  {each['reaction']:<{width}}  ({', '.join(marks)})".removesuffix("  ()").rstrip()
+        )
+    lines += [f"  ± {name}: {source}" for name, source in answer.get("error_sources", {}).items()]
+    if answer.get("error_not_included"):
+        lines.append(f"  not included in ±: {', '.join(answer['error_not_included'])}")
+    return lines + _functional_lines(answer)
+
+
+def _functional_lines(answer: dict[str, Any]) -> list[str]:
+    """Return a row for each other functional: what it makes of each transition."""
+    lines = []
+    for other in answer.get("functionals", []):
+        moved = [
+            f"{reaction} at {pressure:.1f} GPa" if pressure is not None else f"{reaction} is not there"
+            for reaction, pressure in other["pressures_GPa"].items()
+        ]
+        lines.append(f"By {other['functional']}: {'; '.join(moved)}")
+    return ["", *lines] if lines else []
 
 
 def answer_text(outcome: Outcome) -> str:

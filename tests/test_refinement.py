@@ -8,7 +8,14 @@ from ase.units import GPa
 
 from megabar.analysis import eos
 from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve
-from megabar.analysis.refinement import coverage, ends_to_extend, guess_volume, murnaghan_volume, volumes_to_add
+from megabar.analysis.refinement import (
+    coverage,
+    ends_to_extend,
+    guess_volume,
+    matters_beyond,
+    murnaghan_volume,
+    volumes_to_add,
+)
 from megabar.structures.errors import InputError
 
 FROM, TO, STEP = 0.0, 500.0, 25.0
@@ -230,6 +237,43 @@ def test_a_window_without_any_grid_pressure_is_extended_at_both_ends():
     _, curve = ladder(steps=[2])
     asked = ends_to_extend([curve], np.full((1, 3), np.nan), [0.0, 50.0, 100.0], 0.0, 100.0)
     assert [a.end for a in asked] == ["low", "high"]
+
+
+def _soft(name: str, v0: float, e0: float, low: float, high: float) -> EnthalpyCurve:
+    """A phase with K0 = 50 GPa known from about one pressure to another."""
+    own = Synthetic(name, 0.0, e0, v0, 50.0, 4.0, (low, high))
+    return enthalpy_curve(name, "A", [own.point(v) for v in own.volume(np.linspace(low, high, 4))])
+
+
+@pytest.mark.parametrize("ahead_meV", [0.06, 4.0])
+def test_a_phase_within_the_resolution_that_falls_is_followed(ahead_meV):
+    """The other is as low where its data end, and 0.3 Å³/atom larger: what beta-tin silicon was lost by."""
+    other = _soft("other", 15.0, 0.0, 0.0, 100.0)
+    own = _soft("own", 14.7, 0.0, 0.0, 20.0)
+    shift = float(other.enthalpy(own.to_GPa) - own.enthalpy(own.to_GPa)) + 1e-3 * ahead_meV
+    own = _soft("own", 14.7, shift, 0.0, 20.0)
+    assert float(own.enthalpy(own.to_GPa) - other.enthalpy(own.to_GPa)) == pytest.approx(1e-3 * ahead_meV, abs=1e-5)
+    assert matters_beyond(own, [other], "high", 5e-3, LADDER)
+    assert not matters_beyond(own, [other], "low", 5e-3, LADDER)
+
+
+def test_a_phase_that_stays_level_with_another_or_rises_above_it_is_not_followed():
+    other = _soft("other", 15.0, 0.0, 0.0, 100.0)
+    twin = _soft("twin", 15.0, 1e-4, 20.0, 60.0)
+    assert not matters_beyond(twin, [other], "high", 5e-3, LADDER)
+    assert not matters_beyond(twin, [other], "low", 5e-3, LADDER)
+    had_its_day = _soft("own", 15.3, 0.0, 20.0, 60.0)
+    shift = float(other.enthalpy(60.0) - had_its_day.enthalpy(60.0)) + 1e-3
+    assert not matters_beyond(_soft("own", 15.3, shift, 20.0, 60.0), [other], "high", 5e-3, LADDER)
+
+
+def test_the_lowest_phase_is_followed_to_where_another_crosses_it():
+    other = _soft("other", 15.0, 0.0, 0.0, 100.0)
+    own = _soft("own", 15.3, 0.0, 20.0, 60.0)
+    shift = float(other.enthalpy(60.0) - own.enthalpy(60.0)) - 2e-3
+    assert matters_beyond(_soft("own", 15.3, shift, 20.0, 60.0), [other], "high", 5e-3, LADDER)
+    assert matters_beyond(own, [], "high", 5e-3, LADDER)
+    assert matters_beyond(_soft("own", 15.0, -6e-3, 20.0, 60.0), [other], "high", 5e-3, LADDER)
 
 
 def test_coverage_names_the_ends_and_guesses_volumes():

@@ -1,11 +1,10 @@
-"""Polymorphs closer than a method resolves: excursions are left out, shallow transitions are marked."""
+"""Polymorphs closer than a method resolves: excursions are left out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 from ase.units import GPa
 
 from megabar.analysis.resolution import resolved
@@ -59,17 +58,6 @@ def test_excursions_deeper_than_the_resolution_stay():
     assert [each.pressure_GPa for each in settled.transitions] == [each.pressure_GPa for each in stability.transitions]
 
 
-@pytest.mark.parametrize(("resolution_eV", "expected"), [(1e-3, True), (0.2, False)])
-def test_a_transition_is_marked_by_how_far_its_phases_part(resolution_eV, expected):
-    """ΔV = 0.2 Å³/atom, 50 GPa on either side: 62 meV/atom at most."""
-    stability = analyse([Wave("a"), Wave("b", slope=-0.2, energy=0.2 * 50 * GPa)])
-    settled = resolved(stability, resolution_eV)
-    [transition] = settled.transitions
-    assert transition.pressure_GPa == pytest.approx(50)
-    assert transition.resolved is expected
-    assert settled.intervals == stability.intervals
-
-
 def test_a_compound_between_two_ranges_of_another_is_no_excursion():
     """Reactions between compositions are not judged by the resolution of polymorphs."""
     curves = [
@@ -80,4 +68,3 @@ def test_a_compound_between_two_ranges_of_another_is_no_excursion():
     stability = analyse(curves)
     settled = resolved(stability, 1e-2)
     assert settled.intervals == stability.intervals
-    assert all(each.resolved is None for each in settled.transitions)

@@ -12,11 +12,15 @@ from ase import units
 
 from megabar.analysis.curve import Clipped, clipped
 from megabar.analysis.enthalpy import EnthalpyCurve, outliers
+from megabar.analysis.near_hull import NearHull, near_hull
 from megabar.analysis.resolution import resolved
 from megabar.analysis.stability import Stability, Transition, analyse
 from megabar.analysis.stability_output import stability_json
+from megabar.structures.magnetism import spin_matters
 from megabar.structures.molecules import formula_unit
-from megabar.workflows.ladder import Rung
+from megabar.workflows.budget import budgeted, error_sources, not_included, protocol_part
+from megabar.workflows.functionals import ByFunctional, by_functional
+from megabar.workflows.ladder import Ladder, Rung
 from megabar.workflows.phase_state import PhaseState, phase_states, volume_point
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import CalculationRecord
@@ -60,7 +64,8 @@ class StabilityAnswer:
     curves: enthalpy curves of the phases that have any; stability: the hull against pressure, None while an element
     has no curve. failures: calculations without a result; left: relaxations that left their phase, which thus ends
     there; warnings: what a reader must know of the others.
-    verdicts: what the verifying code says.
+    verdicts: what the verifying code says. others: the hull by other functionals. near: phases of which the method does
+    not tell whether they are on the hull.
     """
 
     plan: StabilityPlan
@@ -71,6 +76,26 @@ class StabilityAnswer:
     warnings: tuple[str, ...]
     verdicts: tuple[Verdict, ...] = ()
     left: tuple[Failure, ...] = ()
+    others: tuple[ByFunctional, ...] = ()
+    near: tuple[NearHull, ...] = ()
+
+    @property
+    def error_sources(self) -> dict[str, str]:
+        """How each part of the transitions' errors is known, by the part's name."""
+        if self.stability is None:
+            return {}
+        return error_sources(self.stability, self.plan.method, self.plan.toy, self.verdicts, self.others)
+
+    @property
+    def not_included(self) -> list[str]:
+        """What no part of the errors stands for."""
+        return [] if self.plan.toy else not_included(self.others)
+
+    @property
+    def without_spin(self) -> dict[str, str]:
+        """The phases that may be magnetic, which no calculation here knows of, and why."""
+        phases = {ladder.phase: spin_matters(set(ladder.structure.symbols)) for ladder in self.plan.ladders}
+        return {} if self.plan.toy else {phase: why for phase, why in phases.items() if why}
 
     def curve(self, phase: str) -> EnthalpyCurve | None:
         """Return the enthalpy curve of a phase, None where it has none."""
@@ -91,6 +116,20 @@ class StabilityAnswer:
         }
         if self.stability is not None:
             content |= stability_json(self.stability, at_GPa)
+            content["error_sources"], content["error_not_included"] = self.error_sources, self.not_included
+            content["near_hull"] = [
+                {
+                    "phase": each.phase,
+                    "pressure_GPa": each.pressure_GPa,
+                    "above_hull_eV_per_atom": each.above_eV,
+                    "data_end": each.data_end,
+                }
+                for each in self.near
+            ]
+            if self.without_spin:
+                content["not_spin_polarised"] = sorted(self.without_spin)
+            if self.others:
+                content["functionals"] = [self._functional_json(each) for each in self.others]
         else:
             content |= {"stable": [], "transitions": [], "notes": ["an element has no converged calculation yet"]}
         for name, without in (("failures", self.failures), ("left_phase", self.left)):
@@ -112,6 +151,18 @@ class StabilityAnswer:
         content["notes"] = [*content.get("notes", []), *self.warnings]
         return content
 
+    def _functional_json(self, other: ByFunctional) -> dict[str, Any]:
+        own = self.stability.transitions if self.stability else ()
+        found = other.stability.transitions if other.stability else ()
+        return {
+            "functional": other.functional,
+            "transitions": [
+                {"reaction_of_phases": each.reaction.phases_text, "pressure_GPa": each.pressure_GPa} for each in found
+            ],
+            "pressures_GPa": {each.reaction.phases_text: other.pressure(each) for each in own},
+            "missing": list(other.missing),
+        }
+
 
 def answer(
     plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
@@ -124,6 +175,12 @@ def answer(
     units = {ladder.phase: formula_unit(ladder.structure.atoms()) for ladder in plan.ladders}
     found = analyse(_asked_for(plan, curves), units=units) if elements <= pure else None
     stability = resolved(found, plan.resolution_eV) if found else None
+    verdicts = tuple(_verdicts(plan, stability, rungs, records)) if stability else ()
+    others = tuple(by_functional(plan, rungs, records, units)) if stability else ()
+    near: tuple[NearHull, ...] = ()
+    if stability is not None:
+        stability = budgeted(stability, plan.method, plan.toy, verdicts, others)
+        near = near_hull(stability, resolution_eV(plan))
     return StabilityAnswer(
         plan=plan,
         states=tuple(states),
@@ -133,11 +190,46 @@ def answer(
         left=_without_result(states, "left"),
         warnings=(
             *_warnings(plan, states),
+            *_near_notes(plan, near),
             *_unresolved(plan, _asked_for(plan, curves)),
             *_broken_symmetries(rungs, records),
+            *_functional_notes(others),
         ),
-        verdicts=tuple(_verdicts(plan, stability, rungs, records)) if stability else (),
+        verdicts=verdicts,
+        others=others,
+        near=near,
     )
+
+
+def resolution_eV(plan: StabilityPlan) -> float:
+    """Return the differences (eV/atom) that a study does not tell apart: its protocol's, or those measured for it."""
+    numerics = protocol_part(plan.method, plan.toy, True)
+    return max(plan.resolution_eV, numerics.error_eV if numerics else 0.0)
+
+
+def _near_notes(plan: StabilityPlan, near: Sequence[NearHull]) -> list[str]:
+    """Return a sentence for each phase that may be on the hull for all that the method tells."""
+    found = []
+    for each in near:
+        height, pressure = f"{1000 * each.above_eV:.2g} meV/atom", f"{each.pressure_GPa:.3g} GPa"
+        said = f"{each.phase} comes within {height} of the hull at {pressure} and is stable nowhere here"
+        if not each.never_stable:
+            said = f"{each.phase} is {height} above the hull at {pressure}"
+        end = ", where its data end: beyond it may be on it" if each.data_end else ""
+        resolution = f"`{plan.method.protocol}` does not resolve less than {1000 * resolution_eV(plan):.2g} meV/atom"
+        found.append(f"{said}{end} ({resolution})")
+    return found
+
+
+def _functional_notes(others: Sequence[ByFunctional]) -> list[str]:
+    """Return a sentence for each functional that has no hull, or lacks phases."""
+    found = []
+    for each in others:
+        if each.stability is None:
+            found.append(f"{each.functional}: no hull, as an element has no result by it")
+        elif each.missing:
+            found.append(f"{each.functional}: calculations of {', '.join(each.missing)} failed or are missing")
+    return found
 
 
 def _without_result(states: Sequence[PhaseState], how: str) -> tuple[Failure, ...]:
@@ -232,6 +324,8 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
     found = []
     if plan.toy:
         found.append(f"{plan.method.code} is a toy: its numbers have no physical meaning")
+    else:
+        found += spin_notes(plan)
     for state in states:
         phase, done = state.ladder.phase, state.done
         if not done:
@@ -250,6 +344,20 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
                 f"{phase}: the calculation at {outlier.point.volume_A3:.2f} Å³/atom disagrees with its neighbours "
                 f"by {1000 * outlier.energy_off_eV:.0f} meV/atom and {outlier.pressure_off_GPa:.1f} GPa"
             )
+    return found
+
+
+def spin_notes(plan: StabilityPlan) -> list[str]:
+    """Return a sentence for each reason why phases may be magnetic, and the library's own notes on these phases."""
+    reasons: dict[str, list[Ladder]] = {}
+    for ladder in plan.ladders:
+        if why := spin_matters(set(ladder.structure.symbols)):
+            reasons.setdefault(why, []).append(ladder)
+    found = []
+    for why, ladders in reasons.items():
+        names = ", ".join(ladder.phase for ladder in ladders)
+        found.append(f"not spin-polarised: {why}; energies of {names} are too high where it is")
+        found += dict.fromkeys(f"{ladder.phase}: {ladder.note}" for ladder in ladders if ladder.note)
     return found
 
 

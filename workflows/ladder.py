@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -51,7 +51,8 @@ class Ladder:
     relaxation: None where symmetry leaves nothing to relax at fixed volume.
     first: indices of the first rungs. judge_settings: those of the verifying code, None where there is none;
     reference_settings: the study's own on the verifying code's k-points, for the difference of the two codes;
-    symmetry_check: limits of the relaxation from a rattled cell, None where it is not asked for.
+    symmetry_check: limits of the relaxation from a rattled cell, None where it is not asked for;
+    functional_settings: by functional, those of the single points by other functionals.
     """
 
     phase: str
@@ -69,10 +70,14 @@ class Ladder:
     judge_settings: Mapping[str, Any] | None = None
     reference_settings: Mapping[str, Any] | None = None
     symmetry_check: Relaxation | None = None
+    functional_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the ladder as JSON-able data."""
-        return {**asdict(self), "first": [str(index) for index in self.first]}
+        """Return the ladder as JSON-able data; without other functionals as it was before there were any."""
+        content = {**asdict(self), "first": [str(index) for index in self.first]}
+        if not self.functional_settings:
+            del content["functional_settings"]
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Ladder:
@@ -117,6 +122,11 @@ class Ladder:
         own = self.calculation(method, index)
         return replace(own, settings=self.reference_settings or {}, relaxation=None, starts=(start,))
 
+    def by_functional(self, method: Method, index: Fraction | int, start: str) -> Calculation:
+        """Return the single point by another functional on the relaxed structure of the calculation ``start``."""
+        own = self.calculation(method, index)
+        return replace(own, settings=self.functional_settings[method.functional], relaxation=None, starts=(start,))
+
     def rattled(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return a relaxation without symmetry from the slightly rattled result of the calculation ``start``."""
         own = self.calculation(method, index)
@@ -130,10 +140,10 @@ class Rung:
     """One volume of a phase that a study has asked for.
 
     purpose: why: ``ladder``, ``coverage``, ``extension``, ``refinement``, ``crossing``,
-    ``verification``, ``symmetry check``.
+    ``verification``, ``symmetry check``, ``other functional``.
     kind: ``main``; ``judge``: the verifying code's single point on the structure of the calculation ``start``, and
     ``reference``: the study's code's, with the same k-points;
-    ``rattled``: a relaxation without symmetry from it.
+    ``rattled``: a relaxation without symmetry from it; ``functional …``: its energy and stress by another functional.
     """
 
     phase: str

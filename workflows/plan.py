@@ -39,7 +39,7 @@ class StabilityPlan:
     accuracy_eV: uncertainty of an enthalpy (eV/atom) above which volumes are added where the hull depends on it.
     resolution_eV: differences (eV/atom) that the method does not resolve: they do not make a phase worth following
     outside of the pressures that it is known for.
-    judge: the method of the verifying code, if any.
+    judge: the method of the verifying code, if any. functionals: those of the other functionals to compare with.
     """
 
     system: str
@@ -50,6 +50,7 @@ class StabilityPlan:
     ladders: tuple[Ladder, ...]
     toy: bool
     judge: Method | None = None
+    functionals: tuple[Method, ...] = ()
 
     def ladder(self, phase: str) -> Ladder:
         """Return the ladder of a phase."""
@@ -68,11 +69,17 @@ class StabilityPlan:
             return ladder.reference(self.method, rung.index, rung.start)
         if rung.kind == "rattled" and rung.start is not None:
             return ladder.rattled(self.method, rung.index, rung.start)
+        for method in self.functionals:
+            if rung.kind == functional_kind(method.functional) and rung.start is not None:
+                return ladder.by_functional(method, rung.index, rung.start)
         return ladder.calculation(self.method, rung.index, rung.starts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data."""
-        return {**asdict(self), "ladders": [ladder.to_dict() for ladder in self.ladders]}
+        """Return the plan as JSON-able data; without other functionals as it was before there were any."""
+        content = {**asdict(self), "ladders": [ladder.to_dict() for ladder in self.ladders]}
+        if not self.functionals:
+            del content["functionals"]
+        return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StabilityPlan:
@@ -84,6 +91,7 @@ class StabilityPlan:
                 "method": Method.from_dict(content["method"]),
                 "ladders": tuple(Ladder.from_dict(each) for each in content["ladders"]),
                 "judge": Method.from_dict(content["judge"]) if content["judge"] else None,
+                "functionals": tuple(Method.from_dict(each) for each in content.get("functionals", ())),
             }
         )
 
@@ -91,10 +99,15 @@ class StabilityPlan:
     def fingerprint(self) -> str:
         """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
         content = self.to_dict()
-        for method in (content["method"], content["judge"] or {"data": ()}):
+        for method in (content["method"], content["judge"] or {"data": ()}, *content.get("functionals", ())):
             for each in method["data"]:
                 del each["path"], each["origin"]
         return digest(content)
+
+
+def functional_kind(functional: str) -> str:
+    """Return the kind of the rungs computed by another functional."""
+    return f"functional {functional}"
 
 
 def resolve(file: StudyFile, config: Config) -> StabilityPlan:
@@ -105,10 +118,9 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
     """
     study = _stability_study(file)
     code = find_code(study.method.code)
-    if study.method.functional not in code.functionals and not code.toy:
-        known = ", ".join(code.functionals)
-        raise InputError(f"{code.name} is not set up for the functional {study.method.functional!r} (known: {known})")
     method = _method(code, study.method.protocol, file, config)
+    others = [name for name in study.functionals if name != study.method.functional and not code.toy]
+    functionals = tuple(_method(code, study.method.protocol, file, config, name) for name in others)
     limits = protocol(code.name, study.method.protocol)
     judge = None
     if study.verify is not None:
@@ -119,32 +131,34 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
         accuracy_eV=(study.accuracy_meV or limits.accuracy_meV) / 1000,
         resolution_eV=limits.resolution_meV / 1000,
         method=method,
-        ladders=tuple(_ladder(phase, study, method, judge) for phase in file.phases),
+        ladders=tuple(_ladder(phase, study, method, judge, functionals) for phase in file.phases),
         toy=code.toy,
         judge=judge,
+        functionals=functionals,
     )
 
 
-def _method(code: Code, protocol_name: str, file: StudyFile, config: Config) -> Method:
+def _method(code: Code, protocol_name: str, file: StudyFile, config: Config, functional: str | None = None) -> Method:
+    """Return a method of a study; functional: another one than the study's own."""
     study = _stability_study(file)
+    functional = code.functionals[0] if code.toy else functional or study.method.functional
+    if functional not in code.functionals:
+        known = ", ".join(code.functionals)
+        raise InputError(f"{code.name} is not set up for the functional {functional!r} (known: {known})")
     distances = closest(file.phases, _class_end(study.pressure_values[-1]))
     elements = parse_system(study.system)
     return Method(
         code=code.name,
         version=code.installation(config).version,
         protocol=protocol_name,
-        functional=_functional(code, study),
-        data=code.atomic_data(elements, _functional(code, study), protocol_name, distances, config),
+        functional=functional,
+        data=code.atomic_data(elements, functional, protocol_name, distances, config),
     )
 
 
 def _stability_study(file: StudyFile) -> StabilityStudy:
     assert isinstance(file.study, StabilityStudy)
     return file.study
-
-
-def _functional(code: Code, study: StabilityStudy) -> str:
-    return code.functionals[0] if code.toy else study.method.functional
 
 
 def closest(phases: tuple[Phase, ...], pressure_GPa: float) -> dict[tuple[str, str], float]:
@@ -177,19 +191,16 @@ def _window(phase: Phase, asked_GPa: tuple[float, float]) -> tuple[float, float]
     return window
 
 
-def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method | None) -> Ladder:
+def _ladder(
+    phase: Phase, study: StabilityStudy, method: Method, judge: Method | None, functionals: Sequence[Method] = ()
+) -> Ladder:
     pressures = study.pressure_values
     window = _window(phase, (pressures[0], pressures[-1]))
     limits = protocol(method.code, method.protocol)
     freedom = degrees_of_freedom(phase.atoms)
     top = min(_class_end(window[1]), PRESSURE_CLASSES_GPA[-1])
     smallest = scaled_to(phase.atoms, guess_volume(phase, top))
-    settings = _settings(phase, smallest, method)
-    if study.method.cutoff_eV is not None:
-        settings["cutoff_eV"] = study.method.cutoff_eV
-    if study.method.kpoint_density is not None:
-        factor = 1.0 if phase.insulating else metal_factor(smallest)
-        settings["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density * factor)
+    settings = {**_settings(phase, smallest, method), **_by_hand(phase, smallest, study)}
     relaxation = Relaxation(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=freedom.shape > 0)
     judged, reference = None, None
     if judge is not None:
@@ -212,7 +223,22 @@ def _ladder(phase: Phase, study: StabilityStudy, method: Method, judge: Method |
         judge_settings=judged,
         reference_settings=reference,
         symmetry_check=relaxation if study.symmetry_check else None,
+        functional_settings={
+            each.functional: {**_settings(phase, smallest, each), **_by_hand(phase, smallest, study)}
+            for each in functionals
+        },
     )
+
+
+def _by_hand(phase: Phase, smallest: Atoms, study: StabilityStudy) -> dict[str, Any]:
+    """Return the settings that a study names itself."""
+    found: dict[str, Any] = {}
+    if study.method.cutoff_eV is not None:
+        found["cutoff_eV"] = study.method.cutoff_eV
+    if study.method.kpoint_density is not None:
+        factor = 1.0 if phase.insulating else metal_factor(smallest)
+        found["kpoints"] = kpoint_grid(smallest, study.method.kpoint_density * factor)
+    return found
 
 
 def _settings(phase: Phase, smallest: Atoms, method: Method) -> dict[str, Any]:

@@ -32,8 +32,6 @@ class Protocol:
     accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a stability study adds volumes.
     resolution_meV: differences between polymorphs (meV/atom) that settings this coarse do not resolve.
     code_settings: what only this code needs: cutoff and SCF thresholds (keys with their units).
-    error_meV: measured error of formation enthalpies (meV/atom); None where nobody has measured it.
-    error_source: how the error was measured.
     """
 
     name: str
@@ -48,8 +46,6 @@ class Protocol:
     accuracy_meV: float
     resolution_meV: float
     code_settings: Mapping[str, Any]
-    error_meV: float | None
-    error_source: str
 
     @property
     def smearing(self) -> dict[str, Any]:
@@ -102,8 +98,6 @@ def protocol(code: str, name: str) -> Protocol:
         stress_GPa=float(entry["relaxation"]["stress_GPa"]),
         accuracy_meV=float(entry["accuracy_meV"]),
         resolution_meV=float(entry["resolution_meV"]),
-        error_meV=section.pop("error_meV", None),
-        error_source=section.pop("error_source", ""),
         code_settings=MappingProxyType(section),
     )
 

@@ -11,8 +11,9 @@ import numpy as np
 from megabar.analysis.curve import Array
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.hull import hulls_at
-from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, volumes_to_add
+from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, matters_beyond, volumes_to_add
 from megabar.workflows.answer import answer, judged_transitions
+from megabar.workflows.functionals import functionals_wanted
 from megabar.workflows.ladder import FINEST, STEP, Rung, chain_parents
 from megabar.workflows.phase_state import PhaseState, phase_states
 from megabar.workflows.plan import StabilityPlan
@@ -207,6 +208,7 @@ def _checks(
         for transition in judged_transitions(found.stability):
             for phase in transition.reaction.phases:
                 wanted += _judgement(plan, by_phase[phase], transition.pressure_GPa, parsed)
+    wanted += functionals_wanted(plan, states, found.stability, rungs)
     for interval in found.stability.intervals:
         state = by_phase[interval.phase]
         if state.ladder.symmetry_check is not None:
@@ -246,17 +248,10 @@ def _rattling(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rungs
 
 
 def _worth_following(plan: StabilityPlan, extension: EndToExtend, curves: Sequence[EnthalpyCurve]) -> bool:
-    """Return whether a phase that competes at the end of its window is to be followed beyond it.
-
-    Not where another phase of the composition is known there and is as low within the method's resolution: then the
-    pressures that the phases are known for decide.
-    """
+    """Return whether a phase that competes at the end of its window is to be followed beyond it."""
     [own] = [curve for curve in curves if curve.phase == extension.phase]
-    computed = float(own.pressures_GPa[0] if extension.end == "low" else own.pressures_GPa[-1])
-    others = [curve for curve in curves if curve.formula == own.formula and curve is not own]
-    heights = [float(curve.enthalpy(computed)) for curve in others]
-    known = [height for height in heights if np.isfinite(height)]
-    return not known or float(own.enthalpy(computed)) < min(known) - plan.resolution_eV
+    polymorphs = [curve for curve in curves if curve.formula == own.formula and curve is not own]
+    return matters_beyond(own, polymorphs, extension.end, plan.resolution_eV, STEP)
 
 
 def _between(state: PhaseState, above_A3: float, below_A3: float) -> Fraction | None:

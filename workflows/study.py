@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 STUDIES = ("stability", "superconductivity")
 MOST_POINTS = 200
+NEWER = ("functionals",)
+"""Keys of study files that are left out of a study's hash where they are empty."""
 LOWEST_GPA, HIGHEST_GPA, MOST_PRESSURES = -20.0, 5000.0, 2001
 
 
@@ -107,6 +109,7 @@ class StabilityStudy(_Model):
     accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a volume is added where the hull depends on it;
     None: the protocol's.
     symmetry_check: also relax slightly rattled cells, to see whether a lower symmetry is preferred.
+    functionals: others by which the hull is compared, from single points on the structures of the study's own.
     """
 
     kind: Literal["stability"]
@@ -117,6 +120,7 @@ class StabilityStudy(_Model):
     verify: Verification | None = None
     accuracy_meV: float | None = Field(default=None, gt=0)
     symmetry_check: bool = False
+    functionals: tuple[str, ...] = ()
 
     @field_validator("system")
     @classmethod
@@ -248,7 +252,10 @@ class StudyFile(_Model):
     def identifier(self) -> str:
         """Name and a hash of what is asked, so that an edited file is another study."""
         cells = [(phase.name, phase.atoms.cell.array, phase.atoms.get_scaled_positions()) for phase in self.phases]
-        return f"{self.name}-{digest([self.study.model_dump(mode='json'), cells])[:8]}"
+        asked = self.study.model_dump(mode="json")
+        # What earlier versions did not know must not make another study of an old file.
+        asked = {name: value for name, value in asked.items() if name not in NEWER or value}
+        return f"{self.name}-{digest([asked, cells])[:8]}"
 
 
 def load_study(path: Path) -> StudyFile:

@@ -13,7 +13,7 @@ from megabar import __version__
 from megabar.structures.composition import parse_system
 from megabar.structures.errors import InputError
 from megabar.structures.library import gaps_of, phases_of
-from megabar.workflows.answer import StabilityAnswer
+from megabar.workflows.answer import StabilityAnswer, spin_notes
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.protocols import Protocol, protocol
 from megabar.workflows.report.citations import citations, phase_sources
@@ -106,6 +106,7 @@ def _context(
         "style": Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8")),
         "palettes": (PALETTE, DARK_PALETTE),
         "sentences": headline(answer),
+        "spin_notes": [] if plan.toy else spin_notes(plan),
         "drawings": drawings,
         "svgs": {name: Markup(svg) for name, svg in svgs.items()},
         "phase_rows": phase_rows(answer),

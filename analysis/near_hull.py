@@ -1,0 +1,56 @@
+"""Phases that come so close to the hull that a method does not tell whether they are on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from megabar.analysis.hull import hulls_at
+from megabar.analysis.hull_events import SAME_GPa
+from megabar.analysis.stability import Stability
+
+
+@dataclass(frozen=True)
+class NearHull:
+    """Where a phase that is not on the hull comes closest to it.
+
+    above_eV: height above the hull (eV/atom). data_end: its data end there, so that beyond it may come closer.
+    never_stable: it has no interval at any pressure.
+    """
+
+    phase: str
+    pressure_GPa: float
+    above_eV: float
+    data_end: bool
+    never_stable: bool
+
+
+def near_hull(stability: Stability, resolution_eV: float) -> tuple[NearHull, ...]:
+    """Return the phases within a resolution (eV/atom) of the hull where nothing else says so, by pressure.
+
+    Those without an interval, at their lowest; and those whose data end, within the pressures of the others, close to
+    the hull without being on it.
+    """
+    if not len(stability.grid_GPa):
+        return ()
+    found = []
+    lowest, highest = float(stability.grid_GPa[0]), float(stability.grid_GPa[-1])
+    for column, curve in enumerate(stability.curves):
+        intervals = [each for each in stability.intervals if each.phase == curve.phase]
+        ends = [end for end in (curve.from_GPa, curve.to_GPa) if lowest + SAME_GPa < end < highest - SAME_GPa]
+        places = [] if intervals else _known(stability.grid_GPa, stability.above_eV[:, column])
+        places += [
+            (float(hull.above_eV[column]), end)
+            for hull, end in zip(hulls_at(stability.curves, ends), ends, strict=True)
+            if not any(each.from_GPa - SAME_GPa <= end <= each.to_GPa + SAME_GPa for each in intervals)
+        ]
+        height, pressure = min(places, default=(np.inf, np.nan))
+        if height <= resolution_eV:
+            at_end = any(abs(pressure - end) <= SAME_GPa for end in ends)
+            found.append(NearHull(curve.phase, pressure, height, at_end, not intervals))
+    return tuple(sorted(found, key=lambda each: (each.pressure_GPa, each.phase)))
+
+
+def _known(grid: np.ndarray, above: np.ndarray) -> list[tuple[float, float]]:
+    return [(float(height), float(p)) for p, height in zip(grid, above, strict=True) if np.isfinite(height)]

@@ -1,0 +1,147 @@
+"""The errors of transitions: their parts, their total, and whether a transition is resolved."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from ase.units import GPa
+from curves import Line, crossing
+
+from megabar.analysis.error_budget import ErrorPart, with_budget
+from megabar.analysis.near_hull import near_hull
+from megabar.analysis.stability import analyse
+from megabar.analysis.stability_output import stability_json
+from megabar.workflows import measured_errors
+from megabar.workflows.measured_errors import protocol_error
+
+LOW = Line("low")
+
+
+def test_parts_are_errors_of_the_enthalpy_over_the_change_of_volume_and_add_up_as_squares():
+    """ΔV = 0.2 Å³/atom: 5 meV/atom are 4.0 GPa, 2 × 0.1 meV of the curves 0.11 GPa."""
+    stability = analyse([LOW, crossing(LOW, 9.8, 50.0, "high")])
+    found = with_budget(stability, lambda each: [ErrorPart("protocol", 5e-3), ErrorPart("judge", 2e-3)])
+    [transition] = found.transitions
+    expected = {"interpolation": math.sqrt(2) * 1e-4, "protocol": 5e-3, "judge": 2e-3}
+    assert transition.error_parts_GPa == pytest.approx({k: v / 0.2 / GPa for k, v in expected.items()})
+    assert transition.error_parts_GPa["protocol"] == pytest.approx(4.005, abs=0.01)
+    assert transition.error_GPa == pytest.approx(math.sqrt(sum((v / 0.2 / GPa) ** 2 for v in expected.values())))
+    assert transition.resolved is True
+    ends = [(each.phase, each.from_error_GPa, each.to_error_GPa) for each in found.intervals]
+    assert ends == [("low", None, transition.error_GPa), ("high", transition.error_GPa, None)]
+    document = stability_json(found)["transitions"][0]
+    assert document["error_GPa"] == transition.error_GPa
+    assert document["error_parts_GPa"] == dict(transition.error_parts_GPa)
+
+
+@pytest.mark.parametrize(
+    ("at_GPa", "error_eV", "resolved"),
+    [(50.0, 0.05, True), (50.0, 0.07, False), (8.0, 0.005, True), (3.0, 0.005, False)],
+)
+def test_a_transition_is_resolved_where_its_error_leaves_each_phase_some_pressure(at_GPa, error_eV, resolved):
+    stability = analyse([LOW, crossing(LOW, 9.8, at_GPa, "high")])
+    [transition] = with_budget(stability, lambda each: [ErrorPart("protocol", error_eV)]).transitions
+    assert transition.resolved is resolved
+
+
+@pytest.mark.parametrize(("at_GPa", "resolved"), [(97, False), (50, True)])
+def test_a_compound_that_its_error_would_take_off_the_hull_is_not_resolved(at_GPa, resolved):
+    """20 meV/atom are 16 GPa, and the study ends at 100 GPa."""
+    curves = [Line("A", formula="Na"), Line("B", formula="He"), Line("AB", 9.8, 0.2 * at_GPa * GPa, formula="NaHe")]
+    [transition] = with_budget(analyse(curves), lambda each: [ErrorPart("protocol", 0.02)]).transitions
+    assert transition.resolved is resolved
+
+
+def test_a_transition_without_an_uncertainty_of_its_own_gets_no_total():
+    stability = analyse([LOW, crossing(LOW, 9.8, 50.0, "high", sigma_eV=float("nan"))])
+    [transition] = with_budget(stability, lambda each: [ErrorPart("protocol", 5e-3)]).transitions
+    assert transition.error_GPa is None and transition.resolved is None
+
+
+def test_a_phase_that_ends_close_to_the_hull_is_named_with_where_and_by_how_much():
+    """Falling towards sh when its data end at 9 GPa, 0.06 meV/atom above it: as beta-tin silicon did."""
+    sh = crossing(Line("diamond"), 8.0, 8.6, "sh")
+    tin = crossing(sh, 7.9, 9.0 + 6e-5 / 0.1 / GPa, "betaSn", to_GPa=9.0)
+    stability = analyse([Line("diamond"), sh, tin])
+    [found] = near_hull(stability, 5e-3)
+    assert (found.phase, found.pressure_GPa, found.data_end, found.never_stable) == ("betaSn", 9.0, True, True)
+    assert found.above_eV == pytest.approx(6e-5, rel=1e-6)
+    assert near_hull(stability, 5e-5) == ()
+
+
+def test_a_phase_that_touches_the_hull_within_its_data_is_named_and_a_distant_one_is_not():
+    curves = [LOW, crossing(LOW, 9.8, 50.0, "high"), Line("near", 9.9, 0.1 * 50 * GPa + 2e-3), Line("far", 10.0, 0.02)]
+    [found] = near_hull(analyse(curves), 5e-3)
+    assert (found.phase, found.data_end, found.never_stable) == ("near", False, True)
+    assert found.pressure_GPa == pytest.approx(50.0, abs=0.3) and found.above_eV == pytest.approx(2e-3, abs=2e-4)
+
+
+def test_a_stable_phase_is_named_where_its_data_end_close_above_the_hull():
+    curves = [Line("low", to_GPa=51.0), crossing(LOW, 9.8, 50.0, "high")]
+    [found] = near_hull(analyse(curves), 5e-3)
+    assert (found.phase, found.pressure_GPa, found.data_end, found.never_stable) == ("low", 51.0, True, False)
+    assert found.above_eV == pytest.approx(0.2 * GPa, rel=1e-6)
+    assert near_hull(analyse([LOW, crossing(LOW, 9.8, 50.0, "high")]), 5e-3) == ()
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    rows = [
+        *(_row("gpaw", "fast", "moderate", each) for each in (3.0, -3.0, 3.0)),
+        *(_row("gpaw", "moderate", "elk", each) for each in (4.0, -4.0, 4.0)),
+        *(_row("gpaw", "moderate", "precise", each) for each in (12.0, 12.0, 12.0)),
+        *(_row("espresso", "fast", "moderate", each) for each in (1.0, 1.0)),
+    ]
+    monkeypatch.setattr(measured_errors, "FILE", tmp_path / "measured.json")
+    measured_errors._rows.cache_clear()
+    measured_errors.remember(rows)
+    yield
+    measured_errors._rows.cache_clear()
+
+
+def _row(code, protocol, against, difference):
+    _row.count += 1
+    return {
+        "transition": f"a → b{_row.count}", "polymorphs": True, "pressure_GPa": 10, "code": code, "version": "1",
+        "protocol": protocol, "against": against, "difference_meV_per_atom": difference,
+    }  # fmt: skip
+
+
+_row.count = 0
+
+
+def test_the_error_of_a_protocol_is_the_root_of_the_mean_squares_of_all_steps_below_it(measured):
+    assert protocol_error("gpaw", "fast", True).error_eV == pytest.approx(13e-3)  # 3, 12 and 4 meV
+    assert protocol_error("gpaw", "moderate", True).error_eV == pytest.approx(math.hypot(12, 4) * 1e-3)
+    assert protocol_error("gpaw", "precise", True).error_eV == pytest.approx(math.hypot(6, 4) * 1e-3)
+    assert protocol_error("gpaw", "fast", True).measured
+
+
+def test_a_code_that_was_not_measured_has_the_largest_error_that_is_known(measured):
+    found = protocol_error("espresso", "fast", True)
+    assert found.error_eV == pytest.approx(13e-3) and not found.measured
+    assert "espresso was not measured" in found.source and "gpaw" in found.source
+    assert protocol_error("gpaw", "fast", False) is None
+
+
+def test_a_row_measured_again_replaces_the_old_one(measured):
+    [old, *_] = measured_errors.rows_of("gpaw")
+    measured_errors.remember([{**old, "difference_meV_per_atom": 7.0}])
+    rows = measured_errors.rows_of("gpaw")
+    assert len(rows) == 9 and rows[0]["difference_meV_per_atom"] == 7.0
+
+
+@pytest.mark.parametrize("code", ["gpaw", "espresso"])
+@pytest.mark.parametrize("polymorphs", [True, False])
+def test_what_was_measured_stands_in_the_project_and_falls_with_the_protocol(code, polymorphs):
+    errors = [protocol_error(code, name, polymorphs) for name in ("fast", "moderate", "precise")]
+    assert all(each is not None for each in errors)
+    assert errors[0].error_eV >= errors[1].error_eV >= errors[2].error_eV > 0
+    assert errors[0].error_eV < 0.02
+
+
+def test_the_file_of_measurements_can_be_read_by_anybody():
+    for row in json.loads(measured_errors.FILE.read_text(encoding="utf-8")):
+        assert math.isfinite(row["difference_meV_per_atom"]) and row["version"]
