@@ -352,3 +352,92 @@ def test_polymorphs_that_the_method_does_not_resolve_are_named() -> None:
     finally:
         del TRUTH["Na-twin"]
     assert any("Na-low and Na-twin are closer" in warning for warning in found.warnings)
+
+
+OTHER = Method("emt", "none", "fast", "LDA", ())
+SHIFTS = {"Na-low": 0.0, "Na-high": 0.03, "He-one": 0.01, "Na2He": 0.02}
+"""What the other functional adds to the energy (eV/atom); it also presses less: 2 GPa everywhere."""
+
+
+def with_other_functional(plan: StabilityPlan) -> StabilityPlan:
+    from dataclasses import replace
+
+    ladders = tuple(
+        replace(each, functional_settings={"LDA": {**each.settings, "functional": "LDA"}}) for each in plan.ladders
+    )
+    return replace(plan, functionals=(OTHER,), ladders=ladders)
+
+
+def by_either(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+    found = exact(plan, rung)
+    if rung.kind == "main":
+        return found
+    assert rung.kind == "functional LDA" and rung.start is not None
+    volume = found.volume_A3_per_atom or 0.0
+    energy = (found.energy_eV_per_atom or 0.0) + SHIFTS[rung.phase] + 2.0 / GPA * volume
+    return found.model_copy(update={"energy_eV_per_atom": energy, "pressure_GPa": (found.pressure_GPa or 0.0) - 2.0})
+
+
+def test_another_functional_has_a_hull_of_its_own_from_the_same_structures() -> None:
+    plan = with_other_functional(plan_of(*(ladder(name, WHOLE) for name in TRUTH)))
+    rungs, records = play(plan, by_either)
+    relaxed = {rung["key"] for rung in rungs if rung["kind"] == "main"}
+    others = [rung for rung in rungs if rung["kind"] == "functional LDA"]
+    assert {rung["starts"][0] for rung in others} == relaxed
+    assert len({rung["key"] for rung in others} | relaxed) == 2 * len(relaxed)
+    found = answer(plan, rungs, records)
+    assert found.stability is not None
+    [lda] = found.others
+    [own] = [each for each in found.stability.transitions if each.reaction.text == "Na-low → Na-high"]
+
+    def difference(p: float) -> float:
+        # E + 2 GPa V + P V: the enthalpy by the study's own functional at P + 2 GPa
+        return enthalpy("Na-high", p + 2) + SHIFTS["Na-high"] - enthalpy("Na-low", p + 2)
+
+    truth = exact_crossing(difference, 0.0, 290.0)
+    assert lda.pressure(own) == pytest.approx(truth, abs=0.1)
+    assert abs(truth - own.pressure_GPa) > 1
+    assert own.error_parts_GPa["functional"] == pytest.approx(abs((lda.pressure(own) or 0.0) - own.pressure_GPa))
+    assert (own.error_GPa or 0.0) > own.error_parts_GPa["functional"]
+    document = found.json()
+    [row] = document["functionals"]
+    assert row["functional"] == "LDA" and row["pressures_GPa"]["Na-low → Na-high"] == lda.pressure(own)
+    assert document["error_not_included"] == ["zero-point motion", "temperature"]
+    assert "LDA" in document["error_sources"]["functional"]
+
+
+def test_a_functional_that_fails_for_an_element_is_said_and_costs_no_answer() -> None:
+    def failing(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+        found = by_either(plan, rung)
+        lost = rung.kind != "main" and rung.phase == "He-one"
+        return found.model_copy(update={"state": "failed", "cause": "error", "detail": "no"}) if lost else found
+
+    plan = with_other_functional(plan_of(*(ladder(name, WHOLE) for name in TRUTH)))
+    found = answer(plan, *play(plan, failing))
+    assert found.stability is not None and found.stability.transitions
+    assert "LDA: no hull, as an element has no result by it" in found.warnings
+    assert found.json()["functionals"][0]["missing"] == ["He-one"]
+
+
+def test_a_plan_without_other_functionals_is_stored_as_before_there_were_any() -> None:
+    plan = plan_of(*(ladder(name, WHOLE) for name in TRUTH))
+    content = plan.to_dict()
+    assert "functionals" not in content
+    assert all("functional_settings" not in each for each in content["ladders"])
+    assert StabilityPlan.from_dict(content) == plan
+    other = with_other_functional(plan)
+    assert StabilityPlan.from_dict(other.to_dict()) == other
+
+
+def test_phases_that_may_be_magnetic_are_named_beside_their_numbers() -> None:
+    from dataclasses import replace
+
+    iron = replace(ladder("Na-low", WHOLE), phase="Fe-hcp", formula="Fe", note="stable at all pressures without spin")
+    atoms = bulk("Fe", "bcc")
+    iron = replace(iron, structure=Structure.of(atoms))
+    plan = replace(plan_of(iron, ladder("He-one", WHOLE)), system="Fe-He")
+    found = answer(plan, [], {})
+    assert any("not spin-polarised: Fe may be magnetic" in note and "Fe-hcp" in note for note in found.warnings)
+    assert any("stable at all pressures without spin" in note for note in found.warnings)
+    assert set(found.without_spin) == {"Fe-hcp"}
+    assert not any("spin" in note for note in answer(plan_of(ladder("He-one", WHOLE)), [], {}).warnings)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 
+from megabar.workflows.answer import spin_notes
 from megabar.workflows.calculation import ENERGY, Calculation, Structure
 from megabar.workflows.ladder import Ladder, chain_parents
 from megabar.workflows.plan import StabilityPlan
@@ -46,7 +47,10 @@ class PhaseEstimate:
 
 @dataclass(frozen=True)
 class StudyEstimate:
-    """What a study would compute: its phases, and the volumes that it may add where the hull depends on them."""
+    """What a study would compute: its phases, and what it may add where the hull depends on it.
+
+    notes: what a user should know of the phases before anything runs.
+    """
 
     name: str
     code: str
@@ -56,6 +60,7 @@ class StudyEstimate:
     phases: tuple[PhaseEstimate, ...]
     extra_calculations: int
     core_minutes: float
+    notes: tuple[str, ...] = ()
 
     @property
     def calculations(self) -> int:
@@ -193,7 +198,10 @@ def estimate(name: str, plan: StabilityPlan, store: ResultStore | None) -> Study
         calculations = first_calculations(plan, ladder)
         stored = store.ended([each.key for each in calculations]) if store else {}
         cost = sum(seconds(each, rate) for each in calculations if each.key not in stored)
-        total += cost + REFINEMENT_SHARE * cost
+        # Single points by other functionals: one self-consistency on each relaxed structure.
+        steps = STEPS_OF_RELAXATION if ladder.relaxation else 1
+        compared = len(plan.functionals) * sum(seconds(each, rate) for each in calculations) / steps
+        total += (1 + REFINEMENT_SHARE) * (cost + compared)
         phases.append(
             PhaseEstimate(
                 phase=ladder.phase,
@@ -214,6 +222,13 @@ def estimate(name: str, plan: StabilityPlan, store: ResultStore | None) -> Study
         protocol=plan.method.protocol,
         functional=plan.method.functional,
         phases=tuple(phases),
-        extra_calculations=math.ceil(REFINEMENT_SHARE * sum(each.volumes for each in phases)),
+        extra_calculations=_extra(sum(each.volumes for each in phases), len(plan.functionals)),
         core_minutes=total / 60,
+        notes=() if plan.toy else tuple(spin_notes(plan)),
     )
+
+
+def _extra(volumes: int, functionals: int) -> int:
+    """Return about how many calculations follow the first ones: refinement, and all volumes by other functionals."""
+    refined = math.ceil(REFINEMENT_SHARE * volumes)
+    return refined + functionals * (volumes + refined)
