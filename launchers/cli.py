@@ -17,6 +17,7 @@ from megabar.launchers.cli_gap import gap
 from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_seeing import add_seeing
 from megabar.launchers.cli_sharing import add_commands
+from megabar.launchers.cli_structures import structures
 from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
@@ -294,6 +295,7 @@ add_seeing(app)
 add_commands(app)
 app.command()(tc)
 app.command()(gap)
+app.command()(structures)
 app.add_typer(machine_commands, name="machine")
 
 

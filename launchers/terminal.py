@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from megabar.launchers.queueing import Fed
     from megabar.structures.phase import Phase
     from megabar.workflows.cost import StudyEstimate
+    from megabar.workflows.structures_at import StructureAt
 
 FILE_WIDTH = 200
 """Width (characters) of what does not go to a terminal."""
@@ -116,6 +117,27 @@ def fed_text(fed: Fed) -> str:
 def _bound(value: float, error: float | None, is_open: bool) -> str:
     text = f"{value:.1f}" + (f" ± {error:.1f}" if error is not None else "")
     return f"({text})" if is_open else text
+
+
+def cells_table(structures: Sequence[StructureAt]) -> Table:
+    """Return the table of `megabar structures`: conventional cells against pressure."""
+    from megabar.workflows.structure_files import sites
+
+    columns = ("phase", "GPa", "Å³/atom", "a, Å", "b, Å", "c, Å", "c/a", "angles, °", "space group", "", "atoms")
+    table = empty_table("", *columns, numbers=(1, 2, 3, 4, 5, 6))
+    for each in structures:
+        cell = each.parameters
+        table.add_row(
+            each.phase,
+            f"{each.pressure_GPa:g}",
+            f"{each.volume_A3:.3f}",
+            *(f"{length:.4f}" for length in (cell.a_A, cell.b_A, cell.c_A, cell.c_over_a)),
+            " ".join(f"{angle:.5g}" for angle in (cell.alpha_deg, cell.beta_deg, cell.gamma_deg)),
+            each.space_group,
+            "interpolated" if each.interpolated else "computed",
+            sites(cell),
+        )
+    return table
 
 
 def hull_text(answer: dict[str, Any]) -> str:

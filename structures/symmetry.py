@@ -176,3 +176,19 @@ def _asked(function: str, *arguments: Any, **options: Any) -> Any:
             if type(error).__module__.startswith("spglib"):
                 return None
             raise
+
+
+def conventional(atoms: Atoms, symprec: float = SYMPREC_A) -> tuple[Atoms, list[list[int]]]:
+    """Return the standardised conventional cell and its sets of equivalent atoms, as places in it.
+
+    Raises InputError where no symmetry can be determined.
+    """
+    found = _asked("standardize_cell", _cell(atoms), to_primitive=False, no_idealize=False, symprec=symprec)
+    if found is None:
+        raise InputError(f"no symmetry can be determined for {_name(atoms)}: are two atoms in the same place?")
+    lattice, positions, numbers = found
+    cell = Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
+    groups: dict[int, list[int]] = {}
+    for place, first in enumerate(_dataset(cell, symprec).equivalent_atoms):
+        groups.setdefault(int(first), []).append(place)
+    return cell, list(groups.values())
