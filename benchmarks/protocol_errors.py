@@ -12,6 +12,7 @@ Run: python benchmarks/protocol_errors.py FOLDER --code gpaw [--only Si] [--with
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import sys
 from collections.abc import Iterator
@@ -42,8 +43,8 @@ class Comparison:
         return f"{' + '.join(self.before)} → {' + '.join(self.after)}"
 
     @property
-    def polymorphs(self) -> bool:
-        return len(self.before) == len(self.after) == 1
+    def elements(self) -> list[str]:
+        return sorted({symbol for phase in {**self.before, **self.after} for symbol in find_phase(phase).counts})
 
 
 def _pair(system, pressure, one, other):
@@ -111,7 +112,7 @@ def _measured(comparison, code, without, folder, config) -> Iterator[dict]:
         version = _plan(comparison, code, protocol, False, config).method.version
         yield {
             "transition": comparison.name,
-            "polymorphs": comparison.polymorphs,
+            "elements": comparison.elements,
             "pressure_GPa": comparison.pressure_GPa,
             "code": code,
             "version": version,
@@ -151,8 +152,11 @@ def _energy(comparison, plan, kind, name, folder, config) -> float:
     chosen = ladder.judged(plan.judge, index, "") if kind == "judge" else own[kind]
     calculation: Calculation = replace(chosen, relaxation=None, starts=())
     place = folder / calculation.key
-    prepare(place, calculation, calculation.structure.atoms())
-    result = execute(place, config)
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:  # another code's run may want the same judge's energy
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        prepare(place, calculation, calculation.structure.atoms())
+        result = execute(place, config)
     if result["state"] != "done":
         raise RuntimeError(f"{name} by {calculation.code}: {result['cause']}: {result['detail']}")
     return result["energy_eV_per_atom"]

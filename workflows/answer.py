@@ -203,7 +203,8 @@ def answer(
 
 def resolution_eV(plan: StabilityPlan) -> float:
     """Return the differences (eV/atom) that a study does not tell apart: its protocol's, or those measured for it."""
-    numerics = protocol_part(plan.method, plan.toy, True)
+    elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
+    numerics = protocol_part(plan.method, plan.toy, elements)
     return max(plan.resolution_eV, numerics.error_eV if numerics else 0.0)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ase.units import GPa
 
 from megabar.analysis.error_budget import ErrorPart, with_budget
 from megabar.analysis.stability import INTERPOLATION, Stability, Transition
+from megabar.structures.composition import parse_formula
 from megabar.workflows.ladder import Method
 from megabar.workflows.measured_errors import ProtocolError, protocol_error
 
@@ -23,9 +24,14 @@ STATIC = ("zero-point motion", "temperature")
 TOY_ERROR = ProtocolError(0.0, 0, True, "a toy: exact for itself")
 
 
-def protocol_part(method: Method, toy: bool, polymorphs: bool) -> ProtocolError | None:
-    """Return the error of the numerics of a study's protocol for a transition of polymorphs, or for a reaction."""
-    return TOY_ERROR if toy else protocol_error(method.code, method.protocol, polymorphs)
+def protocol_part(method: Method, toy: bool, elements: Collection[str]) -> ProtocolError | None:
+    """Return the error of the numerics of a study's protocol for a transition between phases of some elements."""
+    return TOY_ERROR if toy else protocol_error(method.code, method.protocol, elements)
+
+
+def _elements(transition: Transition) -> frozenset[str]:
+    terms = (*transition.reaction.reactants, *transition.reaction.products)
+    return frozenset(symbol for term in terms for symbol in parse_formula(term.formula))
 
 
 def budgeted(
@@ -41,7 +47,7 @@ def budgeted(
     """
 
     def parts(transition: Transition) -> Iterable[ErrorPart]:
-        numerics = protocol_part(method, toy, transition.reaction.polymorphic)
+        numerics = protocol_part(method, toy, _elements(transition))
         if numerics is not None:
             yield ErrorPart(PROTOCOL, numerics.error_eV)
         for verdict in verdicts:
@@ -77,15 +83,12 @@ def error_sources(
     if not stability.transitions:
         return {}
     found = {INTERPOLATION: "between the computed volumes, and the noise found in their energies and stresses"}
-    kinds = sorted({transition.reaction.polymorphic for transition in stability.transitions}, reverse=True)
-    for polymorphs in kinds:
-        numerics = protocol_part(method, toy, polymorphs)
-        if numerics is None:
-            said = f"not known: no code has been measured with `{method.protocol}`"
-        else:
-            what = "between polymorphs" if polymorphs else "of reactions"
-            said = f"{1000 * numerics.error_eV:.2g} meV/atom {what} ({numerics.source})"
-        found[PROTOCOL] = f"{found[PROTOCOL]}; {said}" if PROTOCOL in found else said
+    numerics = {_elements(each): protocol_part(method, toy, _elements(each)) for each in stability.transitions}
+    said = [
+        f"{1000 * each.error_eV:.2g} meV/atom ({each.source})" if each else f"of `{method.protocol}` is not known"
+        for each in numerics.values()
+    ]
+    found[PROTOCOL] = "; ".join(dict.fromkeys(said))
     if verdicts:
         found[JUDGE] = f"what {verdicts[0].code} moves the transition by, on the same structures"
     if others:
