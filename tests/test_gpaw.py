@@ -211,6 +211,24 @@ def test_silicon_at_a_high_cutoff_converges_at_once(tmp_path, config):
 
 
 @pytest.mark.slow
+def test_calcium_has_its_d_bands_and_prefers_bcc_under_pressure(tmp_path, config):
+    """Without empty bands, and with a d band left out, it was an insulator, and bcc 75 meV above fcc instead of below.
+
+    fcc to bcc at 19.5 GPa: Olijnyk & Holzapfel, Phys. Lett. A 100, 191 (1984); static PBE has bcc below fcc there.
+    """
+    data = code("gpaw").atomic_data(["Ca"], "PBE", "fast", {("Ca", "Ca"): 3.0}, config)
+    energies = {}
+    for lattice, atoms in (("fcc", 4), ("bcc", 2)):
+        cell = bulk("Ca", lattice, a=(atoms * 26.0) ** (1 / 3))
+        settings = code("gpaw").settings(Request(cell, "fast", "PBE", False, data)) | {"kpoints": [8, 8, 8]}
+        calculator = GpawCalculator(settings, data, tmp_path / lattice)
+        energies[lattice] = calculator.get_potential_energy(cell)
+        assert calculator.said["bands"] >= 8 and np.isfinite(calculator.said["fermi_eV"])
+        assert calculator.said["scf_steps"] < 25 and not calculator.mendings.changes
+    assert energies["bcc"] < energies["fcc"] - 0.01
+
+
+@pytest.mark.slow
 def test_a_run_that_does_not_converge_after_all_mendings_fails_with_its_cause(tmp_path, config, helium_data, settings):
     hopeless = {**settings, "path": {"mixer": MIXERS[-1], "maxiter": 2}}
     atoms = HELIUM.copy()
