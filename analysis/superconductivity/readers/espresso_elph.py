@@ -30,7 +30,7 @@ _LEAST_MEV = 20 * MEV_PER["cm-1"]
 
 @dataclass(frozen=True)
 class QFiles:
-    """The files of one q-point: elph.inp_lambda.N, dynN and, of every smearing or not at all, a2Fq2r.5S.N."""
+    """The files of one q-point: elph.inp_lambda.N or dynN.elph.N, dynN and, of every smearing or not, a2Fq2r.5S.N."""
 
     number: int
     coupling: Path
@@ -40,6 +40,8 @@ class QFiles:
 
 def gather(folder: Path) -> ElectronPhonon:
     """Read all per-q files of a folder: ``dyn*`` in it, ``elph.inp_lambda.*`` (and ``a2Fq2r.*``) in it or in elph_dir.
+
+    Of ``electron_phonon='simple'`` and of tetrahedra, ``dynN.elph.N`` instead.
 
     Raises InputError where q-points are missing (named), files are of different runs, or nothing is there.
     """
@@ -54,11 +56,16 @@ def find_files(folder: Path) -> tuple[tuple[QFiles, ...], int | None]:
     inner = folder / "elph_dir" if (folder / "elph_dir").is_dir() else folder
     couplings = {int(match.group(1)): path for path in _listed(inner) if (match := NAME.search(path.name))}
     if not couplings:
-        raise InputError(f"{folder}: there is no elph.inp_lambda.N in it or in its elph_dir; it is no folder of ph.x")
+        raise InputError(
+            f"{folder}: there is no elph.inp_lambda.N in it or in its elph_dir, and no dynN.elph.N; it is no folder of "
+            "ph.x"
+        )
     dyns, prefix = _dyn_files(folder)
     grid, wanted = _grid(folder / f"{prefix}0")
     numbers = range(1, wanted + 1) if wanted else sorted(couplings)
-    for kind, there in (("elph.inp_lambda", couplings), ("dynamical matrix", dyns)):
+    name = next(iter(couplings.values())).name
+    named = "elph.inp_lambda" if name.startswith("elph.inp_lambda") else "dynN.elph.N"
+    for kind, there in ((named, couplings), ("dynamical matrix", dyns)):
         missing = [str(number) for number in numbers if number not in there]
         if missing:
             raise InputError(
