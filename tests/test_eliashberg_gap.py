@@ -222,7 +222,7 @@ def test_strong_coupling_near_tc_is_not_trivial(omega, coupling, mu_star):
 
 
 def test_specific_heat_jump_at_strong_coupling():
-    """2.867 for an Einstein mode with λ = 4, between its highest value at λ ≈ 2 and the fall at very strong coupling."""
+    """2.867 for an Einstein mode with λ = 4; it has its highest value at λ ≈ 2 and falls at very strong coupling."""
     found = [full.solve(from_modes([40.0], [coupling], "model"), 0.0).numbers() for coupling in (3.0, 4.0, 6.0, 10.0)]
     jumps = [numbers["specific_heat_jump"] for numbers in found]
     assert jumps[1] == pytest.approx(2.867, abs=0.002)

@@ -261,7 +261,7 @@ def reading(data: ElectronPhonon) -> Reading:
 
 def tetrahedra(data: ElectronPhonon) -> bool:
     """Whether the double delta is by tetrahedra: there is one spectrum, and no smearing."""
-    return data.smearings_Ry.tolist() == [0.0]
+    return data.smearings_Ry.size == 1 and float(data.smearings_Ry[0]) == 0.0
 
 
 def _where(data: ElectronPhonon, smearing: int) -> str:

@@ -126,7 +126,7 @@ def read_alpha2f_dat(path: Path, unit: str | None = None) -> Reading:
 
     found, said = without_bad(range(len(smearings)), one)
     for each in found if stated else ():
-        row = stated[smearings.index(each.smearing_Ry)]
+        row = next(row for row, smearing in zip(stated, smearings, strict=True) if smearing == each.smearing_Ry)
         check_lambda(each.spectrum.lambda_, row.lambda_, f"{each.spectrum.source} with {beside.name}")
     notes = () if stated else ("there is no lambda.dat beside it to hold λ against",)
     return _with_choice(path, found, notes + said)

@@ -54,7 +54,7 @@ def find_files(folder: Path) -> tuple[tuple[QFiles, ...], int | None]:
     if folder.name == "elph_dir":
         folder = folder.parent
     inner = folder / "elph_dir" if (folder / "elph_dir").is_dir() else folder
-    couplings = {int(match.group(1)): path for path in _listed(inner) if (match := NAME.search(path.name))}
+    couplings = _couplings(inner) or _couplings(folder)  # of tetrahedra they are beside an elph_dir that is empty
     if not couplings:
         raise InputError(
             f"{folder}: there is no elph.inp_lambda.N in it or in its elph_dir, and no dynN.elph.N; it is no folder of "
@@ -75,6 +75,10 @@ def find_files(folder: Path) -> tuple[tuple[QFiles, ...], int | None]:
     return tuple(QFiles(n, couplings[n], dyns[n], _gamma_files(inner, n)) for n in numbers), grid
 
 
+def _couplings(folder: Path) -> dict[int, Path]:
+    return {int(match.group(1)): path for path in _listed(folder) if (match := NAME.search(path.name))}
+
+
 def assemble(files: Sequence[QFiles], source: str, grid: int | None = None) -> ElectronPhonon:
     """Read the files of every q-point and put them together; grid: number of q that the stars must make up.
 
@@ -85,7 +89,9 @@ def assemble(files: Sequence[QFiles], source: str, grid: int | None = None) -> E
         _same_point(each, coupling, dyn)
         _same_run(read[0][1], coupling)
     total = sum(dyn.star for _, _, dyn in read)
-    if grid is not None and total != grid:
+    # A grid shifted by half a step has less symmetry than the crystal: its stars fill several of its images.
+    shifted = not any(_is_gamma(dyn.q) for _, _, dyn in read)
+    if grid is not None and total != grid and not (shifted and total % grid == 0):
         raise InputError(f"{source}: the stars of the q-points have {total} members together, the grid has {grid}")
     notes = () if grid is not None else (f"there is no dyn0: the grid is taken to be the {total} q of the stars found",)
     first, dyn = read[0][1], read[0][2]
