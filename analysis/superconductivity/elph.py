@@ -244,7 +244,8 @@ def reading(data: ElectronPhonon) -> Reading:
     if not np.all(lambdas > 0):
         raise InputError(f"{data.source}: no stable mode carries any coupling: there is no α²F")
     if tetrahedra(data):
-        choice = Choice(0, (0,), None, "by tetrahedra", ())
+        said = "the double delta is by tetrahedra on one grid: nothing tells how λ depends on that"
+        choice = Choice(0, (0,), None, "by tetrahedra", (said,))
         variants: tuple[Variant, ...] = (Variant("tetrahedra", spectrum(data, 0)),)
     else:
         choice = choose(data.smearings_Ry.tolist(), lambdas.tolist())

@@ -49,7 +49,7 @@ def _fields(line: str) -> list[str]:
     line = line.replace('"', " ").strip()
     for mark in (",", ";"):
         if mark in line:
-            parts = [part.strip() for part in line.removesuffix(mark).split(mark)]
+            parts = [part.strip() for part in line.split(mark)]
             return [word for part in parts for word in (part.split() or ["nan"])]
     return line.split()
 
@@ -85,9 +85,16 @@ def rows(text: str, path: Path, least: int = 2, *, wrapped: bool = False) -> NDA
             )
         first = first or count
         found.append(row)
-    if not found or len(found[0]) < least:
+    table = np.array(found, float)
+    if found and len(found[0]) > 1 and np.all(np.isnan(table[:, -1])) and _ends_in_mark(lines[first - 1]):
+        table = table[:, :-1]  # a comma behind every row
+    if not found or table.shape[1] < least:
         raise InputError(f"{path}: no rows of at least {least} numbers; α²F is a table of frequencies and values")
-    return np.array(found, float)
+    return table
+
+
+def _ends_in_mark(line: str) -> bool:
+    return line.rstrip().endswith((",", ";"))
 
 
 def _joined(parts: list[list[float]]) -> NDArray[np.float64] | None:
