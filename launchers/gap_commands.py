@@ -132,7 +132,8 @@ def study_gap_text(answer: dict[str, Any]) -> str:
 
 def _body(document: dict[str, Any]) -> list[str]:
     reference = document["mu_ref_meV"]
-    lines = [f"  λ = {document['lambda']:.4f}, μ* = {document['mu_star']:g} referred to {reference:.4g} meV", ""]
+    named = f" (as {document['mu_star_convention']})" if "mu_star_convention" in document else ""
+    lines = [f"  λ = {document['lambda']:.4f}, μ* = {document['mu_star']:g} referred to {reference:.4g} meV{named}", ""]
     for key, name, unit, style in _NUMBERS:
         if key in document:
             lines.append(f"  {name:<18}{document[key]:>12{style}} {unit}".rstrip())

@@ -327,7 +327,7 @@ def tetrahedra(al: Path, folder: Path) -> Path:
         head, *smearings = re.split(r"     Gaussian Broadening:.*\n", text)
         head = re.sub(r"\A((?:\s*\S+){3})\s+\d+(\s+\d+)\s", r"\1\2\n", head)
         number = path.name.rsplit(".", 1)[1]
-        [dyn] = [each for each in folder.glob(f"*dyn{number}")]
+        [dyn] = list(folder.glob(f"*dyn{number}"))
         dyn.with_name(f"{dyn.name}.elph.{number}").write_text(head + "     Tetrahedron method\n" + smearings[5])
     return folder
 
@@ -350,7 +350,9 @@ def test_a_grid_shifted_by_half_a_step(al: Path, tmp_path: Path) -> None:
     """Its stars fill several images of the grid: Γ is not among them, and the weights are their sizes."""
     folder = tetrahedra(al, tmp_path)
     numbered = {int(path.name.rsplit(".", 1)[1]): path for path in folder.glob("*.elph.*")}
-    points = read_alpha2f(folder).coupling.points
+    coupling = read_alpha2f(folder).coupling
+    assert coupling is not None
+    points = coupling.points
     kept = [point for point in points if len(point.star_q) in (8, 24)][:2]
     for number, path in numbered.items():
         if all(number != point.number for point in kept):
