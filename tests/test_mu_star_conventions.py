@@ -29,7 +29,7 @@ def tc_with_cut(spectrum, mu_star, energy_meV, more=0.0):
 
     def excess(tc_K):
         temperature = tc_K * MEV_PER_K
-        many = int(max(15 * energy_meV, 30 * 110.0) / (2 * np.pi * temperature))
+        many = int(max(8 * energy_meV, 30 * 110.0) / (2 * np.pi * temperature))
         n = np.arange(many)
         values = kernel(modes, temperature, np.arange(2 * many + 2))
         mass = values[0] + 2 * np.concatenate([[0.0], np.cumsum(values[1:many])])
@@ -38,7 +38,7 @@ def tc_with_cut(spectrum, mu_star, energy_meV, more=0.0):
         matrix = pairing / (2 * n + 1) / (1 + mass / (2 * n + 1))[:, None]
         return np.max(np.linalg.eigvals(matrix).real) - 1
 
-    return brentq(excess, 10.0, 200.0, xtol=1e-4)
+    return brentq(excess, 20.0, 70.0, xtol=1e-3)
 
 
 @pytest.mark.parametrize(("energy", "more"), [(160.0, 1.0), (60.0, 0.0), (500.0, 0.0)])
