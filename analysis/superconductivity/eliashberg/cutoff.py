@@ -16,7 +16,7 @@ from megabar.analysis.superconductivity.eliashberg.frequencies import Frequencie
 from megabar.analysis.superconductivity.eliashberg.kernel import Modes
 from megabar.analysis.superconductivity.eliashberg.linearised import FINE, LOWEST, matrix, points_at, transition
 from megabar.analysis.superconductivity.eliashberg.mu_star import Coulomb, coulomb
-from megabar.analysis.superconductivity.eliashberg.quadrature import lagrange
+from megabar.analysis.superconductivity.eliashberg.quadrature import lagrange, sum_rule
 
 Array = NDArray[np.float64]
 CLOSE = 1e-9
@@ -72,6 +72,15 @@ def _partial(points: Frequencies, count: float) -> Array:
         if last <= count:
             weights[nodes] = points.weight[nodes]
         elif first < count:
-            n = np.arange(first, int(np.ceil(count)))
-            weights[nodes] = np.minimum(count - n, 1.0) @ lagrange(points.index[nodes], n)
+            n, each = _part_of_block(count - first)
+            weights[nodes] = each @ lagrange(points.index[nodes], first + n)
     return weights
+
+
+def _part_of_block(count: float) -> tuple[Array, Array]:
+    """Return places and weights of Σ_{n<N} of a polynomial: each n of few, or the nodes of a rule for many."""
+    if count > ORDER:
+        nodes, weights = sum_rule(count, ORDER)
+        return nodes, weights
+    n = np.arange(int(np.ceil(count)), dtype=float)
+    return n, np.minimum(count - n, 1.0)
