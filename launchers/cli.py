@@ -22,6 +22,7 @@ from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
 from megabar.structures.errors import InputError
+from megabar.structures.threads import limit as limit_threads
 from megabar.workflows.secrecy import hidden
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study
 def main() -> None:
     """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
     gc.set_threshold(ALLOCATIONS)
+    limit_threads()
     try:
         _run()
     finally:

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from megabar.launchers.options import AsJson, Masses, MuRef, MuStar, Smearing, Spectrum, Unit, print_json
+from megabar.launchers.options import (
+    AsAlpha2f,
+    AsJson,
+    Masses,
+    MuRef,
+    MuStar,
+    MuStarConvention,
+    Smearing,
+    Spectrum,
+    Unit,
+    print_json,
+)
 
 
 def tc(
@@ -15,6 +26,7 @@ def tc(
     unit: Unit = None,
     mu_star: MuStar = None,
     mu_ref_mev: MuRef = None,
+    mu_star_convention: MuStarConvention = None,
     smearing: Smearing = None,
     mass: Masses = None,
     figure: Annotated[
@@ -26,14 +38,16 @@ def tc(
     mu_star_error: Annotated[
         float | None, typer.Option(help="the standard error of μ*, for that of Tc, e.g. 0.02")
     ] = None,
+    as_alpha2f: AsAlpha2f = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what follows from α²F: λ, ω_log, and Tc by every formula and by the Eliashberg equations."""
+    from megabar.analysis.superconductivity.conventions import reference_asked
     from megabar.launchers.tc_commands import tc_of, tc_text
     from megabar.launchers.tc_study import check_files_only, is_study, study_tc, study_text
 
     if is_study(source):
-        check_files_only(unit, smearing, mass, figure)
+        check_files_only(unit, smearing, mass, figure, mu_star_convention, as_alpha2f or None)
         answer = study_tc(str(source), mu_star, mu_ref_mev, mu_star_error)
         print_json(answer) if as_json else print(study_text(answer))
         return
@@ -42,10 +56,11 @@ def tc(
         source,
         unit,
         mu_star,
-        mu_ref_mev,
+        reference_asked(mu_ref_mev, mu_star_convention),
         smearing_Ry=smearing,
         masses=mass or (),
         figure=figure,
+        insist=as_alpha2f,
         mu_star_error=mu_star_error,
     )
     if as_json:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from megabar.analysis.superconductivity.conventions import Reference
 from megabar.launchers.figure_files import check_figure, write_figures
 from megabar.structures.errors import InputError
 
@@ -42,12 +43,13 @@ def gap_of(
     source: Path,
     unit: str | None = None,
     mu_star: float = 0.10,
-    mu_ref_meV: float | None = None,
+    mu_ref: Reference = None,
     temperatures_K: Sequence[float] = (),
     *,
     smearing_Ry: float | None = None,
     masses: Sequence[str] = (),
     figure: Path | None = None,
+    insist: bool = False,
 ) -> dict[str, Any]:
     """Return the JSON document of ``megabar gap`` for a file or folder; draw the state where a figure is asked for.
 
@@ -63,8 +65,8 @@ def gap_of(
     check_figure(figure)
     if read_lambda_only(source) is not None:
         raise InputError(f"{source}: it holds λ and ω_log only; a gap needs α²F (alpha2F.dat, or the per-q files)")
-    reading = read_source(source, unit, smearing_Ry, masses)
-    document, state = gap_document(reading, mu_star, mu_ref_meV, temperatures_K)
+    reading = read_source(source, unit, smearing_Ry, masses, insist=insist)
+    document, state = gap_document(reading, mu_star, mu_ref, temperatures_K)
     if figure is not None and state.solution.tc_K > 0:
         from megabar.analysis.figures.gap import gap_caption, gap_figure
 
@@ -130,7 +132,8 @@ def study_gap_text(answer: dict[str, Any]) -> str:
 
 def _body(document: dict[str, Any]) -> list[str]:
     reference = document["mu_ref_meV"]
-    lines = [f"  λ = {document['lambda']:.4f}, μ* = {document['mu_star']:g} referred to {reference:.4g} meV", ""]
+    named = f" (as {document['mu_star_convention']})" if "mu_star_convention" in document else ""
+    lines = [f"  λ = {document['lambda']:.4f}, μ* = {document['mu_star']:g} referred to {reference:.4g} meV{named}", ""]
     for key, name, unit, style in _NUMBERS:
         if key in document:
             lines.append(f"  {name:<18}{document[key]:>12{style}} {unit}".rstrip())

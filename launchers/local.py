@@ -17,6 +17,7 @@ from pathlib import Path
 from megabar.launchers.sharing import check_may_replan, current_user, may_change
 from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import InputError, SetupError
+from megabar.structures.threads import limited
 from megabar.workflows.cancelling import withdraw
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
@@ -132,7 +133,7 @@ class WorkerPool:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        environment = limited(os.environ)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, self.task.as_json()],

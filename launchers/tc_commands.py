@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from megabar.analysis.superconductivity.conventions import Reference
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.launchers.figure_files import check_figure, is_image, write_figures
 from megabar.structures.errors import InputError
@@ -16,16 +17,19 @@ def tc_of(
     source: Path,
     unit: str | None = None,
     mu_star: float = 0.10,
-    mu_ref_meV: float | None = None,
+    mu_ref: Reference = None,
     *,
     smearing_Ry: float | None = None,
     masses: Sequence[str] = (),
     figure: Path | None = None,
     mu_star_error: float | None = None,
+    insist: bool = False,
 ) -> dict[str, Any]:
     """Return the JSON document of ``megabar tc``; draw α²F into a figure, or all figures there are into a folder.
 
-    masses: ``H=2.014``, isotopes for the per-q files of a folder. mu_star_error: standard error of μ*, for that of Tc.
+    mu_ref: the energy (meV) or the convention that μ* is referred to. masses: ``H=2.014``, isotopes for the per-q files
+    of a folder. mu_star_error: standard error of μ*, for that of Tc. insist: take a table for α²F, whatever it looks
+    like.
     Raises InputError for whatever cannot be meant, before anything is computed or written.
     """
     from megabar.analysis.figures.tc_drawings import alpha2f_drawing, tc_drawings
@@ -39,10 +43,10 @@ def tc_of(
     check_figure(figure)
     rows = read_lambda_only(source)
     if rows is not None:
-        _nothing_more(source, unit, mu_ref_meV, smearing_Ry, masses, figure)
+        _nothing_more(source, unit, mu_ref, smearing_Ry, masses, figure)
         return lambda_document(str(source), rows, mu_star)
-    reading = read_source(source, unit, smearing_Ry, masses)
-    document = tc_document(reading, mu_star, mu_ref_meV)
+    reading = read_source(source, unit, smearing_Ry, masses, insist=insist)
+    document = tc_document(reading, mu_star, mu_ref)
     errors, said = tc_errors(reading, document, mu_star_error)
     document |= errors
     document["notes"] += said
@@ -56,9 +60,11 @@ def tc_of(
     return document
 
 
-def read_source(source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str]) -> Reading:
+def read_source(
+    source: Path, unit: str | None, smearing_Ry: float | None, masses: Sequence[str], *, insist: bool = False
+) -> Reading:
     """Return α²F of a file or folder, with other masses and at another smearing where they are asked for."""
-    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit)
+    reading = _with_isotopes(source, unit, masses) if masses else _read(source, unit, insist)
     return reading if smearing_Ry is None else _at_smearing(reading, smearing_Ry)
 
 
@@ -76,10 +82,10 @@ def tc_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _read(source: Path, unit: str | None) -> Reading:
+def _read(source: Path, unit: str | None, insist: bool = False) -> Reading:
     from megabar.analysis.superconductivity.readers import read_alpha2f
 
-    return read_alpha2f(source, unit)
+    return read_alpha2f(source, unit, insist=insist)
 
 
 def _nothing_more(source: Path, *asked: object) -> None:
@@ -148,6 +154,7 @@ def _moments(document: dict[str, Any]) -> list[str]:
     ]
     reference, top = document.get("mu_ref_meV"), document.get("omega_max_meV")
     where = "the highest frequency" if reference == top else f"{reference:.4g} meV"
+    where += f" (as {document['mu_star_convention']})" if "mu_star_convention" in document else ""
     lines.append(f"  μ*      {document['mu_star']:g}, referred to {where}")
     if reference != top:
         lines.append(f"          {document['mu_star_at_omega_max']:.4f} at the highest frequency, for the formulas")

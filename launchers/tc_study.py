@@ -84,7 +84,8 @@ def check_files_only(*asked: object) -> None:
     """Raise InputError where something is asked of a study that only a file can be asked for."""
     if any(each is not None and each != [] for each in asked):
         raise InputError(
-            "--unit, --smearing, --mass and --figure are for files; a study has its own, and figures in its report"
+            "--unit, --smearing, --mass, --figure, --mu-star-convention and --as-alpha2f are for files; a study has "
+            "its own, and figures in its report"
         )
 
 

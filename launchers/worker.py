@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo.errors import PyMongoError
 
 from megabar.launchers.sharing import system_user
+from megabar.structures.threads import limit as limit_threads
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, advance_all, give_back, recover_lost
 from megabar.workflows.stopping import Control
@@ -253,5 +254,6 @@ def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
 
 def main() -> None:
     """Start a worker process: configuration (JSON) on standard input, what it is to do as JSON argument."""
+    limit_threads()
     task = Task(**json.loads(sys.argv[1]))
     work(Config.model_validate_json(sys.stdin.read()), replace(task, ends=task.ends - PREPARED_SECONDS))

@@ -184,6 +184,92 @@ def test_free_energy_is_thermodynamics():
     assert float(state.specific_heat(1.0)) == pytest.approx(state.jump, rel=1e-9)
 
 
+def dense_free_energy(modes, gap, temperature, count):
+    """(F_s − F_n)/N(0) of the gap at the lowest frequencies, the others as in the normal state.
+
+    F = −2πT Σ_n ω_n cos θ_n − π²T² Σ_nm λ(n−m) cos(θ_n − θ_m), tan θ = Δ/ω, over n and m of both signs: stationary
+    where the gap is a solution. Yuzbashyan & Altshuler, Phys. Rev. B 106, 014512 (2022). Z is not in it.
+    """
+    n = np.arange(count)
+    frequency = np.pi * temperature * (2 * n + 1)
+    angle = np.arctan2(gap, frequency)
+    values = kernel(modes, temperature, np.arange(2 * count))
+    minus, plus = values[np.abs(n[:, None] - n)], values[n[:, None] + n + 1]
+    # θ(−ω) = π − θ(ω)
+    pairs = minus * (np.cos(angle[:, None] - angle) - 1) - plus * (np.cos(angle[:, None] + angle) - 1)
+    return -4 * np.pi * temperature * frequency @ (np.cos(angle) - 1) - 2 * (np.pi * temperature) ** 2 * pairs.sum()
+
+
+STRONG = [([40.0], [4.0], 0.0), ([40.0], [5.0], 0.1), ([10.0, 60.0], [2.0, 2.0], 0.0), ([20.0, 90.0], [3.0, 5.0], 0.0)]
+
+
+@pytest.mark.parametrize(("omega", "coupling", "mu_star"), STRONG)
+def test_strong_coupling_near_tc_is_not_trivial(omega, coupling, mu_star):
+    """Δ ~ √(1 − T/Tc), and ΔF by a functional that knows nothing of ours, at dense frequencies."""
+    spectrum = from_modes(omega, coupling, "model")
+    modes, interaction = modes_of(spectrum), coulomb(mu_star, omega[-1])
+    state = thermodynamics.thermodynamics(modes, interaction, linearised.critical(modes, interaction))
+    near = np.array([gap.gap[0] for gap in state.gaps[-3:]]) / np.sqrt(1 - state.reduced[-3:])
+    assert near == pytest.approx(near[-1], rel=0.1)
+    assert np.all(state.specific_heat(np.linspace(0.9, 1, 20)) > 0)
+    if mu_star:
+        return
+    for place in (5, -1):
+        temperature, count = state.gaps[place].temperature_meV, 1200
+        there, start = np.arange(count), state.gaps[place]
+        gap = np.interp(there, start.points.index, start.gap)
+        assert dense_free_energy(modes, gap, temperature, count) == pytest.approx(state.free_energy[place], rel=2e-3)
+
+
+def test_specific_heat_jump_at_strong_coupling():
+    """2.867 for an Einstein mode with λ = 4; it has its highest value at λ ≈ 2 and falls at very strong coupling."""
+    found = [full.solve(from_modes([40.0], [coupling], "model"), 0.0).numbers() for coupling in (3.0, 4.0, 6.0, 10.0)]
+    jumps = [numbers["specific_heat_jump"] for numbers in found]
+    assert jumps[1] == pytest.approx(2.867, abs=0.002)
+    assert jumps == sorted(jumps, reverse=True) and jumps[-1] > 1.5
+
+
+def test_a_trivial_solution_is_none():
+    """The equations have the solution Δ = 0 always; above Tc they have no other, and nothing is made of it."""
+    modes, interaction, critical, _ = gap_of(from_modes([40.0], [4.0], "model"), 0.0, 0.5)
+    with pytest.raises(ArithmeticError, match="Δ = 0"):
+        solve_gap(modes, interaction, 1.05 * critical.temperature_meV, critical)
+    for reduced in (0.97, 0.985, 0.99, 0.995):
+        assert solve_gap(modes, interaction, reduced * critical.temperature_meV, critical).gap[0] > 0
+
+
+def test_what_failed_to_converge_gives_no_derived_number(monkeypatch):
+    """No jump, no field, no condensation energy where one of the fourteen solutions is missing."""
+
+    def failing(modes, interaction, temperature, critical, start=None):
+        if temperature > 0.98 * critical.temperature_meV:
+            raise ArithmeticError("the iteration ends at Δ = 0 from every start")
+        return solve_gap(modes, interaction, temperature, critical, start)
+
+    monkeypatch.setattr(thermodynamics, "solve_gap", failing)
+    found = full.solve(from_modes([40.0], [4.0], "model"), 0.0)
+    assert found.thermodynamics is None
+    kept = {"gap_edge_meV", "two_delta_over_kTc", "isotope_exponent", "dtc_dmu_star_K"}
+    derived = {"specific_heat_jump", "gamma_tc2_over_hc2", "gap_matsubara_meV"}
+    assert kept <= found.numbers().keys() and not derived & found.numbers().keys()
+    assert found.notes == (
+        "no gap below Tc on the imaginary axis, and so no thermodynamics: the iteration ends at Δ = 0 from every start",
+    )
+
+
+@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize("rows", [20, 30, 50, 400])
+def test_few_rows_have_the_same_gap_on_both_axes(rows, even):
+    """Between the rows of a table the real axis needs an α²F with the λ(iν) that the rows have on the imaginary one."""
+    omega = np.linspace(0, 110, rows + 1)
+    if not even:
+        omega[1:-1] = np.sort(110 * np.random.default_rng(1).uniform(0, 1, rows - 1))
+    acoustic = (omega / 100) ** 2 * np.exp(-((omega / 60) ** 8))
+    optical = np.exp(-(((omega - 75) / 10) ** 2)) + np.exp(-(((omega - 90) / 6) ** 2))
+    found = continuation.real_axis_gap(tabulated(omega, acoustic + np.where(omega > 0, optical, 0), "few"), 0.1)
+    assert found.edge_difference_meV < (2e-5 if even else 3e-5) * found.edge_meV
+
+
 def test_critical_field_of_lead():
     """Within a tenth of the 80.3 mT of Decker, Mapother & Shaw, Phys. Rev. 112, 1888 (1958)."""
     spectrum = from_modes([4.4, 8.3], [0.9, 0.65], "two peaks like lead's")

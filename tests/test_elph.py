@@ -415,3 +415,55 @@ def test_a_soft_mode_whose_lambda_ph_x_leaves_out(tmp_path: Path) -> None:
     said = left_out_notes(data, 3)
     assert len(said) == 2
     assert all("imaginary mode" in each and "it would have carried λ = 56" in each for each in said), said
+
+
+def with_lambda(
+    data: ElectronPhonon, number: int, change: np.ndarray, omega: np.ndarray | None = None
+) -> ElectronPhonon:
+    """Return a run in which λ of one q-point's modes, and perhaps its frequencies, are others."""
+    points = [
+        replace(point, lambda_=change, omega_meV=point.omega_meV if omega is None else omega)
+        if point.number == number
+        else point
+        for point in data.points
+    ]
+    return replace(data, points=tuple(points))
+
+
+def test_negative_linewidths_are_told(al: ElectronPhonon) -> None:
+    """They were set to 0 without a word, and λ was larger than the sum of the files."""
+    point = al.points[3]
+    changed = point.lambda_.copy()
+    changed[:, 0] = -0.5
+    data = with_lambda(al, point.number, changed)
+    found = reading(data)
+    [said] = [each for each in found.notes if "negative linewidth" in each]
+    carried = point.weight * 0.5
+    assert f"1 mode has a negative linewidth at 0.03 Ry, most of all mode 1 at q-point {point.number}" in said
+    assert f"λ is by {carried:.3g} larger than the sum that the files make" in said
+    assert found.spectrum.lambda_ - total_lambda(data)[found.chosen] == pytest.approx(carried, rel=1e-6)
+    assert not any("negative linewidth" in each for each in reading(al).notes)
+
+
+def test_many_imaginary_modes_are_a_few_lines(h3s: ElectronPhonon) -> None:
+    """171 lines of notes for one structure: the worst are named, the rest is counted; the document has them all."""
+    data = h3s
+    for point in h3s.points[1:]:
+        omega = -np.abs(point.omega_meV)
+        omega[-1] *= -1
+        data = with_lambda(data, point.number, -np.abs(point.lambda_), omega)
+    data = replace(
+        data,
+        points=tuple(
+            replace(each, lambda_=np.where(each.omega_meV > 0, abs(each.lambda_), each.lambda_)) for each in data.points
+        ),
+    )
+    said = left_out_notes(data, 5)
+    named = [each for each in said if each.startswith("imaginary mode ")]
+    [rest] = [each for each in said if "more imaginary modes" in each]
+    left = [each for each in left_out(data, 5) if not each.translation]
+    assert len(named) == 3 and len(said) <= 5 and rest.startswith(f"{len(left) - 3} more imaginary modes")
+    carried = sorted((each.would_carry for each in left), reverse=True)
+    assert f"λ = {carried[0]:.3g} (" in named[0]
+    assert f"they would have carried λ = {sum(carried[3:]):.3g} (" in rest
+    assert len(reading(data).details["modes_left_out"]) == len(left) + 3

@@ -193,7 +193,10 @@ def test_figure_shows_the_spectrum_and_the_whole_of_lambda(h3s: Path) -> None:
     [
         (["nothing.dat"], "nothing.dat: there is no such file or folder"),
         (["a2f.dat", "--unit", "parsec"], "'parsec' is no unit of frequency; it can be meV"),
-        (["a2f.dat", "--unit", "Ry"], "its comments say meV, but the unit asked for is Ry"),
+        (["a2f.dat", "--unit", "Ry"], "which is no phonon (2-550 meV); it would be one in meV, THz"),
+        (["a2f.dat", "--mu-star-convention", "vasp"], "it can be omega-max, elk, epw"),
+        (["a2f.dat", "--mu-star-convention", "elk", "--mu-ref-mev", "100"], "give one of them"),
+        (["steep.dat", "--unit", "meV"], "this does not look like α²F: λ would be 40"),
         (["a2f.dat", "--mu-star", "1.2"], "--mu-star is 1.2; the Coulomb pseudopotential μ* lies between 0 and 0.5"),
         (["a2f.dat", "--mu-star", "-0.1"], "--mu-star is -0.1"),
         (
@@ -224,6 +227,7 @@ def test_wrong_input_is_one_sentence(
     np.savetxt(folder / "wavenumbers.dat", table * [12.5, 1.0])
     np.savetxt(folder / "decreasing.dat", table[::-1])
     np.savetxt(folder / "negative.dat", table[::-1] * [-1.0, 1.0])
+    np.savetxt(folder / "steep.dat", table * [1.0, 40.0])
     np.savetxt(folder / "disagreeing.dat", table, header="lambda = 1.7")
     before = sorted(folder.iterdir())
     found = _main(arguments, folder, capsys)

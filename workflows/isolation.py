@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from megabar.structures.threads import release
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, finished
@@ -193,6 +194,7 @@ def _child(folder: str, config: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in SECRET_VARIABLES:
         os.environ.pop(name, None)  # codes and MPI launchers print and forward what they inherit
+    release()
     os.chdir(folder)
     log = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     alone = os.open(CHILD_LOCK, os.O_WRONLY | os.O_CREAT, 0o644)  # until this process ends

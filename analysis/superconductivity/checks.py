@@ -16,6 +16,8 @@ LOBES = 0.10
 """The same for tables broadened with Methfessel-Paxton functions, whose sides are negative."""
 HIGHEST_meV, LOWEST_meV = 550.0, 2.0
 """No phonon is faster than the vibron of H₂ (4161 cm⁻¹ = 516 meV; NIST WebBook); caesium's go up to 6 meV."""
+ROUNDING = 1e-6
+"""Share of the highest frequency by which the first one may lie below 0: the rounding of the code that wrote it."""
 END = 0.05
 """Share of its maximum that α²F may have at the last frequency before the table is called cut off."""
 LAMBDA_DIGITS = 0.01
@@ -31,7 +33,7 @@ def check_columns(omega_meV: Array, alpha2f: Array, source: str) -> None:
     bad = np.flatnonzero(~(np.isfinite(omega_meV) & np.isfinite(alpha2f)))
     if bad.size:
         raise InputError(f"{source}: row {bad[0] + 1} holds nan or infinity; the calculation that wrote it failed")
-    if omega_meV.min() < 0:
+    if omega_meV.min() < -ROUNDING * omega_meV.max():
         raise InputError(
             f"{source}: row {int(np.argmin(omega_meV)) + 1} has the frequency {omega_meV.min():.4g} meV; frequencies "
             "begin at 0 (negative ones stand for imaginary modes: the structure is unstable there)"

@@ -23,6 +23,10 @@ from megabar.structures.errors import InputError
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 CODE = "Quantum ESPRESSO"
+NAMED = 3
+"""Imaginary modes that the notes name one by one, those that would have carried most."""
+NOTHING = 1e-4
+"""λ of modes with a negative linewidth that is rounding: ph.x writes λ to four digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +145,7 @@ def spectrum(data: ElectronPhonon, smearing: int) -> SpectralFunction:
     return from_modes(
         omega,
         np.maximum(coupling, 0.0),
-        f"{data.source} (smearing {value:g} Ry)",
+        f"{data.source} (tetrahedra)" if tetrahedra(data) else f"{data.source} (smearing {value:g} Ry)",
         unit="Ry",
         dos_per_eV=float(data.dos_per_Ry[smearing]) / MEV_PER_RY * 1e3,
         shares=species_shares(data),
@@ -173,13 +177,19 @@ def left_out(data: ElectronPhonon, smearing: int) -> tuple[LeftOut, ...]:
 def left_out_notes(data: ElectronPhonon, smearing: int) -> tuple[str, ...]:
     """Return sentences on the modes that are no part of α²F: each imaginary one with its q, number and λ."""
     found = left_out(data, smearing)
-    at = f"at {data.smearings_Ry[smearing]:g} Ry"
+    at = _where(data, smearing)
+    imaginary = sorted((each for each in found if not each.translation), key=lambda each: -each.would_carry)
     said = [
         f"imaginary mode {each.mode} at q-point {each.number} ({_q(each.q)}): {each.omega_meV:.3g} meV; left out, it "
         f"would have carried λ = {each.would_carry:.3g} ({at}): the structure is not stable as calculated"
-        for each in found
-        if not each.translation and each.omega_meV <= 0
+        for each in imaginary[:NAMED]
     ]
+    if len(imaginary) > NAMED:
+        rest = sum(each.would_carry for each in imaginary[NAMED:])
+        said.append(
+            f"{len(imaginary) - NAMED} more imaginary modes, down to {min(each.omega_meV for each in imaginary):.3g} "
+            f"meV, are left out; they would have carried λ = {rest:.3g} ({at}); --json names all of them"
+        )
     shifts = [each for each in found if each.translation]
     if any(each.would_carry > 0 for each in shifts):
         carried = sum(each.would_carry for each in shifts)
@@ -189,6 +199,24 @@ def left_out_notes(data: ElectronPhonon, smearing: int) -> tuple[str, ...]:
             f"carried λ = {carried:.3g} ({at})"
         )
     return tuple(said)
+
+
+def negative_notes(data: ElectronPhonon, smearing: int) -> tuple[str, ...]:
+    """Return a sentence on stable modes whose linewidth is negative, which are no part of α²F either."""
+    found = [
+        (float(point.weight * point.lambda_[smearing, mode]), point.number, int(mode) + 1)
+        for point in data.points
+        for mode in np.flatnonzero(point.stable & (point.lambda_[smearing] < 0))
+    ]
+    total = sum(each[0] for each in found)
+    if total > -NOTHING:
+        return ()
+    worst, number, mode = min(found)
+    return (
+        f"{len(found)} mode{'s have' if len(found) > 1 else ' has'} a negative linewidth {_where(data, smearing)}, "
+        f"most of all mode {mode} at q-point {number} (λ = {worst:.3g}): α²F is a sum of squares; they are taken as 0, "
+        f"and λ is by {-total:.3g} larger than the sum that the files make",
+    )
 
 
 def lambdas_of(matrices: Complex, masses: Array, eigenvectors: Complex, squares_Ry2: Array, dos_per_Ry: Array) -> Array:
@@ -215,15 +243,30 @@ def reading(data: ElectronPhonon) -> Reading:
     lambdas = total_lambda(data)
     if not np.all(lambdas > 0):
         raise InputError(f"{data.source}: no stable mode carries any coupling: there is no α²F")
-    choice = choose(data.smearings_Ry.tolist(), lambdas.tolist())
-    variants = tuple(
-        Variant(f"{value:.3f} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
-    )
-    notes = data.notes + left_out_notes(data, choice.place) + choice.notes + density_notes(data, choice)
+    if tetrahedra(data):
+        said = "the double delta is by tetrahedra on one grid: nothing tells how λ depends on that"
+        choice = Choice(0, (0,), None, "by tetrahedra", (said,))
+        variants: tuple[Variant, ...] = (Variant("tetrahedra", spectrum(data, 0)),)
+    else:
+        choice = choose(data.smearings_Ry.tolist(), lambdas.tolist())
+        variants = tuple(
+            Variant(f"{value:.3f} Ry", spectrum(data, i), float(value)) for i, value in enumerate(data.smearings_Ry)
+        )
+    notes = data.notes + left_out_notes(data, choice.place) + negative_notes(data, choice.place)
+    notes += choice.notes + density_notes(data, choice)
     details: dict[str, Any] = {"modes_left_out": [asdict(each) for each in left_out(data, choice.place)]}
     if data.crystal is not None:
         details["volume_A3_cell"] = data.crystal.volume_A3
     return Reading(data.source, CODE, variants, choice.place, choice.why, notes, choice.around, details, coupling=data)
+
+
+def tetrahedra(data: ElectronPhonon) -> bool:
+    """Whether the double delta is by tetrahedra: there is one spectrum, and no smearing."""
+    return data.smearings_Ry.size == 1 and float(data.smearings_Ry[0]) == 0.0
+
+
+def _where(data: ElectronPhonon, smearing: int) -> str:
+    return "by tetrahedra" if tetrahedra(data) else f"at {data.smearings_Ry[smearing]:g} Ry"
 
 
 def density_notes(data: ElectronPhonon, choice: Choice) -> tuple[str, ...]:

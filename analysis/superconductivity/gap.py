@@ -9,6 +9,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from megabar.analysis.superconductivity.conventions import Reference
 from megabar.analysis.superconductivity.eliashberg.continuation import COLD, Continued, real_axis_gap
 from megabar.analysis.superconductivity.eliashberg.full import Solution, solve
 from megabar.analysis.superconductivity.eliashberg.kernel import modes_of
@@ -65,7 +66,7 @@ class GapState:
 
 
 def gap_state(
-    spectrum: SpectralFunction, mu_star: float, mu_ref_meV: float | None = None, temperatures_K: Sequence[float] = ()
+    spectrum: SpectralFunction, mu_star: float, mu_ref: Reference = None, temperatures_K: Sequence[float] = ()
 ) -> GapState:
     """Return the state of a spectrum at temperatures (K), or from 0.1 Tc to 0.98 Tc where none are asked for.
 
@@ -74,7 +75,7 @@ def gap_state(
     """
     check_mu_star(mu_star)
     _check_temperatures(temperatures_K)
-    solution = solve(spectrum, mu_star, reference_meV(spectrum, mu_ref_meV))
+    solution = solve(spectrum, mu_star, reference_meV(spectrum, mu_ref, mu_star))
     if solution.critical is None:
         return GapState(spectrum, solution, (), solution.notes)
     rows, failed = [], []

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from megabar.analysis.superconductivity.conventions import Reference
 from megabar.analysis.superconductivity.eliashberg.continuation import COLD
 from megabar.analysis.superconductivity.eliashberg.thermodynamics import critical_field_T
 from megabar.analysis.superconductivity.eliashberg.tunnelling import conductance, density_of_states
@@ -20,7 +21,7 @@ FINE, POINTS = 4.0, 1500
 
 
 def gap_document(
-    reading: Reading, mu_star: float, mu_ref_meV: float | None = None, temperatures_K: Sequence[float] = ()
+    reading: Reading, mu_star: float, mu_ref: Reference = None, temperatures_K: Sequence[float] = ()
 ) -> tuple[dict[str, Any], GapState]:
     """Return the JSON document of ``megabar gap --json``, and the state that it is of.
 
@@ -28,16 +29,16 @@ def gap_document(
     cell, for a critical field in tesla, are those of the reading.
     """
     chosen = reading.variants[reading.chosen]
-    mu_ref_meV = reading.mu_ref_meV if mu_ref_meV is None else mu_ref_meV
-    state = gap_state(chosen.spectrum, mu_star, mu_ref_meV, temperatures_K)
+    mu_ref = reading.mu_ref_meV if mu_ref is None else mu_ref
+    state = gap_state(chosen.spectrum, mu_star, mu_ref, temperatures_K)
     document: dict[str, Any] = {"file": reading.path, "code": reading.code, "unit": reading.spectrum.unit}
     if len(reading.variants) > 1:
         document |= {"variant": chosen.label, "variant_why": reading.why}
     if chosen.smearing_Ry is not None:
         document["smearing_Ry"] = chosen.smearing_Ry
-    values, _ = spectrum_values(chosen.spectrum, mu_star, mu_ref_meV)
+    values, _ = spectrum_values(chosen.spectrum, mu_star, mu_ref)
     kept = ("lambda", "omega_log_K", "omega_max_meV", "mu_star", "mu_ref_meV", "mu_star_at_omega_max")
-    document |= {name: values[name] for name in kept}
+    document |= {name: values[name] for name in (*kept, "mu_star_convention") if name in values}
     document |= state.solution.numbers()
     if state.solution.isotope_exponent_by_species:
         document["isotope_exponent_by_species"] = dict(state.solution.isotope_exponent_by_species)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
+from megabar.analysis.superconductivity.conventions import Convention, Reference
 from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.formulas import (
     FORMULAS,
@@ -26,24 +27,25 @@ _ABOVE = 0.5
 
 
 def tc_document(
-    reading: Reading, mu_star: float, mu_ref_meV: float | None = None, electrons: Band | None = None
+    reading: Reading, mu_star: float, mu_ref: Reference = None, electrons: Band | None = None
 ) -> dict[str, Any]:
     """Return the JSON document of ``megabar tc --json``.
 
-    mu_ref_meV: the energy that μ* is referred to; that of the reading where none is given, else ω_max.
+    mu_ref: the energy (meV) or the convention that μ* is referred to; that of the reading where none is given, else
+    ω_max.
     electrons: N(ε), for Tc with the full band as well.
     Keys carry their units. A value that cannot be had is absent, with the reason among ``notes``.
     Raises InputError for a μ* or a reference energy that no metal has.
     """
     check_mu_star(mu_star)
-    mu_ref_meV = reading.mu_ref_meV if mu_ref_meV is None else mu_ref_meV
+    mu_ref = reading.mu_ref_meV if mu_ref is None else mu_ref
     document: dict[str, Any] = {"file": reading.path, "code": reading.code, "unit": reading.spectrum.unit}
     chosen = reading.variants[reading.chosen]
     if len(reading.variants) > 1:
         document |= {"variant": chosen.label, "variant_why": reading.why}
     if chosen.smearing_Ry is not None:
         document["smearing_Ry"] = chosen.smearing_Ry
-    values, notes = spectrum_values(chosen.spectrum, mu_star, mu_ref_meV)
+    values, notes = spectrum_values(chosen.spectrum, mu_star, mu_ref)
     solved, said = _eliashberg(chosen.spectrum, mu_star, values["mu_ref_meV"])
     document |= values | solved
     if electrons is not None:
@@ -51,7 +53,7 @@ def tc_document(
         document |= more
         said = [*said, *of_band]
     if len(reading.variants) > 1:
-        document["variants"] = [variant_row(each, mu_star, mu_ref_meV) for each in reading.variants]
+        document["variants"] = [variant_row(each, mu_star, mu_ref) for each in reading.variants]
         document |= _spread(reading, document["variants"])
     document |= reading.details
     document["notes"] = list(dict.fromkeys((*reading.notes, *chosen.spectrum.notes, *notes, *said)))
@@ -85,23 +87,23 @@ def lambda_document(path: str, rows: tuple[LambdaRow, ...], mu_star: float) -> d
     }
 
 
-def reference_meV(spectrum: SpectralFunction, mu_ref_meV: float | None) -> float:
+def reference_meV(spectrum: SpectralFunction, mu_ref: Reference, mu_star: float) -> float:
     """Return the reference energy of μ* (meV): the one asked for, else ω_max; InputError for one below the phonons."""
-    if mu_ref_meV is None:
+    if mu_ref is None:
         return spectrum.omega_max_meV
-    if not (isfinite(mu_ref_meV) and mu_ref_meV >= _ABOVE * spectrum.omega_log_meV):
+    if isinstance(mu_ref, Convention):
+        return mu_ref.reference_meV(spectrum, mu_star)
+    if not (isfinite(mu_ref) and mu_ref >= _ABOVE * spectrum.omega_log_meV):
         raise InputError(
-            f"--mu-ref-mev is {mu_ref_meV:g}; the energy that μ* is referred to lies at the highest phonon frequency "
+            f"--mu-ref-mev is {mu_ref:g}; the energy that μ* is referred to lies at the highest phonon frequency "
             f"({spectrum.omega_max_meV:.4g} meV, the default) or above it"
         )
-    return mu_ref_meV
+    return mu_ref
 
 
-def spectrum_values(
-    spectrum: SpectralFunction, mu_star: float, mu_ref_meV: float | None
-) -> tuple[dict[str, Any], list[str]]:
+def spectrum_values(spectrum: SpectralFunction, mu_star: float, mu_ref: Reference) -> tuple[dict[str, Any], list[str]]:
     """Return the numbers of one spectrum, and sentences on what to be wary of."""
-    reference = reference_meV(spectrum, mu_ref_meV)
+    reference = reference_meV(spectrum, mu_ref, mu_star)
     at_top = mu_star_at(mu_star, reference, spectrum.omega_max_meV)
     found = estimates(spectrum, at_top)
     values: dict[str, Any] = {
@@ -114,6 +116,8 @@ def spectrum_values(
         "mu_ref_meV": reference,
         "mu_star_at_omega_max": at_top,
     }
+    if isinstance(mu_ref, Convention):
+        values["mu_star_convention"] = mu_ref.name
     if spectrum.dos_per_eV is not None:
         values["dos_per_eV_spin_cell"] = spectrum.dos_per_eV
     values |= {each.formula.key: each.tc_K for each in found if isfinite(each.tc_K)}
@@ -158,11 +162,11 @@ def full_band(
     return {"tc_eliashberg_full_band_K": tc}, [said]
 
 
-def variant_row(each: Variant, mu_star: float, mu_ref_meV: float | None) -> dict[str, Any]:
+def variant_row(each: Variant, mu_star: float, mu_ref: Reference) -> dict[str, Any]:
     """Return the row of one of several spectra of a file: λ, moments and Tc, without what lies below Tc."""
     from megabar.analysis.superconductivity.eliashberg.linearised import critical_temperature
 
-    values, _ = spectrum_values(each.spectrum, mu_star, mu_ref_meV)
+    values, _ = spectrum_values(each.spectrum, mu_star, mu_ref)
     values["tc_eliashberg_K"] = critical_temperature(each.spectrum, mu_star, values["mu_ref_meV"])
     wanted = ("lambda", "omega_log_K", "omega_2_K", *(formula.key for formula in FORMULAS), "tc_eliashberg_K")
     row: dict[str, Any] = {"label": each.label}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from math import pi
+
 from scipy.constants import physical_constants
 
 from megabar.structures.errors import InputError
@@ -22,15 +25,30 @@ MEV_PER: dict[str, float] = {
     "Ry": MEV_PER_RY,
     "Ha": 1e3 * _eV("Hartree energy in eV"),
     "K": MEV_PER_K,
+    "rad/ps": MEV_PER_THZ / (2 * pi),
 }
-"""meV in one unit of frequency; THz is ω/2π, as all codes print it."""
-_ALIASES = {"cm^-1": "cm-1", "1/cm": "cm-1", "cm⁻¹": "cm-1", "hartree": "Ha", "rydberg": "Ry", "kelvin": "K"}
+"""meV in one unit of frequency; THz is ω/2π, as all codes print it, rad/ps (ω in 10¹² s⁻¹) is ω itself."""
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "meV": ("milli-?electron-?volts?",),
+    "eV": ("electron-?volts?",),
+    "THz": ("terahertz",),
+    "cm-1": (r"cm\^?\{?[-−–]1\}?", r"cm\*\*\(?[-−–]1\)?", r"cm[-−⁻]¹", r"1/cm", r"wavenumbers?"),
+    "Ry": ("ryd", "rydbergs?"),
+    "Ha": ("hartrees?",),
+    "K": ("kelvins?",),
+    "rad/ps": (r"rad\s?(?:/\s?ps|ps\^?\{?[-−–]1\}?|ps⁻¹)",),
+}
+"""Other spellings of a unit than its name, as regular expressions."""
+
+
+def spelled(unit: str) -> str:
+    """Return a regular expression for all spellings of a unit; it is meant for any case."""
+    return "|".join((re.escape(unit), *SPELLINGS[unit]))
 
 
 def unit_named(text: str) -> str:
     """Return the unit that a text names (``meV``, ``THz``, ``cm-1``, …), whatever its case; InputError if none."""
-    wanted = text.strip().lower()
-    for unit in (*MEV_PER, *_ALIASES):
-        if unit.lower() == wanted:
-            return _ALIASES.get(unit, unit)
+    for unit in MEV_PER:
+        if re.fullmatch(spelled(unit), text.strip(), re.IGNORECASE):
+            return unit
     raise InputError(f"{text!r} is no unit of frequency; it can be {', '.join(MEV_PER)}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from megabar.structures.errors import SetupError
+from megabar.structures.threads import outside
 
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 20.0
@@ -72,7 +73,7 @@ def run_program(
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=error_stream if errors else subprocess.STDOUT,
-                env={"OMP_NUM_THREADS": "1", **os.environ, **environment},
+                env={"OMP_NUM_THREADS": "1", **outside(os.environ), **environment},
                 preexec_fn=die_with_parent,
             )
         except OSError as error:

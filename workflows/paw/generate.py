@@ -17,6 +17,7 @@ from pathlib import Path
 from ase.units import Bohr
 
 from megabar.structures.errors import SetupError
+from megabar.structures.threads import outside
 
 TAG = "megabar"
 
@@ -126,7 +127,7 @@ def largest_radius_A(path: Path) -> float:
 
 
 def _make(recipe: Recipe, scratch: Path) -> Path:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    environment = {**outside(os.environ), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     run = subprocess.run(
         [sys.executable, "-m", "gpaw", *recipe.command],
         cwd=scratch,

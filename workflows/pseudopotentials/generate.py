@@ -21,6 +21,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field
 
 from megabar.structures.errors import SetupError
+from megabar.structures.threads import outside
 from megabar.workflows.pseudopotentials.checks import check_generation
 from megabar.workflows.yaml_input import read_yaml, validated
 
@@ -190,7 +191,7 @@ def _strip_dates(path: Path) -> None:
 
 
 def _run_ld1(folder: Path, text: str, ld1: str) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GFORTRAN_UNBUFFERED_ALL": "1"}
+    environment = {**outside(os.environ), "OMP_NUM_THREADS": "1", "GFORTRAN_UNBUFFERED_ALL": "1"}
     with open(folder / "ld1.out", "w") as output:
         try:
             subprocess.run(

@@ -52,19 +52,21 @@ class Solution:
     def numbers(self) -> dict[str, float]:
         """Return the single numbers by name with unit; what cannot be had is absent (see `notes`)."""
         found: dict[str, float | None] = {"tc_eliashberg_K": self.tc_K}
-        if self.sensitivity is not None and self.thermodynamics is not None:
+        found |= {
+            "gap_edge_meV": self.gap_edge_meV,
+            "gap_edge_difference_meV": None if self.real_axis is None else self.real_axis.edge_difference_meV,
+            "two_delta_over_kTc": self.two_delta_over_kTc,
+        }
+        if self.thermodynamics is not None:
             state = self.thermodynamics
             found |= {
-                "gap_edge_meV": self.gap_edge_meV,
-                "gap_edge_difference_meV": None if self.real_axis is None else self.real_axis.edge_difference_meV,
-                "two_delta_over_kTc": self.two_delta_over_kTc,
                 "gap_matsubara_meV": float(state.gaps[0].gap[0]),
                 "renormalisation": float(state.gaps[0].renormalisation[0]),
                 "specific_heat_jump": state.jump,
                 "gamma_tc2_over_hc2": state.field_ratio,
-                "isotope_exponent": self.isotope_exponent,
-                "dtc_dmu_star_K": self.sensitivity.tc_by_mu_star_K,
             }
+        found["isotope_exponent"] = self.isotope_exponent
+        found["dtc_dmu_star_K"] = None if self.sensitivity is None else self.sensitivity.tc_by_mu_star_K
         return {name: value for name, value in found.items() if value is not None}
 
 

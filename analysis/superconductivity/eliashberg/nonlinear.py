@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,16 @@ Array = NDArray[np.float64]
 TOLERANCE = 1e-11
 BCS_RATIO, BCS_RISE = 1.764, 1.74
 """Δ₀/k_BTc of BCS theory, and of Δ(T) ≈ Δ₀ tanh(1.74 √(Tc/T − 1)): where the search begins."""
+TRIVIAL = 0.05
+"""Share of the BCS height below which a solution is Δ = 0, which the equations have at every temperature, or near it.
+
+Strong coupling raises the height; no repulsion that leaves a Tc takes it so far down.
+"""
+HEIGHTS, PLAIN = (1.0, 1.5, 0.6, 2.5), 40
+"""Heights, in units of BCS theory's, that the search begins with; plain iterations before the second and later ones.
+
+Anderson mixing finds any fixed point, also Δ = 0; plain iteration leaves it below Tc, where it is unstable.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +70,7 @@ def solve_gap(
 
     Z_n ω_n = ω_n + πT Σ_m λ(n−m) ω_m/R_m and Z_n Δ_n = πT Σ_m [λ(n−m) − μ*] Δ_m/R_m with R_m = √(ω_m² + Δ_m²): e.g.
     Marsiglio & Carbotte, in The Physics of Superconductors (Springer, 2003) The term m = n is left
-    out of both: it changes Z but not Δ. Raises ArithmeticError where no solution is found.
+    out of both: it changes Z but not Δ. Raises ArithmeticError where no solution but Δ = 0 is found.
     """
     points = points_at(modes, interaction, temperature_meV, FINE)
     frequency = matsubara(points, temperature_meV)
@@ -87,20 +98,49 @@ def solve_gap(
         pairing, mass_now, taken = parts(gap)
         return (pairing - taken) / mass_now
 
-    first = _first_gap(critical, frequency, temperature_meV) if start is None else _carried(start, frequency)
-    gap, iterations = fixed_point(following, first, TOLERANCE, weight=points.weight / frequency)
+    height = BCS_RATIO * _rise(critical, temperature_meV)
+    begins = [height * each * _shape_at_tc(critical, frequency) for each in HEIGHTS]
+    if start is not None:
+        begins.insert(0, _carried(start, frequency))
+    gap, iterations = _not_trivial(following, begins, TRIVIAL * height, points.weight / frequency)
     _, mass_now, taken = parts(gap)
     own = np.pi * temperature_meV * itself
     root = np.hypot(frequency, gap)
     return Gap(temperature_meV, points, gap, mass_now + own / root, mass + own / frequency, taken, iterations)
 
 
-def _first_gap(critical: Critical, frequency: Array, temperature_meV: float) -> Array:
-    """Return the gap's shape at Tc with the height that BCS theory gives it, shape of frequency."""
+def _not_trivial(
+    following: Callable[[Array], Array], begins: Sequence[Array], least: float, weight: Array
+) -> tuple[Array, int]:
+    """Return the fixed point whose first value is at least `least`, from the first beginning that leads to one.
+
+    Raises ArithmeticError where all lead to Δ = 0 or to nothing.
+    """
+    failed = "the iteration ends at Δ = 0 from every start"
+    for place, begin in enumerate(begins):
+        now = begin
+        for _ in range(PLAIN if place else 0):
+            now = following(now)
+        try:
+            gap, iterations = fixed_point(following, now, TOLERANCE, weight=weight)
+        except ArithmeticError as error:
+            failed = str(error)
+            continue
+        if abs(gap[0]) >= least:
+            return gap * np.sign(gap[0]), iterations  # −Δ is a solution as well
+    raise ArithmeticError(failed)
+
+
+def _rise(critical: Critical, temperature_meV: float) -> float:
+    """Return Δ(T)/(Δ₀/k_BTc) (meV) of BCS theory, about: k_BTc tanh(1.74 √(Tc/T − 1))."""
+    ratio = critical.temperature_meV / temperature_meV
+    return critical.temperature_meV * float(np.tanh(BCS_RISE * np.sqrt(max(ratio - 1, 1e-6))))
+
+
+def _shape_at_tc(critical: Critical, frequency: Array) -> Array:
+    """Return the gap at Tc at these frequencies, in units of its value at the lowest one."""
     known = matsubara(critical.points, critical.temperature_meV)
-    height = BCS_RATIO * critical.temperature_meV
-    height *= float(np.tanh(BCS_RISE * np.sqrt(max(critical.temperature_meV / temperature_meV - 1, 1e-6))))
-    shape: Array = height * np.interp(np.log(frequency), np.log(known), critical.gap)
+    shape: Array = np.interp(np.log(frequency), np.log(known), critical.gap)
     return shape
 
 

@@ -20,6 +20,8 @@ MOST = 2**15
 FEWEST = 400
 """Fewest points from 0 to the highest phonon frequency."""
 TOLERANCE = 1e-8
+_ORDER, _MATCHED, _SMALLEST = 4, (0.03, 10.0), 1e-3
+"""Degree, in ω², of the polynomial that corrects α²F on the grid; range of ν/ω_max, and the least-squares cut-off."""
 PARTS = 4
 """Pieces of a cell in each of which Δ(ω) is constant, when ω/√(ω² − Δ²) is integrated."""
 
@@ -171,7 +173,12 @@ class _Axis:
 
 
 def _alpha2f_on(spectrum: Spectrum, grid: Array) -> Array:
-    """Return α²F on an even grid from 0, with the λ of the spectrum; peaks are shared between the nearest points."""
+    """Return α²F on an even grid from 0, with the λ(iν) of the spectrum; peaks are shared between the nearest points.
+
+    Between the rows of a table α²F is a straight line. On the imaginary axis it is what stands in the rows, by the
+    trapezium rule: for few rows another function, whose gap differs by a hundredth. So it is multiplied by a
+    polynomial in ω² next to 1, which gives it that λ(iν) at all ν.
+    """
     if spectrum.discrete:
         place = spectrum.omega_meV / grid[1]
         below = np.floor(place).astype(int)
@@ -181,10 +188,29 @@ def _alpha2f_on(spectrum: Spectrum, grid: Array) -> Array:
         np.add.at(values, below + 1, area * (place - below))
         values[0] = 0.0
     else:
-        values = np.interp(grid, [0.0, *spectrum.omega_meV], [0.0, *spectrum.alpha2f], right=0.0)
-    coupling = 2 * grid[1] * float(np.sum(values[1:] / grid[1:]))
-    scaled: Array = values * (float(np.sum(spectrum.mode_lambda)) / coupling)
-    return scaled
+        slope = spectrum.alpha2f / spectrum.omega_meV
+        values = grid * np.interp(grid, [0.0, *spectrum.omega_meV], [0.0, *slope], right=0.0)
+    return values * _correction(spectrum, grid, values)
+
+
+def _correction(spectrum: Spectrum, grid: Array, values: Array) -> Array:
+    """Return the factor, a polynomial in ω², that takes λ(iν) of α²F on a grid to that of the spectrum.
+
+    In the norm in which λ(iν) is wanted: at ν from a hundredth of ω_max to 10 ω_max, and λ = λ(0) itself.
+    """
+    from numpy.polynomial.chebyshev import chebvander
+
+    highest = float(np.max(spectrum.omega_meV))
+    points = highest * np.concatenate([[0.0], np.geomspace(*_MATCHED, 4 * _ORDER)])
+    omega = grid[1:]
+    polynomials = chebvander(2 * np.minimum(omega / highest, 1.0) ** 2 - 1, _ORDER)
+    carried = 2 * grid[1] * values[1:] / omega
+    known = (omega**2 / (omega**2 + points[:, None] ** 2) * carried) @ polynomials
+    wanted = 1 / (1 + (points[:, None] / spectrum.omega_meV) ** 2) @ spectrum.mode_lambda
+    scale = 1 / wanted  # relative errors, as λ(iν) falls
+    found = np.linalg.lstsq(known * scale[:, None], 1 - scale * known[:, 0], rcond=_SMALLEST)[0]
+    factor: Array = np.concatenate([[1.0], 1 + polynomials @ found])
+    return np.maximum(factor, 0.0)
 
 
 def _matsubara_parts(axis: _Axis, gap: Gap) -> tuple[Array, Array]:

@@ -5,38 +5,46 @@ from __future__ import annotations
 from pathlib import Path
 
 from megabar.analysis.superconductivity.readers.espresso import LambdaRow
+from megabar.analysis.superconductivity.readers.espresso_q import NAME as COUPLING
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.structures.errors import InputError
 
 
-def read_alpha2f(path: str | Path, unit: str | None = None) -> Reading:
+def read_alpha2f(path: str | Path, unit: str | None = None, *, insist: bool = False) -> Reading:
     """Read α²F from a file of any code, or from a folder with the per-q files of ph.x; the content tells which.
 
     unit: of the frequencies, for plain columns; for the files of a code, which have theirs, it may be left out and must
-    not differ. Every reader holds λ = 2∫α²F/ω dω against what the file says.
+    not differ. insist: take plain columns for α²F also where they look like another spectrum. Every reader holds
+    λ = 2∫α²F/ω dω against what the file says.
     Raises InputError for what cannot be read, is in another unit than asked for, or disagrees with itself.
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder")
-    if path.is_dir() or path.name.startswith("elph.inp_lambda."):
+    if path.is_dir() or COUPLING.search(path.name):
         return _per_q(path if path.is_dir() else path.parent, unit)
     if _is_binary(path):
         from megabar.analysis.superconductivity.readers.abinit import read_abinit_netcdf
 
         return read_abinit_netcdf(path, unit)
-    return _text(path, unit)
+    return _text(path, unit, insist)
 
 
 def read_lambda_only(path: str | Path) -> tuple[LambdaRow, ...] | None:
-    """Return λ, ω_log and N(E_F) of a lambda.dat that has no alpha2F.dat beside it; None for any other file."""
-    from megabar.analysis.superconductivity.readers.espresso import is_lambda_dat, read_lambda_dat
+    """Return λ, ω_log and N(E_F) of a lambda.dat or lambda.out of lambda.x that has no alpha2F.dat beside it.
+
+    None for any other file.
+    """
+    from megabar.analysis.superconductivity.readers import espresso
     from megabar.analysis.superconductivity.readers.text import read_text
 
     path = Path(path)
     if not path.is_file() or _is_binary(path) or (path.parent / "alpha2F.dat").is_file():
         return None
-    return read_lambda_dat(path) if is_lambda_dat(read_text(path)) else None
+    text = read_text(path)
+    if espresso.is_lambda_out(text):
+        return espresso.read_lambda_out(path)
+    return espresso.read_lambda_dat(path) if espresso.is_lambda_dat(text) else None
 
 
 def _per_q(folder: Path, unit: str | None) -> Reading:
@@ -59,13 +67,15 @@ def _is_binary(path: Path) -> bool:
     return path.suffix == ".nc" or start.startswith((CLASSIC, HDF5))
 
 
-def _text(path: Path, unit: str | None) -> Reading:
+def _text(path: Path, unit: str | None, insist: bool = False) -> Reading:
     """Read a text file by what stands in it; a table of numbers alone is taken for plain columns."""
     from megabar.analysis.superconductivity.readers import abinit, elk, epw, espresso
     from megabar.analysis.superconductivity.readers.plain import read_plain
     from megabar.analysis.superconductivity.readers.text import read_text
 
     text = read_text(path)
+    if espresso.is_matdyn_lambda(text):
+        return espresso.read_a2f_dos_all(path, unit)
     beside = _table_beside(path, text)
     if beside is not None:
         return _text(beside, unit)
@@ -78,7 +88,7 @@ def _text(path: Path, unit: str | None) -> Reading:
     ):
         if known:
             return reader(path, unit)
-    return read_plain(path, unit)
+    return read_plain(path, unit, insist=insist)
 
 
 def _table_beside(path: Path, text: str) -> Path | None:
@@ -86,12 +96,10 @@ def _table_beside(path: Path, text: str) -> Path | None:
     from megabar.analysis.superconductivity.readers import elk, espresso
 
     name = None
-    if espresso.is_lambda_dat(text):
+    if espresso.is_lambda_dat(text) or espresso.is_lambda_out(text):
         name = "alpha2F.dat"
     elif path.name.upper() in elk.LAMBDA_FILES:
         name = elk.NAME
-    elif espresso.is_matdyn_lambda(text):
-        name = "a2F.dos1"
     if name is None:
         return None
     if not (path.parent / name).is_file():

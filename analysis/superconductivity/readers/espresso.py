@@ -2,18 +2,23 @@
 
 Formats, from lambda.f90 and matdyn.f90 (a2Fdos) of PHonon:
 
-- ``alpha2F.dat``: a heading ``# E(THz)`` with the smearings (Ry), then ω/2π in THz and α²F at each, ten to a line.
+- ``alpha2F.dat``: a heading ``# E(THz)`` (new versions: ``# E (THz)``) with the smearings (Ry), then ω/2π in THz and
+  α²F at each, ten to a line (new versions: any number).
 - ``lambda.dat``: smearing (Ry), λ as the sum over modes, λ as the integral, ω_log (K), N(E_F) per spin, Ry and cell.
-- ``a2F.dosN``: ω in Ry, α²F, α²F by mode; at the end ``lambda = … Delta = …``. The smearing number N stands, with
-  its value in Ry, in the file ``lambda`` beside it. Modes with negative ω² are left out by matdyn.x itself.
+  ``lambda.out``, what lambda.x prints: the same in sentences, and Tc.
+- ``a2F.dosN``: ω in Ry, α²F, α²F by mode (in old versions on a second line); at the end ``lambda = … Delta = …``. The
+  smearing number N stands, with its value in Ry, in the file ``lambda`` beside it. Modes with negative ω² are left out
+  by matdyn.x itself.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,7 +30,13 @@ from megabar.analysis.superconductivity.units import MEV_PER_RY
 from megabar.structures.errors import InputError
 
 CODE = "Quantum ESPRESSO"
-_HEADING = "# E(THz)"
+_Place = TypeVar("_Place")
+_DOS_NAME = "a2F.dos"
+_HEADING = re.compile(rf"\s*#\s*E\s*\(THz\)\s+(?:{NUMBER})")
+_PRINTED = re.compile(
+    rf"lambda\s*=\s*({NUMBER})\s*\(\s*({NUMBER})\s*\)\s*<log w>\s*=\s*({NUMBER})\s*K\s*N\(Ef\)\s*=\s*({NUMBER})\s*"
+    rf"at degauss\s*=\s*({NUMBER})"
+)
 _FOOTER = re.compile(rf"lambda\s*=\s*({NUMBER})\s+Delta", re.IGNORECASE)
 _BROADENING = re.compile(rf"Broadening\s+({NUMBER})\s+lambda\s+({NUMBER})\s+dos\(Ef\)\s*({NUMBER})")
 _NO_NUMBER = (
@@ -47,12 +58,17 @@ class LambdaRow:
 
 def is_alpha2f_dat(text: str) -> bool:
     """Whether a text is alpha2F.dat of lambda.x."""
-    return text.lstrip().startswith(_HEADING)
+    return _HEADING.match(text) is not None
 
 
 def is_lambda_dat(text: str) -> bool:
     """Whether a text is lambda.dat of lambda.x."""
     return re.match(r"\s*# degauss\s+lambda\s+int alpha2F", text) is not None
+
+
+def is_lambda_out(text: str) -> bool:
+    """Whether a text is what lambda.x prints."""
+    return _PRINTED.search(text) is not None
 
 
 def is_a2f_dos(text: str) -> bool:
@@ -68,7 +84,17 @@ def is_matdyn_lambda(text: str) -> bool:
 def read_lambda_dat(path: Path) -> tuple[LambdaRow, ...]:
     """Read lambda.dat; InputError where it is no such file, λ is no number or N(E_F) is 0."""
     table = rows(read_text(path), path, 5)
-    found = tuple(LambdaRow(*(float(value) for value in row[:5])) for row in table)
+    return _checked(path, tuple(LambdaRow(*(float(value) for value in row[:5])) for row in table))
+
+
+def read_lambda_out(path: Path) -> tuple[LambdaRow, ...]:
+    """Read what lambda.x prints, as `read_lambda_dat`."""
+    found = [tuple(float(value) for value in row) for row in _PRINTED.findall(read_text(path))]
+    return _checked(path, tuple(LambdaRow(row[4], *row[:4]) for row in found))
+
+
+def _checked(path: Path, found: tuple[LambdaRow, ...]) -> tuple[LambdaRow, ...]:
+    """Return the rows; InputError where λ is no number or N(E_F) is 0."""
     for row in found:
         if not (isfinite(row.lambda_) and isfinite(row.omega_log_K)):
             raise InputError(f"{path}: {_NO_NUMBER.format(smearing=row.smearing_Ry)}")
@@ -90,25 +116,38 @@ def read_alpha2f_dat(path: Path, unit: str | None = None) -> Reading:
         raise InputError(
             f"{path}: {len(smearings)} smearings, but {beside} has {len(stated)}: they are of different runs"
         )
-    found = []
-    for place, smearing in enumerate(smearings):
+
+    def one(place: int) -> Variant:
+        smearing = smearings[place]
         dos = stated[place].dos_per_Ry / MEV_PER_RY * 1e3 if stated else None
         source = f"{path} (smearing {smearing:g} Ry)"
-        one = variant(
-            table[:, 0],
-            table[:, 1 + place],
-            source,
-            f"{smearing:.3f} Ry",
-            own,
-            smearing_Ry=smearing,
-            dos_per_eV=dos,
-            most_negative=LOBES,
-        )
-        if stated:
-            check_lambda(one.spectrum.lambda_, stated[place].lambda_, f"{source} with {beside.name}")
-        found.append(one)
+        omega, value, label = table[:, 0], table[:, 1 + place], f"{smearing:.3f} Ry"
+        return variant(omega, value, source, label, own, smearing_Ry=smearing, dos_per_eV=dos, most_negative=LOBES)
+
+    found, said = without_bad(range(len(smearings)), one)
+    for each in found if stated else ():
+        row = next(row for row, smearing in zip(stated, smearings, strict=True) if smearing == each.smearing_Ry)
+        check_lambda(each.spectrum.lambda_, row.lambda_, f"{each.spectrum.source} with {beside.name}")
     notes = () if stated else ("there is no lambda.dat beside it to hold λ against",)
-    return _with_choice(path, tuple(found), notes)
+    return _with_choice(path, found, notes + said)
+
+
+def without_bad(
+    places: Iterable[_Place], read: Callable[[_Place], Variant]
+) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
+    """Return the variants of a file that can be read, and sentences on those that cannot.
+
+    A small smearing may be spoilt where the others are good. Raises the InputError of the first where all are bad.
+    """
+    found, failed = [], []
+    for place in places:
+        try:
+            found.append(read(place))
+        except InputError as error:
+            failed.append(error)
+    if not found and failed:
+        raise failed[0]
+    return tuple(found), tuple(f"left out: {error}" for error in failed)
 
 
 def _columns(path: Path) -> tuple[list[float], np.ndarray]:
@@ -134,21 +173,39 @@ def _columns(path: Path) -> tuple[list[float], np.ndarray]:
 
 
 def read_a2f_dos(path: Path, unit: str | None = None) -> Reading:
-    """Read a2F.dosN: this and those of the other smearings beside it, each held against the λ at its end."""
+    """Read a2F.dosN: this and those of the other smearings beside it, each held against the λ at its end.
+
+    Others that are damaged are left out, which is said.
+    """
     own = own_unit(str(path), "matdyn.x", "Ry", unit)
     numbered = re.fullmatch(r"(.*?)(\d+)", path.name)
-    known = _broadenings(path.parent)
-    if numbered is None or not known:
+    known = _broadenings(path.parent / "lambda")
+    asked = None if numbered is None else int(numbered.group(2))
+    if numbered is None or asked is None or not 0 < asked <= len(known):
         return Reading(str(path), CODE, (_of_dos(path, own, None, None),))
-    found: list[Variant] = []
-    chosen = 0
-    for number, (smearing, dos) in enumerate(known, start=1):
-        each = path.parent / f"{numbered.group(1)}{number}"
-        if each.is_file():
-            chosen = len(found) if number == int(numbered.group(2)) else chosen
-            found.append(_of_dos(each, own, smearing, dos))
-    why = f"the file asked for; {found[chosen].label}"
-    return Reading(str(path), CODE, tuple(found), chosen, why)
+    chosen = _of_dos(path, own, *known[asked - 1])
+    others = [n for n in range(1, len(known) + 1) if n != asked]
+    rest, said = _dos_files(path.parent / numbered.group(1), own, known, others)
+    found = sorted((chosen, *rest), key=lambda each: each.smearing_Ry or 0.0)
+    place = found.index(chosen)
+    return Reading(str(path), CODE, tuple(found), place, f"the file asked for; {chosen.label}", said)
+
+
+def read_a2f_dos_all(path: Path, unit: str | None = None) -> Reading:
+    """Read the a2F.dosN beside the file ``lambda`` of matdyn.x; meant is where λ depends least on the smearing."""
+    own = own_unit(str(path), "matdyn.x", "Ry", unit)
+    known = _broadenings(path)
+    if not any((path.parent / f"{_DOS_NAME}{n}").is_file() for n in range(1, len(known) + 1)):
+        raise InputError(f"{path}: it holds λ, but no α²F; {_DOS_NAME}1, which has it, is not beside it")
+    return _with_choice(path, *_dos_files(path.parent / _DOS_NAME, own, known, range(1, len(known) + 1)))
+
+
+def _dos_files(
+    begin: Path, unit: str, known: Sequence[tuple[float, float]], places: Iterable[int]
+) -> tuple[tuple[Variant, ...], tuple[str, ...]]:
+    """Return α²F of the smearings with some numbers, and sentences on files that are damaged."""
+    there = [n for n in places if begin.with_name(f"{begin.name}{n}").is_file()]
+    return without_bad(there, lambda n: _of_dos(begin.with_name(f"{begin.name}{n}"), unit, *known[n - 1]))
 
 
 def _of_dos(path: Path, unit: str, smearing_Ry: float | None, dos_per_Ry: float | None) -> Variant:
@@ -157,7 +214,7 @@ def _of_dos(path: Path, unit: str, smearing_Ry: float | None, dos_per_Ry: float 
     if stated is None:
         raise InputError(f"{path}: it does not end with the line `lambda = … Delta = …`: matdyn.x was interrupted")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#") and "lambda" not in line]
-    table = rows("\n".join(lines), path)
+    table = rows("\n".join(lines), path, wrapped=True)
     omega, alpha2f, said = of_stable_modes(table[:, 0], table[:, 1], str(path), unit)
     if table[0, 0] < 0:
         said += (
@@ -171,9 +228,8 @@ def _of_dos(path: Path, unit: str, smearing_Ry: float | None, dos_per_Ry: float 
     return one
 
 
-def _broadenings(folder: Path) -> list[tuple[float, float]]:
+def _broadenings(beside: Path) -> list[tuple[float, float]]:
     """Return smearing (Ry) and N(E_F) of each number of matdyn.x's file ``lambda``, or nothing where there is none."""
-    beside = folder / "lambda"
     if not beside.is_file():
         return []
     found = [(float(smearing), float(dos)) for smearing, _, dos in _BROADENING.findall(read_text(beside))]

@@ -30,7 +30,7 @@ _LEAST_MEV = 20 * MEV_PER["cm-1"]
 
 @dataclass(frozen=True)
 class QFiles:
-    """The files of one q-point: elph.inp_lambda.N, dynN and, of every smearing or not at all, a2Fq2r.5S.N."""
+    """The files of one q-point: elph.inp_lambda.N or dynN.elph.N, dynN and, of every smearing or not, a2Fq2r.5S.N."""
 
     number: int
     coupling: Path
@@ -40,6 +40,8 @@ class QFiles:
 
 def gather(folder: Path) -> ElectronPhonon:
     """Read all per-q files of a folder: ``dyn*`` in it, ``elph.inp_lambda.*`` (and ``a2Fq2r.*``) in it or in elph_dir.
+
+    Of ``electron_phonon='simple'`` and of tetrahedra, ``dynN.elph.N`` instead.
 
     Raises InputError where q-points are missing (named), files are of different runs, or nothing is there.
     """
@@ -52,13 +54,18 @@ def find_files(folder: Path) -> tuple[tuple[QFiles, ...], int | None]:
     if folder.name == "elph_dir":
         folder = folder.parent
     inner = folder / "elph_dir" if (folder / "elph_dir").is_dir() else folder
-    couplings = {int(match.group(1)): path for path in _listed(inner) if (match := NAME.search(path.name))}
+    couplings = _couplings(inner) or _couplings(folder)  # of tetrahedra they are beside an elph_dir that is empty
     if not couplings:
-        raise InputError(f"{folder}: there is no elph.inp_lambda.N in it or in its elph_dir; it is no folder of ph.x")
+        raise InputError(
+            f"{folder}: there is no elph.inp_lambda.N in it or in its elph_dir, and no dynN.elph.N; it is no folder of "
+            "ph.x"
+        )
     dyns, prefix = _dyn_files(folder)
     grid, wanted = _grid(folder / f"{prefix}0")
     numbers = range(1, wanted + 1) if wanted else sorted(couplings)
-    for kind, there in (("elph.inp_lambda", couplings), ("dynamical matrix", dyns)):
+    name = next(iter(couplings.values())).name
+    named = "elph.inp_lambda" if name.startswith("elph.inp_lambda") else "dynN.elph.N"
+    for kind, there in ((named, couplings), ("dynamical matrix", dyns)):
         missing = [str(number) for number in numbers if number not in there]
         if missing:
             raise InputError(
@@ -66,6 +73,10 @@ def find_files(folder: Path) -> tuple[tuple[QFiles, ...], int | None]:
                 f"{'have' if len(missing) > 1 else 'has'} no {kind} file; run them, then gather again"
             )
     return tuple(QFiles(n, couplings[n], dyns[n], _gamma_files(inner, n)) for n in numbers), grid
+
+
+def _couplings(folder: Path) -> dict[int, Path]:
+    return {int(match.group(1)): path for path in _listed(folder) if (match := NAME.search(path.name))}
 
 
 def assemble(files: Sequence[QFiles], source: str, grid: int | None = None) -> ElectronPhonon:
@@ -78,7 +89,9 @@ def assemble(files: Sequence[QFiles], source: str, grid: int | None = None) -> E
         _same_point(each, coupling, dyn)
         _same_run(read[0][1], coupling)
     total = sum(dyn.star for _, _, dyn in read)
-    if grid is not None and total != grid:
+    # A grid shifted by half a step has less symmetry than the crystal: its stars fill several of its images.
+    shifted = not any(_is_gamma(dyn.q) for _, _, dyn in read)
+    if grid is not None and total != grid and not (shifted and total % grid == 0):
         raise InputError(f"{source}: the stars of the q-points have {total} members together, the grid has {grid}")
     notes = () if grid is not None else (f"there is no dyn0: the grid is taken to be the {total} q of the stars found",)
     first, dyn = read[0][1], read[0][2]

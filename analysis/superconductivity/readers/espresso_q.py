@@ -2,6 +2,9 @@
 
 Format (elphon.f90, elphsum): q (Cartesian, 2π/a), number of smearings and of modes; ω² (Ry²); then for each smearing
 σ (Ry), N(E_F) (states per spin, Ry and cell), E_F (eV), and for each mode λ and γ (GHz), with λ = γ/(π N(E_F) ω²).
+
+``dynN.elph.N`` is the same, of ``electron_phonon='simple'``; of tetrahedra (``lambda_tetra``, elph_tetra_mod.f90) it
+has no number of smearings and ``Tetrahedron method`` in the place of the one broadening, which here is 0.
 """
 
 from __future__ import annotations
@@ -19,8 +22,8 @@ from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
 GHZ_PER_RY = 1e3 * MEV_PER_RY / MEV_PER_THZ
-NAME = re.compile(r"elph\.inp_lambda\.(\d+)$")
-_SMEARING = re.compile(r"Gaussian Broadening:\s*(\S+) Ry")
+NAME = re.compile(r"(?:^elph\.inp_lambda|\.elph)\.(\d+)$")
+_SMEARING = re.compile(r"Gaussian Broadening:\s*(\S+) Ry|(Tetrahedron method)")
 _DENSITY = re.compile(r"DOS =\s*(\S+) states/spin/Ry/Unit Cell at Ef=\s*(\S+) eV")
 _MODE = re.compile(rf"lambda\(\s*\d+\)=\s*({NUMBER}|\*+)\s+gamma=\s*({NUMBER}|\*+) GHz")
 _ROUNDING_LAMBDA, _ROUNDING_GAMMA, _ROUNDING_SQUARE = 6e-5, 6e-3, 2e-6
@@ -61,17 +64,18 @@ def read_coupling(path: Path) -> CouplingAtQ:
     """
     text = read_text(path)
     try:
-        head, rest = text.split("Gaussian Broadening", 1)
-        words = head.split()
+        smearings = np.array([0.0 if tetrahedra else float(sigma) for sigma, tetrahedra in _SMEARING.findall(text)])
+        words = text[: _begin(text)].split()
         q = (float(words[0]), float(words[1]), float(words[2]))
-        count, modes = int(words[3]), int(words[4])
-        squares = np.array([float(word) for word in words[5 : 5 + modes]])
+        many = 4 if smearings[0] == 0 else 5  # numbers before ω²
+        count, modes = (int(words[3]) if many == 5 else 1), int(words[many - 1])
+        smearings = smearings.reshape(count)
+        squares = np.array([float(word) for word in words[many : many + modes]])
         table = _MODE.findall(text)
         if any("*" in value for pair in table for value in pair):
             raise InputError(f"{path}: a λ or γ is too large for its field (****): a soft mode; see the output of ph.x")
         both = np.array(table, float).reshape(count, modes, 2)
         densities = np.array(_DENSITY.findall(text), float).reshape(count, 2)
-        smearings = np.array(_SMEARING.findall("Gaussian Broadening" + rest), float).reshape(count)
     except (ValueError, IndexError):
         raise InputError(f"{path}: not a whole elph.inp_lambda file of ph.x; was ph.x interrupted?") from None
     if squares.shape != (modes,):
@@ -79,6 +83,14 @@ def read_coupling(path: Path) -> CouplingAtQ:
     found = CouplingAtQ(str(path), q, squares, smearings, densities[:, 0], densities[:, 1], both[..., 0], both[..., 1])
     _check(found)
     return found
+
+
+def _begin(text: str) -> int:
+    """Return where the first smearing begins; ValueError where there is none."""
+    match = _SMEARING.search(text)
+    if match is None:
+        raise ValueError
+    return match.start()
 
 
 def _check(found: CouplingAtQ) -> None:
