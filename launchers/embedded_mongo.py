@@ -107,6 +107,11 @@ def explain_outage(config: Config) -> str:
     return f"the embedded database in {folder.root} does not answer any more{reason}; its log is {folder.log}"
 
 
+def is_hopeless(config: Config) -> bool:
+    """Return whether a database that does not answer will not do so later either: its folder is gone."""
+    return config.database.uri is None and not _root(config).is_dir()
+
+
 def stop_database(config: Config, timeout_s: float = 60.0) -> bool:
     """Stop the embedded database at once; return False where somebody uses it (then it stays)."""
     folder = MongodFolder(_root(config))
