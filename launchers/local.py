@@ -211,7 +211,7 @@ class LocalRun:
 
     def _is_own(self, worker: str) -> bool:
         """Return whether a worker of a name (``worker.work``) was started by this run; numbers of processes recur."""
-        host, pid, began = (worker.rsplit("-", 2) + ["", ""])[:3]
+        host, pid, began = [*worker.rsplit("-", 2), "", ""][:3]
         known = host == platform.node() and pid.isdigit() and int(pid) in self.pids
         return known and began.isdigit() and int(began) >= int(self.began)
 

@@ -14,13 +14,13 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from megabar.structures.errors import InputError
-from megabar.workflows.kinds import Kind, Plan, kind_of, place, plan_of
+from megabar.workflows.kinds import Plan, kind_of, place, plan_of
 from megabar.workflows.lease import lease
 from megabar.workflows.outages import too_large
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.stopping import Stopped
-from megabar.workflows.store import CalculationRecord, NotOurs, StudyRecord, record_of
+from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord, record_of
 from megabar.workflows.submission import submit
 
 CRASHES = (
@@ -85,12 +85,23 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
 
 
 def _plan(study: StudyRecord, runtime: Runtime) -> bool:
-    """Work out what a study wants until there is something to wait for, submit that; return whether it is complete."""
+    """Work out what a study wants until there is something to wait for, submit that; return whether it is complete.
+
+    A kind that wants what it has asked for already has a fault, and would do so for ever: it does without, and that is
+    said. Raises Stopped where this process is told to stop.
+    """
     store, identifier = runtime.store, study.identifier
-    kind = kind_of(study.kind)
-    plan = plan_of(study)
+    kind, plan = kind_of(study.kind), plan_of(study)
     known, records = list(study.rungs), store.get_many(study.wanted)
-    while rungs := _wanted(kind, plan, known, records, study, runtime):
+    again: dict[str, None] = {}
+    while True:
+        with runtime.control.interruptible():
+            wanted = kind.wants(plan, known, records)
+        asked = {place(rung) for rung in known}
+        again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if place(rung) in asked}
+        rungs = list({place(rung): rung for rung in wanted if place(rung) not in asked}.values())
+        if not rungs:
+            break
         if not store.add_wanted(identifier, rungs, len(known), runtime.owner):
             return False  # somebody else has planned, or cancelled it
         known += rungs
@@ -100,6 +111,7 @@ def _plan(study: StudyRecord, runtime: Runtime) -> bool:
             break  # else another study has computed them all: plan on with its results
     if not store.renew_lease(identifier, runtime.owner):
         return False
+    _note_repetition(list(again), identifier, store)
     _submit_missing(plan, study, known, records, runtime)
     # Judged by what the planning saw: results that came since may make the study want more.
     if rungs or any(rung["key"] not in records for rung in known):
@@ -107,28 +119,14 @@ def _plan(study: StudyRecord, runtime: Runtime) -> bool:
     return store.mark_complete(identifier, len(known), runtime.owner)
 
 
-def _wanted(
-    kind: Kind,
-    plan: Plan,
-    known: list[dict[str, Any]],
-    records: dict[str, CalculationRecord],
-    study: StudyRecord,
-    runtime: Runtime,
-) -> list[dict[str, Any]]:
-    """Return what a study wants beyond what it has asked for; raises Stopped where this process is told to stop.
-
-    A kind that wants what it has asked for already has a fault, and would do so for ever: that is left out, and said.
-    """
-    with runtime.control.interruptible():
-        wanted = kind.wants(plan, known, records)
-    asked = {place(rung) for rung in known}
-    new = {place(rung): rung for rung in wanted if place(rung) not in asked}
-    again = [rung for rung in wanted if place(rung) in asked]
+def _note_repetition(again: list[str], identifier: str, store: ResultStore) -> None:
     if again:
-        named = ", ".join(sorted({f"{rung['phase']} {rung['index']}" for rung in again}))
-        said = f"a failure of ours: it wanted again what it had asked for ({named}), and does without"
-        runtime.store.note_fault(study.identifier, said)
-    return list(new.values())
+        named = ", ".join(again)
+        store.note_fault(
+            identifier, f"a failure of ours: it wanted again what it had asked for ({named}), and does without"
+        )
+    else:
+        store.forget_fault(identifier)
 
 
 def _submit_missing(
