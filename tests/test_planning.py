@@ -71,11 +71,13 @@ def wanting(monkeypatch: pytest.MonkeyPatch, wants: Any) -> None:
 
 
 def work_off(runtime: Runtime, identifier: str, most: int = 60) -> None:
-    """Be a worker until nothing waits."""
+    """Be a worker until the study is complete, or nothing waits."""
     use(runtime)
     with heard(worker(runtime.owner, "here"), runtime):
         for _ in range(most):
-            if not _take(runtime, Task(code="emt", study=identifier)):
+            if _take(runtime, Task(code="emt", study=identifier)):
+                continue
+            if advance(identifier, runtime) or not waiting(runtime):
                 return
     raise AssertionError("it never ends")
 
