@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -114,8 +114,9 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
     folder = report or Path(f"{file.name}-report")
     _check_report_folder(folder)
     plan = resolve(file, config)
-    with open_runtime(config) as runtime:
-        store = runtime.store
+    with ExitStack() as stack:
+        runtime = patiently(lambda: stack.enter_context(open_runtime(config)), config)
+        store, said = runtime.store, ""
         identifier = patiently(lambda: register(file, plan, runtime, None), config)
         again = patiently(lambda: retry_crashed(identifier, runtime), config)
         if again:
@@ -127,6 +128,9 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         with patiently(lambda: Progress(file.name, plan, store), config) as progress:
             for study in local:
                 patiently(partial(progress.update, study), config)
+                if local.waits not in ("", said):
+                    print(f"megabar run: nothing of it runs now: {local.waits}", file=sys.stderr)
+                said = local.waits
         result = patiently(lambda: answer_of(study, store), config)
         patiently(lambda: write_report(folder, study, result, store), config)
         computed = patiently(lambda: local.computed(study), config)

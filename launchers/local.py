@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from megabar.launchers.patience import patiently
 from megabar.launchers.sharing import check_may_replan, current_user, may_change
+from megabar.launchers.standing import status_in
 from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.cancelling import withdraw
@@ -30,6 +31,7 @@ from megabar.workflows.study import StudyFile
 
 POLL_SECONDS = 0.25
 CARE_SECONDS = 2.0
+LOOK_SECONDS = 15.0
 MOST_DEATHS, DEATHS_WITHIN_S = 20, 600.0
 """Workers that die more often than that will not live next time either; a few in weeks are nothing."""
 T = TypeVar("T")
@@ -183,7 +185,8 @@ def worker_pool(config: Config, task: Task) -> Iterator[WorkerPool]:
 class LocalRun:
     """A study run here until nothing more is wanted; iterated over, it says several times a second how that stands.
 
-    A database that is away is waited for. pids: of the workers that it has started.
+    A database that is away is waited for. pids: of the workers that it has started. waits: what it waits for while
+    nothing of it runs, "" where something does.
     """
 
     identifier: str
@@ -191,6 +194,7 @@ class LocalRun:
     runtime: Runtime
     pids: set[int] = field(default_factory=set)
     began: float = field(default_factory=time.time)
+    waits: str = ""
 
     def __iter__(self) -> Iterator[StudyRecord]:
         """Run it, yielding its record; raises InputError where it is cancelled, SetupError where nothing can run."""
@@ -217,6 +221,7 @@ class LocalRun:
 
     def _until_complete(self, pool: WorkerPool) -> Iterator[StudyRecord]:
         complete, cared = False, time.monotonic()
+        looked = cared
         while not complete:
             self.pids |= {process.pid for process in pool.processes}
             time.sleep(POLL_SECONDS)
@@ -227,6 +232,8 @@ class LocalRun:
                 complete = self._wait(self._care)
                 self._wait(self._check_machine)
                 cared = time.monotonic()
+            if not complete and time.monotonic() - looked > LOOK_SECONDS:
+                self.waits, looked = self._wait(self._what_it_waits_for), time.monotonic()
             yield study
 
     def _wait(self, action: Callable[[], T]) -> T:
@@ -241,6 +248,10 @@ class LocalRun:
     def _care(self) -> bool:
         recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
         return advance(self.identifier, self.runtime)
+
+    def _what_it_waits_for(self) -> str:
+        state, said = status_in(self.runtime.store, self.identifier, None, True).situations[self.identifier]
+        return "" if state == "running" else f"{state}: {said}" if said else state
 
     def _check_machine(self) -> None:
         """Raise SetupError where no worker of this run can work."""

@@ -14,7 +14,7 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Method
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.plan import StabilityPlan, functional_kind
 from megabar.workflows.plan import resolve as resolve_stability
 from megabar.workflows.stability import wanted_next as stability_wants
 from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from megabar.workflows.cost import StudyEstimate
     from megabar.workflows.superconductivity.answer import TcAnswer
 
-STABILITY_RUNGS = frozenset({"main", "judge", "reference", "rattled"})
-TC_RUNGS = frozenset({MAIN, AT_PRESSURE, GROUND_STATE, PHONON})
+STABILITY_RUNGS = ("main", "judge", "reference", "rattled", functional_kind(""))
+TC_RUNGS = (MAIN, AT_PRESSURE, GROUND_STATE, PHONON)
 Rungs = Sequence[Mapping[str, Any]]
 Records = Mapping[str, CalculationRecord]
 
@@ -60,13 +60,13 @@ class Plan(Protocol):
 class Kind:
     """A kind of study.
 
-    rungs: the kinds of rungs that it asks for. read: returns the plan stored as a dictionary.
+    rungs: how the kinds of rungs begin that it asks for. read: returns the plan stored as a dictionary.
     wants: returns the rungs that a study wants beyond those it has asked for, a pure function of plan, rungs and
     results; none, and none open: the study is complete.
     """
 
     name: str
-    rungs: frozenset[str]
+    rungs: tuple[str, ...]
     read: Callable[[Mapping[str, Any]], Plan]
     wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
 
@@ -103,7 +103,7 @@ def kind_of(name: str) -> Kind:
 def plan_of(study: StudyRecord) -> Plan:
     """Return the plan of a stored study; raises NotOurs where it has what this version does not know."""
     kind = kind_of(study.kind)
-    if any(rung.get("kind", "main") not in kind.rungs for rung in study.rungs):
+    if not all(rung.get("kind", "main").startswith(kind.rungs) for rung in study.rungs):
         raise NotOurs(f"the study {study.identifier} asks for what a newer version of megabar knows; update this one")
     try:
         return kind.read(study.resolved)
