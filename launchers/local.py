@@ -18,7 +18,7 @@ from typing import TypeVar
 from megabar.launchers.patience import patiently
 from megabar.launchers.sharing import check_may_replan, current_user, may_change
 from megabar.launchers.standing import status_in
-from megabar.launchers.worker import Task, is_gone
+from megabar.launchers.worker import Task, is_gone, sweep_locks
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.cancelling import withdraw
 from megabar.workflows.config import Config
@@ -28,6 +28,7 @@ from megabar.workflows.runtime import Runtime
 from megabar.workflows.size import check_size
 from megabar.workflows.store import StudyRecord
 from megabar.workflows.study import StudyFile
+from megabar.workflows.sweeping import sweep_pieces
 
 POLL_SECONDS = 0.25
 CARE_SECONDS = 2.0
@@ -199,6 +200,8 @@ class LocalRun:
     def __iter__(self) -> Iterator[StudyRecord]:
         """Run it, yielding its record; raises InputError where it is cancelled, SetupError where nothing can run."""
         task = Task(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
+        sweep_locks(self.runtime.config)
+        self._wait(lambda: sweep_pieces(self.runtime.store.database))
         if not self._wait(self._care):
             with worker_pool(self.runtime.config, task) as pool:
                 yield from self._until_complete(pool)

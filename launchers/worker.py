@@ -40,6 +40,7 @@ PREPARED_SECONDS = 1.0
 SAFETY = 1.5
 """Estimates are believed to within this factor."""
 GONE_FILE = "workers"
+STARTING_SECONDS = 60.0
 
 
 def lock_path(config: Config, name: str) -> Path:
@@ -60,6 +61,14 @@ def is_gone(config: Config, name: str) -> bool:
         return False
     lock_path(config, name).unlink(missing_ok=True)
     return True
+
+
+def sweep_locks(config: Config) -> None:
+    """Remove the locks that workers of this host have left which were killed; of those that start now none is old."""
+    for path in (config.data / GONE_FILE).glob(f"{platform.node()}-*.lock"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > STARTING_SECONDS:
+                is_gone(config, path.stem)
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ase.build import bulk
+from bson import ObjectId
 from test_faults import calculation, mounted, worker
 from test_planning import opened, runtime, study, work_off  # noqa: F401
 from test_run import MEGABAR
 
 from megabar.launchers.standing import status_in
-from megabar.launchers.worker import Task, _take, heard
+from megabar.launchers.worker import Task, _take, heard, lock_path, sweep_locks
 from megabar.workflows import tasks
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
@@ -29,6 +33,8 @@ from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import sweep
 from megabar.workflows.isolation import _child, fork_server, run_isolated
 from megabar.workflows.runtime import Runtime, use
+from megabar.workflows.store import put_history
+from megabar.workflows.sweeping import sweep_pieces
 from megabar.workflows.troubles import FOLDER_CODE, FolderTrouble, MachineTrouble, exit_code, trouble_of
 
 # --- what errors are -----------------------------------------------------------------------------------------------
@@ -323,6 +329,43 @@ def test_steps_are_kept_up_to_the_first_that_is_damaged() -> None:
     without = {key: value for key, value in good.items() if key != "forces_eV_A"}
     assert kept_steps({"steps": [without]}, 2) == []
     assert kept_steps({"steps": {"0": good}}, 2) == kept_steps([good], 2) == kept_steps(None, 2) == []
+
+
+def test_locks_of_workers_that_were_killed_are_swept(tmp_path: Path) -> None:
+    config = Config(data=tmp_path)
+    names = [f"{platform.node()}-{number}" for number in ("1-old", "2-alive", "3-new")] + ["elsewhere-4-old"]
+    for name in names:
+        path = lock_path(config, name)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        if "new" not in name:
+            os.utime(path, (1, 1))
+    with lock_path(config, names[1]).open() as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        sweep_locks(config)
+    assert {path.stem for path in (tmp_path / "workers").iterdir()} == set(names[1:])
+
+
+def test_pieces_of_arrays_that_were_never_whole_are_swept_or_replaced(runtime: Runtime) -> None:  # noqa: F811
+    database, now = runtime.store.database, datetime.now(UTC)
+    for name in ("fs.chunks", "fs.files", "sweeps"):
+        database[name].delete_many({})
+    old = ObjectId.from_datetime(now - timedelta(days=3))
+    put_history(database, "whole", b"x" * 300_000)
+    for identifier in (old, ObjectId(), "being written"):
+        database.fs.chunks.insert_one({"files_id": identifier, "n": 0, "data": b"half"})
+    assert sweep_pieces(database) == 1
+    assert set(database.fs.chunks.distinct("files_id")) > {"whole", "being written"}
+    assert old not in database.fs.chunks.distinct("files_id")
+    database.fs.chunks.insert_one({"files_id": old, "n": 0, "data": b"half"})
+    assert sweep_pieces(database) == 0  # once a day
+    assert sweep_pieces(database, now + timedelta(days=1.5)) == 2
+    # What is stored now is found by whoever stores the same again, and there once.
+    for _ in range(2):
+        put_history(database, "being written", b"whole")
+    assert runtime.store.packed_history("being written") == b"whole"
+    assert runtime.store.packed_history("whole") == b"x" * 300_000
+    assert database.fs.files.count_documents({}) == 2
 
 
 def test_what_writers_that_were_killed_have_left_is_swept(tmp_path: Path) -> None:
