@@ -1,14 +1,17 @@
-"""Hundreds of small calculations while workers and the database are killed at random: is every result there, once?
+"""Hundreds of small calculations while all is killed, frozen or taken away at random: is every result there, once?
 
-Relaxations of random alloys by the toy code EMT, of a second or so each, are run by `megabar worker`s on a MongoDB
-server of the campaign's own. Meanwhile, at random: kill -9 and SIGTERM of workers and of the commands that keep them,
-kill -9 of mongod, which comes back after up to twice the clients' time-out. At the end everything is counted from
-what was not part of the work: the server's own log of operations (how often each result was written), and the files
-of results, watched throughout (whether one was ever written again).
+Relaxations of random alloys by the toy code EMT, of a second or so each, are run by `megabar worker`s and a `megabar
+run` on a MongoDB server of the campaign's own; some fail, some leave their phase (``campaign_outcomes``). Meanwhile, at
+random: kill -9 and SIGTERM of workers and of the commands that keep them; kill -9 of mongod, which comes back after up
+to twice the clients' time-out, or is killed again while it starts; SIGSTOP of mongod for twice the time-out; folders of
+calculations that are moved away, immutable for a while, or have a file in their place. At the end everything is counted
+from what was not part of the work: the server's own log of operations (how often each result was written), and the
+files of results, watched throughout (whether one was ever written again).
 
     python benchmarks/fault_campaign.py [--calculations 500] [--seed 1] [--commands 3] [--workers 2] [--json]
 
-Exits with 1 where a result is missing, there twice, was computed again, or has failed.
+Exits with 1 where a result is missing, there twice, was computed again, or is not what it should be, where the study is
+stuck, or where a command has ended without a sentence.
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from campaign_faults import Folders
+from campaign_outcomes import environment as environment_of
+from campaign_outcomes import outcome
 from user_mongod import UserMongod, free_port
 
 from megabar.workflows.isolation import die_with_parent
@@ -48,8 +54,15 @@ TIME_OUT_S = 3.0
 OUTAGES_S = (0.0, 1.0, 0.5 * TIME_OUT_S, 2 * TIME_OUT_S)
 MOST_RESULTS_BETWEEN, LONGEST_BETWEEN_S, JITTER_S = 8, 20.0, 2.0
 """Between two faults so many results at most come in, or so much time passes, and a moment more."""
-FAULTS = {"kill -9 worker": 6, "SIGTERM worker": 4, "kill -9 command": 2, "SIGTERM command": 3, "kill -9 mongod": 4}
+FAULTS = {
+    **{"kill -9 worker": 6, "SIGTERM worker": 4, "kill -9 command": 2, "SIGTERM command": 3, "kill -9 mongod": 3},
+    **{"kill -9 mongod as it starts": 2, "freeze mongod": 2},
+    **{"move a folder": 4, "immutable folder": 3, "file in the place of a folder": 3},
+}
 """What is done to whom, and how often beside one another."""
+FREEZE_S = 2 * TIME_OUT_S
+LONGEST_START_S = 1.5
+"""Of mongod, about."""
 WITHOUT_PROGRESS_S = 600.0
 VOLUMES = 3
 """Calculations that a phase of the study has at least."""
@@ -57,21 +70,35 @@ VOLUMES = 3
 
 @dataclass
 class Commands:
-    """The `megabar worker` commands of the campaign; those that ended are started again."""
+    """The commands of the campaign, a `megabar run` and `megabar worker`s; those that ended are started again."""
 
     folder: Path
     count: int
     workers: int
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    environment: dict[str, str]
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """Those that live."""
+        return [each for each in self.running.values() if each.poll() is None]
+
+    @property
+    def log(self) -> Path:
+        """What they say."""
+        return self.folder / "commands.log"
 
     def fill(self) -> None:
-        """Have as many as there should be."""
-        self.processes = [each for each in self.processes if each.poll() is None]
-        while len(self.processes) < self.count:
-            with (self.folder / "commands.log").open("ab") as log:
-                words = [*MEGABAR, "worker", "--count", str(self.workers)]
-                options: dict[str, Any] = {"cwd": self.folder, "stdout": log, "stderr": log}
-                self.processes.append(subprocess.Popen(words, **options, preexec_fn=die_with_parent))
+        """Have as many as there should be; the first is the run."""
+        for number in range(self.count):
+            known = self.running.get(number)
+            if known is not None and known.poll() is None:
+                continue
+            words = ["worker", "--count"] if number else ["run", "campaign.yaml", "--workers"]
+            with self.log.open("ab") as log:
+                options: dict[str, Any] = {"cwd": self.folder, "stdout": log, "stderr": log, "env": self.environment}
+                words = [*MEGABAR, *words, str(self.workers)]
+                self.running[number] = subprocess.Popen(words, **options, preexec_fn=die_with_parent)
 
     def worker_processes(self) -> list[psutil.Process]:
         """Return the workers of all of them."""
@@ -84,9 +111,9 @@ class Commands:
 
     def stop(self) -> None:
         """End them all."""
-        for each in self.processes:
+        for each in self.running.values():
             each.terminate()
-        for each in self.processes:
+        for each in self.running.values():
             with suppress(subprocess.TimeoutExpired):
                 each.wait(timeout=30)
             each.kill()
@@ -156,42 +183,54 @@ def campaign(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     write_study(folder, options.calculations, options.seed)
     server = UserMongod(folder / "server", free_port(), TIME_OUT_S)
     (folder / "megabar.yaml").write_text(f"database: {{uri: '{server.uri}', name: campaign}}\n")
-    commands = Commands(folder, options.commands, options.workers)
+    environment = environment_of(folder / "outcomes")
+    commands = Commands(folder, options.commands, options.workers, environment)
+    folders = Folders(folder / ".megabar" / "calculations", chance)
     began, done = time.monotonic(), Counter[str]()
     server.start()
     try:
         server.initiate()
-        subprocess.run([*MEGABAR, "submit", "campaign.yaml"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        words = [*MEGABAR, "submit", "campaign.yaml"]
+        subprocess.run(words, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         with watching(folder) as watch:
-            _disturb(server, commands, watch, chance, done)
+            _disturb(server, commands, watch, folders, chance, done)
         wall_s = time.monotonic() - began
-        return {"wall_s": round(wall_s, 1), "faults": dict(sorted(done.items())), **counted(server, watch, folder)}
+        found = counted(server, watch, folder, folders.moved)
+        without = commands.log.read_text(errors="replace").count("Traceback")
+        said = {"wall_s": round(wall_s, 1), "faults": dict(sorted(done.items()))}
+        return {**said, **found, "endings_without_a_sentence": without}
     finally:
+        folders.undo(everything=True)
         commands.stop()
         server.kill()
 
 
-def _disturb(server: UserMongod, commands: Commands, watch: Watch, chance: random.Random, done: Counter[str]) -> None:
+def _disturb(
+    server: UserMongod,
+    commands: Commands,
+    watch: Watch,
+    folders: Folders,
+    chance: random.Random,
+    done: Counter[str],
+) -> None:
     """Do one thing after the other to workers and database until the study is complete."""
     client: MongoClient[dict[str, Any]] = MongoClient(server.uri)
     moved, results = time.monotonic(), 0
     while not _complete(client):
         commands.fill()
-        if _pause(watch, chance, client):
+        folders.undo()
+        if _pause(watch, folders, chance, client):
             break
         fault = chance.choices(list(FAULTS), list(FAULTS.values()))[0]
-        number = signal.SIGTERM if "SIGTERM" in fault else signal.SIGKILL
         if "mongod" in fault:
-            server.kill()
-            outage = chance.choice(OUTAGES_S)
-            time.sleep(outage)
-            server.start()
-            done[f"{fault}, away {outage:g} s"] += 1
+            done[_to_mongod(fault, server, chance)] += 1
+        elif "folder" in fault:
+            done[fault] += _to_folders(fault, folders, client)
         else:
             victims = commands.worker_processes() if "worker" in fault else commands.processes
             if victims:
                 with suppress(psutil.Error):
-                    chance.choice(victims).send_signal(number)
+                    chance.choice(victims).send_signal(signal.SIGTERM if "SIGTERM" in fault else signal.SIGKILL)
                     done[fault] += 1
         if len(watch.seen) > results:
             moved, results = time.monotonic(), len(watch.seen)
@@ -201,13 +240,49 @@ def _disturb(server: UserMongod, commands: Commands, watch: Watch, chance: rando
     client.close()
 
 
-def _pause(watch: Watch, chance: random.Random, client: MongoClient[dict[str, Any]]) -> bool:
+def _to_mongod(fault: str, server: UserMongod, chance: random.Random) -> str:
+    """Do something to the database, which is there again afterwards, and return what it was."""
+    assert server.process is not None
+    if fault.startswith("freeze"):
+        server.process.send_signal(signal.SIGSTOP)
+        time.sleep(FREEZE_S)
+        server.process.send_signal(signal.SIGCONT)
+        return f"{fault} for {FREEZE_S:g} s"
+    server.kill()
+    if "as it starts" in fault:
+        for _ in range(2):
+            server.start()
+            time.sleep(chance.uniform(0.0, LONGEST_START_S))
+            server.kill()
+        outage = 0.0
+    else:
+        outage = chance.choice(OUTAGES_S)
+    time.sleep(outage)
+    server.start()
+    return f"{fault}, away {outage:g} s" if outage else fault
+
+
+def _to_folders(fault: str, folders: Folders, client: MongoClient[dict[str, Any]]) -> int:
+    """Do something to the folder of a calculation that has no result, and return how often that was possible."""
+    if fault.startswith("move"):
+        return int(folders.move())
+    wanted: list[str] = []
+    with suppress(PyMongoError):
+        asked = {key for study in client.campaign.studies.find({}, {"wanted": 1}) for key in study["wanted"]}
+        ended = {each["_id"] for each in client.campaign.calculations.find({}, {"_id": 1})}
+        wanted = sorted(asked - ended)
+    act = folders.make_one_immutable if fault.startswith("immutable") else folders.put_a_file_in_the_place_of_one
+    return int(act(wanted))
+
+
+def _pause(watch: Watch, folders: Folders, chance: random.Random, client: MongoClient[dict[str, Any]]) -> bool:
     """Let some work be done, however slow this computer is, and return whether the study is complete."""
     enough = len(watch.seen) + chance.randint(0, MOST_RESULTS_BETWEEN)
     until = time.monotonic() + LONGEST_BETWEEN_S
     while len(watch.seen) < enough and time.monotonic() < until:
         if _complete(client):
             return True
+        folders.undo()
         time.sleep(0.2)
     time.sleep(chance.uniform(0.0, JITTER_S))
     return False
@@ -219,8 +294,11 @@ def _complete(client: MongoClient[dict[str, Any]]) -> bool:
     return False
 
 
-def counted(server: UserMongod, watch: Watch, folder: Path) -> dict[str, Any]:
-    """Count what is there, by the server's log of operations and by the files."""
+def counted(server: UserMongod, watch: Watch, folder: Path, moved: set[str]) -> dict[str, Any]:
+    """Count what is there, by the server's log of operations and by the files.
+
+    moved: calculations whose folder was taken away, which may have been with the result that was just written.
+    """
     with MongoClient(UserMongod(server.folder, server.port).uri) as client:
         written, changed = Counter[str](), 0
         for entry in _operations(client):
@@ -243,14 +321,15 @@ def counted(server: UserMongod, watch: Watch, folder: Path) -> dict[str, Any]:
         path = watch.folder / key[:2] / key / "result.json"
         if said == "done" and path.exists() and _moment(launch["time_start"]) > path.stat().st_mtime:
             from_disk.add(key)
-    again = [key for key in records if _later(watch.folder / key[:2] / key)]
+    again = {key for key in records if _later(watch.folder / key[:2] / key)}
     return {
         "calculations": len(wanted),
         "results": len(records),
         "missing": len(wanted - records.keys()),
-        "failed": sum(each["state"] == "failed" for each in records.values()),
+        **{state: sum(each["state"] == state for each in records.values()) for state in ("failed", "left")},
+        "ended_otherwise": sum(each["state"] != _end(each) for each in records.values()),
         "stored_more_than_once": sum(count > 1 for count in written.values()) + changed,
-        "computed_again": len(watch.rewritten | set(again)),
+        "computed_again": len((watch.rewritten | again) - moved),
         "interrupted": sum(count > 0 for count in tries.values()),
         "interruptions": sum(tries.values()),
         "found_on_disk": len(from_disk),
@@ -258,6 +337,10 @@ def counted(server: UserMongod, watch: Watch, folder: Path) -> dict[str, Any]:
             "started again" in mending for each in records.values() for mending in each["mendings"]
         ),
     }
+
+
+def _end(record: dict[str, Any]) -> str:
+    return outcome(record["_id"])
 
 
 def _operations(client: MongoClient[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -280,8 +363,8 @@ def _later(folder: Path) -> bool:
 
 
 def wrong(found: dict[str, Any], least: int) -> bool:
-    """Return whether something was lost, or done twice."""
-    faults = ("missing", "failed", "stored_more_than_once", "computed_again")
+    """Return whether something was lost, done twice, or ended otherwise than it should."""
+    faults = ("missing", "ended_otherwise", "stored_more_than_once", "computed_again", "endings_without_a_sentence")
     return found["results"] < least or any(found[each] for each in faults)
 
 

@@ -61,7 +61,7 @@ def wait_for_work(runtime: Runtime, jobs: int) -> None:
     # Somebody else is planning: there is nothing to plan here.
     runtime.store.take_lease("many", "somebody")
     spec = {"study": "many", "machine": "cluster", "code": "emt", "core_seconds": 7200.0, "_priority": 7200}
-    insert([({**spec, "key": f"{number:040x}"}, str(number)) for number in range(4 * jobs)], study, runtime)
+    insert([({**spec, "key": f"{number:040x}"}, str(number)) for number in range(4 * jobs)], study.name, runtime)
 
 
 @contextmanager

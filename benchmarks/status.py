@@ -202,7 +202,7 @@ def measure_submission(runtime: Runtime, count: int) -> None:
     wall, cpu = timed(lambda: submit(items, study, runtime))
     print(f"{count:,} calculations submitted in {wall:.1f} s, {cpu:.1f} s of CPU")
     specs = [specification(each, study) for each, _ in items[:2000]]
-    own = timed(lambda: insert([(spec, "P 1") for spec in specs], study, runtime))
+    own = timed(lambda: insert([(spec, "P 1") for spec in specs], study.name, runtime))
     theirs = timed(lambda: by_fireworks(specs, runtime))
     ratios = [their / our for their, our in zip(theirs, own, strict=True)]
     print(f"FireWorks' bulk_add_wfs of ready specifications: {ratios[0]:.1f} times the time, {ratios[1]:.1f} of CPU")

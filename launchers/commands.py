@@ -6,8 +6,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,8 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
     """Run a study to its end, showing how it goes on standard error, and write its report."""
     import time
 
-    from megabar.launchers.local import register, run_to_end
+    from megabar.launchers.local import LocalRun, register
+    from megabar.launchers.patience import patiently
     from megabar.launchers.progress import Progress
 
     began = time.monotonic()
@@ -112,26 +114,33 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
     folder = report or Path(f"{file.name}-report")
     _check_report_folder(folder)
     plan = resolve(file, config)
-    with open_runtime(config) as runtime:
-        identifier = register(file, plan, runtime, None)
-        again = retry_crashed(identifier, runtime)
+    with ExitStack() as stack:
+        runtime = patiently(lambda: stack.enter_context(open_runtime(config)), config)
+        store, said = runtime.store, ""
+        identifier = patiently(lambda: register(file, plan, runtime, None), config)
+        again = patiently(lambda: retry_crashed(identifier, runtime), config)
         if again:
             print(f"{again} calculations that had crashed are tried again", file=sys.stderr)
-        before = runtime.store.get_study(identifier)
+        before = patiently(lambda: store.get_study(identifier), config)
         if before is not None and before.machine:
             print(f"{identifier} is in the queue of {before.machine}, and workers here help with it", file=sys.stderr)
-        with Progress(file.name, plan, runtime.store) as progress:
-            for study in run_to_end(identifier, plan, runtime):
-                progress.update(study)
-        result = answer_of(study, runtime.store)
-        write_report(folder, study, result, runtime.store)
+        local = LocalRun(identifier, plan, runtime)
+        with patiently(lambda: Progress(file.name, plan, store), config) as progress:
+            for study in local:
+                patiently(partial(progress.update, study), config)
+                if local.waits not in ("", said):
+                    print(f"megabar run: nothing of it runs now: {local.waits}", file=sys.stderr)
+                said = local.waits
+        result = patiently(lambda: answer_of(study, store), config)
+        patiently(lambda: write_report(folder, study, result, store), config)
+        computed = patiently(lambda: local.computed(study), config)
         return Outcome(
             identifier=identifier,
             answer=result,
             report=folder / "index.html",
             wall_s=time.monotonic() - began,
-            computed=progress.computed,
-            reused=len(set(study.wanted)) - progress.computed if before else 0,
+            computed=computed,
+            reused=len(set(study.wanted)) - computed if before else 0,
         )
 
 

@@ -33,6 +33,7 @@ from megabar.workflows.secrecy import hosts
 
 LINGER_S = 15.0
 START_TIMEOUT_S = 330.0
+MOST_STARTS = 3
 LEAST_FREE_BYTES = 200_000_000
 WATCH_S = 1.0
 
@@ -105,6 +106,11 @@ def explain_outage(config: Config) -> str:
     said = folder.state().message
     reason = f" ({said})" if said else ""
     return f"the embedded database in {folder.root} does not answer any more{reason}; its log is {folder.log}"
+
+
+def is_hopeless(config: Config) -> bool:
+    """Return whether a database that does not answer will not do so later either: its folder is gone."""
+    return config.database.uri is None and not _root(config).is_dir()
 
 
 def stop_database(config: Config, timeout_s: float = 60.0) -> bool:
@@ -193,7 +199,7 @@ def _embedded(folder: MongodFolder, config: Config, linger_s: float) -> Database
 def _ensure_running(folder: MongodFolder, linger_s: float) -> State:
     """Return the state of the running database; start it where nobody does. The caller holds the lease."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    started = False
+    starts = 0
     while True:
         state = folder.state()
         ready = state.status == "ready" and answers(state.socket)
@@ -202,10 +208,10 @@ def _ensure_running(folder: MongodFolder, linger_s: float) -> State:
             return state
         if lock is not None:
             try:
-                if started:
+                if starts == MOST_STARTS:  # one that was killed while it started has another try
                     raise SetupError(_did_not_start(folder))
                 _start_supervisor(folder, lock, linger_s)
-                started = True
+                starts += 1
             finally:
                 os.close(lock)
         elif state.host and state.host != os.uname().nodename:

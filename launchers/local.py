@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from megabar.launchers.patience import patiently
 from megabar.launchers.sharing import check_may_replan, current_user, may_change
-from megabar.launchers.worker import Task, is_gone
+from megabar.launchers.standing import status_in
+from megabar.launchers.worker import Task, is_gone, sweep_locks
 from megabar.structures.errors import InputError, SetupError
 from megabar.structures.threads import limited
 from megabar.workflows.cancelling import withdraw
@@ -23,13 +26,17 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
 from megabar.workflows.kinds import Plan, plan_of
 from megabar.workflows.runtime import Runtime
+from megabar.workflows.size import check_size
 from megabar.workflows.store import StudyRecord
 from megabar.workflows.study import StudyFile
+from megabar.workflows.sweeping import sweep_pieces
 
 POLL_SECONDS = 0.25
 CARE_SECONDS = 2.0
+LOOK_SECONDS = 15.0
 MOST_DEATHS, DEATHS_WITHIN_S = 20, 600.0
 """Workers that die more often than that will not live next time either; a few in weeks are nothing."""
+T = TypeVar("T")
 WORKER = "from megabar.launchers.worker import main; main()"
 
 
@@ -43,10 +50,9 @@ def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str | None 
     """
     identifier, user = file.identifier, current_user(runtime.config, runtime.store.client)
     known = runtime.store.get_study(identifier)
-    if known is not None and plan_of(known).fingerprint != plan.fingerprint:
+    anew = known is not None and plan_of(known).fingerprint != plan.fingerprint
+    if known is not None and anew:
         check_may_replan(known, user)
-        withdraw(identifier, runtime)
-        runtime.store.reset_wanted(identifier)
         _tell(f"{identifier} was planned otherwise (another version or other data of its code); it starts anew")
         known = None
     if machine is None:
@@ -56,17 +62,19 @@ def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str | None 
         _tell(f"{identifier} was for {before}, and is for {now} from now on")
     # Renewed also where it is known: its data may lie elsewhere now, as after an import, and what is wanted is worked
     # out anew, as the rules may have changed.
-    runtime.store.put_study(
-        StudyRecord(
-            identifier=identifier,
-            name=file.name,
-            kind=file.study.kind,
-            definition=file.study.model_dump(mode="json", by_alias=True),
-            resolved=plan.to_dict(),
-            owner=user,
-            machine=machine,
-        )
+    record = StudyRecord(
+        identifier=identifier,
+        name=file.name,
+        kind=file.study.kind,
+        definition=file.study.model_dump(mode="json", by_alias=True),
+        resolved=plan.to_dict(),
+        owner=user,
+        machine=machine,
     )
+    check_size(record, file.path)
+    runtime.store.put_study(record, anew)
+    if anew:
+        withdraw(identifier, runtime)
     # What waits already, it may be for another machine, waits for this one from now on.
     runtime.launchpad.fireworks.update_many(
         {"spec.study": identifier, "state": "READY", "spec.machine": {"$ne": machine}},
@@ -175,38 +183,84 @@ def worker_pool(config: Config, task: Task) -> Iterator[WorkerPool]:
         pool.stop()
 
 
-def run_to_end(identifier: str, plan: Plan, runtime: Runtime) -> Iterator[StudyRecord]:
-    """Run a study until nothing more is wanted, yielding how it stands several times a second."""
+@dataclass
+class LocalRun:
+    """A study run here until nothing more is wanted; iterated over, it says several times a second how that stands.
 
-    def care() -> bool:
-        recover_lost(runtime, lambda name: is_gone(runtime.config, name))
-        return advance(identifier, runtime)
+    A database that is away is waited for. pids: of the workers that it has started. waits: what it waits for while
+    nothing of it runs, "" where something does.
+    """
 
-    def check_machine() -> None:
-        here = [each for each in runtime.presence.workers() if each["host"] == platform.node() and not each["machine"]]
-        troubles = [each["trouble"] for each in here]
+    identifier: str
+    plan: Plan
+    runtime: Runtime
+    pids: set[int] = field(default_factory=set)
+    began: float = field(default_factory=time.time)
+    waits: str = ""
+
+    def __iter__(self) -> Iterator[StudyRecord]:
+        """Run it, yielding its record; raises InputError where it is cancelled, SetupError where nothing can run."""
+        task = Task(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
+        sweep_locks(self.runtime.config)
+        self._wait(lambda: sweep_pieces(self.runtime.store.database))
+        if not self._wait(self._care):
+            with worker_pool(self.runtime.config, task) as pool:
+                yield from self._until_complete(pool)
+        study = self._wait(self._study)
+        if study.cancelled:
+            raise InputError(
+                f"{self.identifier} was cancelled; what is done is kept, and the same command takes it up again"
+            )
+        yield study
+
+    def computed(self, study: StudyRecord) -> int:
+        """Return how many of the results of a study are from the workers of this run."""
+        return sum(self._is_own(worker) for worker in self.runtime.store.workers_of(study.wanted).values())
+
+    def _is_own(self, worker: str) -> bool:
+        """Return whether a worker of a name (``worker.work``) was started by this run; numbers of processes recur."""
+        host, pid, began = [*worker.rsplit("-", 2), "", ""][:3]
+        known = host == platform.node() and pid.isdigit() and int(pid) in self.pids
+        return known and began.isdigit() and int(began) >= int(self.began)
+
+    def _until_complete(self, pool: WorkerPool) -> Iterator[StudyRecord]:
+        complete, cared = False, time.monotonic()
+        looked = cared
+        while not complete:
+            self.pids |= {process.pid for process in pool.processes}
+            time.sleep(POLL_SECONDS)
+            study = self._wait(self._study)
+            complete = study.complete
+            if not complete and time.monotonic() - cared > CARE_SECONDS:
+                pool.fill()
+                complete = self._wait(self._care)
+                self._wait(self._check_machine)
+                cared = time.monotonic()
+            if not complete and time.monotonic() - looked > LOOK_SECONDS:
+                self.waits, looked = self._wait(self._what_it_waits_for), time.monotonic()
+            yield study
+
+    def _wait(self, action: Callable[[], T]) -> T:
+        return patiently(action, self.runtime.config)
+
+    def _study(self) -> StudyRecord:
+        study = self.runtime.store.get_study(self.identifier)
+        if study is None:
+            raise SetupError(f"the study {self.identifier} was removed from the database while it ran")
+        return study
+
+    def _care(self) -> bool:
+        recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
+        return advance(self.identifier, self.runtime)
+
+    def _what_it_waits_for(self) -> str:
+        state, said = status_in(self.runtime.store, self.identifier, None, True).situations[self.identifier]
+        return "" if state == "running" else f"{state}: {said}" if said else state
+
+    def _check_machine(self) -> None:
+        """Raise SetupError where no worker of this run can work."""
+        known = self.runtime.presence.workers()
+        own = [each for each in known if each["host"] == platform.node() and each["pid"] in self.pids]
+        troubles = [each["trouble"] for each in own]
         if troubles and all(troubles):
             raise SetupError(f"{troubles[0]}; nothing is lost: mend that, and the same command goes on from here")
-
-    complete = care()
-    task = Task(code=plan.method.code, study=identifier, parent=os.getpid())
-    if not complete:
-        with worker_pool(runtime.config, task) as pool:
-            cared = time.monotonic()
-            while not complete:
-                time.sleep(POLL_SECONDS)
-                study = runtime.store.get_study(identifier)
-                if study is None:
-                    raise SetupError(f"the study {identifier} was removed from the database while it ran")
-                complete = study.complete
-                if not complete and time.monotonic() - cared > CARE_SECONDS:
-                    pool.fill()
-                    complete = care()
-                    check_machine()
-                    cared = time.monotonic()
-                yield study
-    study = runtime.store.get_study(identifier)
-    assert study is not None
-    if study.cancelled:
-        raise InputError(f"{identifier} was cancelled; what is done is kept, and the same command takes it up again")
-    yield study

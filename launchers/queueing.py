@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from pymongo.errors import ConnectionFailure, NotPrimaryError
+from pymongo.errors import PyMongoError
 
 from megabar.launchers.commands import check_data_folder, open_runtime
 from megabar.launchers.embedded_mongo import explain_outage
@@ -40,8 +40,9 @@ from megabar.launchers.worker import Task, is_gone
 from megabar.structures.errors import InputError
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import speed
-from megabar.workflows.driver import advance, recover_lost, retry_crashed
+from megabar.workflows.driver import advance, advance_if_it_can, recover_lost, retry_crashed
 from megabar.workflows.kinds import resolve
+from megabar.workflows.outages import is_outage
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.study import load_study
 
@@ -105,8 +106,8 @@ def feed_queue(name: str, once: bool, every_s: float) -> Iterator[Fed]:
         while True:
             try:
                 fed = _feed(machine, machines, runtime)
-            except (ConnectionFailure, NotPrimaryError):
-                if once:
+            except PyMongoError as error:
+                if once or not is_outage(error):
                     raise
                 # Nothing depends on it: jobs run on, and it feeds again when the database is back.
                 print(f"megabar queue: {explain_outage(config)}; it waits", file=sys.stderr, flush=True)
@@ -127,7 +128,7 @@ def _feed(machine: Machine, machines: Machines, runtime: Runtime) -> Fed:
         return _standing(machine, runtime, [], 0, str(busy))
     recover_lost(runtime, lambda worker: is_gone(runtime.config, worker))
     for identifier in runtime.store.unfinished(machine.name):
-        advance(identifier, runtime)
+        advance_if_it_can(identifier, runtime)
     rate = speed_on(machine, runtime)
     submitted, said = 0, ""
     for kind, work in waiting(machine, rate, runtime).items():

@@ -188,20 +188,20 @@ def situation(study: Standing, machine: MachineStanding | None) -> tuple[str, st
     """
     machine = machine or MachineStanding(study.machine)
     if study.complete:
-        return (
-            "complete",
-            f"{counted(study.failed, 'calculation')} failed: `megabar why {study.name}`" if study.failed else "",
-        )
+        failed = f"{counted(study.failed, 'calculation')} failed: `megabar why {study.name}`" if study.failed else ""
+        return "complete", "; ".join(filter(None, (failed, study.fault)))
     if study.cancelled:
         stopping = f"{counted(study.running, 'calculation')} still stopping; " if study.running else ""
         return "cancelled", f"{stopping}`megabar submit` or `megabar run` takes it up again"
     troubles = "; ".join(f"{trouble} ({counted(count, 'worker')})" for trouble, count in machine.troubles.items())
     if study.running:
-        return "running", troubles or _of_the_lost(study)
+        return "running", troubles or _of_the_lost(study) or study.fault
     if troubles:
         return "in trouble", troubles
     if study.queued:
         return _waiting(study, machine)
+    if study.fault:
+        return "stuck", study.fault
     if study.planning or machine.attended or any(not worker["lost"] for worker in machine.workers):
         return "planning", ""  # whoever has nothing to do looks what studies want
     return "stuck", _of_the_lost(study) or f"nothing runs and nothing waits: {_remedy(study)} lets it go on"

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,8 +23,11 @@ from pymongo.errors import PyMongoError
 from megabar.launchers.sharing import system_user
 from megabar.structures.threads import limit as limit_threads
 from megabar.workflows.config import Config
-from megabar.workflows.driver import advance, advance_all, give_back, recover_lost
+from megabar.workflows.driver import advance_all, advance_if_it_can, give_back, recover_lost
+from megabar.workflows.outages import is_outage
+from megabar.workflows.secrecy import hidden
 from megabar.workflows.stopping import Control
+from megabar.workflows.submission import FORMAT, submit_again
 
 if TYPE_CHECKING:
     from megabar.workflows.presence import Worker
@@ -38,6 +41,7 @@ PREPARED_SECONDS = 1.0
 SAFETY = 1.5
 """Estimates are believed to within this factor."""
 GONE_FILE = "workers"
+STARTING_SECONDS = 60.0
 
 
 def lock_path(config: Config, name: str) -> Path:
@@ -58,6 +62,14 @@ def is_gone(config: Config, name: str) -> bool:
         return False
     lock_path(config, name).unlink(missing_ok=True)
     return True
+
+
+def sweep_locks(config: Config) -> None:
+    """Remove the locks that workers of this host have left which were killed; of those that start now none is old."""
+    for path in (config.data / GONE_FILE).glob(f"{platform.node()}-*.lock"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > STARTING_SECONDS:
+                is_gone(config, path.stem)
 
 
 @dataclass(frozen=True)
@@ -120,10 +132,12 @@ def work(config: Config, task: Task) -> None:
     control = Control(ends=task.ends, patience_s=task.patience_s)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        control.stop = True
+        control.interrupt()
 
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
         signal.signal(number, stop)
+    if not math.isinf(task.ends):  # the planning of a large study ends then too
+        signal.setitimer(signal.ITIMER_REAL, max(0.1, task.ends - task.patience_s - time.monotonic()))
     signal.signal(signal.SIGINT, signal.SIG_IGN if task.parent else stop)
     if task.parent:
         die_with_parent(signal.SIGTERM, task.parent)
@@ -150,13 +164,13 @@ def work(config: Config, task: Task) -> None:
 
 def _loop(runtime: Runtime, task: Task) -> None:
     """Take one firework after the other; between them see to what others have left behind."""
-    idle, doubt, cared, worked = IDLE_SECONDS, False, time.monotonic(), time.monotonic()
+    idle, outage, cared, worked = IDLE_SECONDS, False, time.monotonic(), time.monotonic()
     control = runtime.control
     while not control.stopping:
         try:
-            if doubt:
+            if outage:
                 give_back_own(runtime)
-                doubt = False
+                outage = False
             if _take(runtime, task):
                 idle, worked = IDLE_SECONDS, time.monotonic()
                 continue
@@ -166,11 +180,13 @@ def _loop(runtime: Runtime, task: Task) -> None:
                 if task.job and not runtime.store.unfinished(task.machine):
                     return
         except PyMongoError as error:
-            control.trouble, doubt = f"the database is out of reach: {type(error).__name__}", True
+            outage = True
+            if not is_outage(error):
+                control.trouble = hidden(f"the database: {type(error).__name__}: {error}")
         if time.monotonic() - worked > task.idle_s:
             return
         _pause(idle, control)
-        idle = min(LONGEST_TROUBLE_SECONDS if control.trouble else LONGEST_IDLE_SECONDS, 1.5 * idle)
+        idle = min(LONGEST_TROUBLE_SECONDS if control.trouble or outage else LONGEST_IDLE_SECONDS, 1.5 * idle)
 
 
 def _pause(seconds: float, control: Control) -> None:
@@ -187,16 +203,20 @@ def _take(runtime: Runtime, task: Task) -> bool:
     control = runtime.control
     control.reset()
     # The job and cores are kept with each attempt, for those who ask later where it ran and what it cost.
-    worker = FWorker(name=runtime.owner, query=_fitting(task), env={"job": task.job, "cores": task.cores})
+    query = _fitting(task, control.to_avoid())
+    worker = FWorker(name=runtime.owner, query=query, env={"job": task.job, "cores": task.cores})
     found = Rocket(runtime.launchpad, worker, None).run()
-    if control.unfinished is not None:
-        runtime.presence.release(control.unfinished, runtime.owner)
-        advance_all(control.unfinished, runtime)  # what was stopped here is for another worker at once
+    given_back = control.unfinished or control.left
+    if given_back is not None and given_back != control.unwanted:
+        submit_again(given_back, runtime)  # what was stopped or left here is for another worker at once
+    elif given_back is not None:
+        advance_all(given_back, runtime)  # another study may want it
     return bool(found) and not control.trouble
 
 
 def give_back_own(runtime: Runtime) -> None:
     """Give back what this worker holds without running it: an outage of the database may have left it so."""
+    runtime.presence.release_all(runtime.owner)
     launches = runtime.launchpad.launches
     held = launches.distinct("fw_id", {"fworker.name": runtime.owner, "state": {"$in": ["RESERVED", "RUNNING"]}})
     if held:
@@ -204,25 +224,28 @@ def give_back_own(runtime: Runtime) -> None:
         launches.update_many({"fw_id": {"$in": held}, "fworker.name": runtime.owner}, {"$set": {"state": "ARCHIVED"}})
 
 
-def _fitting(task: Task) -> dict[str, Any]:
-    """Return the query of the fireworks that this worker may take now.
+def _fitting(task: Task, avoided: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the query of the fireworks that this worker may take now, without calculations that it leaves to others.
 
     A calculation longer than what is left of a job is begun in the first half of one only: it goes on in the next.
     """
+    ours: dict[str, Any] = {"spec.format": {"$not": {"$gt": FORMAT}}}
+    if avoided:
+        ours["spec.key"] = {"$nin": list(avoided)}
     if task.study:
-        return {"spec.study": task.study}
+        return {"spec.study": task.study, **ours}
     left, most = task.ends - task.patience_s - time.monotonic(), task.most
     if left < task.length_s / 2 and not math.isinf(task.ends):
         most = min(most, left * task.cores * task.speed / SAFETY)
     sizes = {"$gt": task.above, **({} if math.isinf(most) else {"$lte": most})}
-    return {"spec.machine": task.machine, "spec.core_seconds": sizes}
+    return {"spec.machine": task.machine, "spec.core_seconds": sizes, **ours}
 
 
 def care(runtime: Runtime, task: Task) -> None:
     """Take back what lost workers held, and let the unfinished studies that this worker works for go on."""
     recover_lost(runtime, lambda name: is_gone(runtime.config, name))
     for identifier in [task.study] if task.study else runtime.store.unfinished(task.machine):
-        advance(identifier, runtime)
+        advance_if_it_can(identifier, runtime)
 
 
 @contextmanager
@@ -235,7 +258,7 @@ def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
     def beat() -> None:
         while not ended.wait(BEAT_SECONDS):
             with suppress(PyMongoError):
-                presence.beat(worker, control.running, control.trouble)
+                presence.beat(worker, control.running, control.complaint)
                 key = control.running
                 if key is not None and runtime.store.unwanted(key):
                     control.unwanted = key

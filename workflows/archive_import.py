@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gridfs import GridFS
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import BATCH
 from megabar.workflows.archive_reading import Archive, opened
 from megabar.workflows.kinds import plan_of
-from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, put_history
 
 AGREE_EV, AGREE_GPA = 1e-4, 0.1
 """Two runs of one calculation, on different processors, differ by less (eV/atom, GPa); more is another result."""
@@ -154,13 +153,12 @@ def _store_batch(batch: Sequence[CalculationRecord], archive: Archive, store: Re
 
 def _store_histories(keys: Sequence[str], archive: Archive, database: Any) -> None:
     """Store the histories that are not there; several at once, as each waits for the server's disk."""
-    files = GridFS(database)
     there = set(database.fs.files.distinct("filename", {"filename": {"$in": list(keys)}}))
     missing = [key for key in keys if key not in there]
 
     def put(key: str, history: bytes | None) -> None:
         if history is not None:
-            files.put(history, filename=key)
+            put_history(database, key, history)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         for start in range(0, len(missing), WRITERS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,15 @@ from megabar.workflows.codes.interface import AtomicData
 KEY_FORMAT = 1
 ENERGY = "energy"
 DECIMALS = 8
+STRUCTURE = frozenset({"symbols", "cell", "positions"})
+CALCULATION = frozenset({"code", "version", "settings", "structure", "data", "relaxation", "starts", "task"})
+
+
+def only_known(data: Mapping[str, Any], names: Collection[str]) -> None:
+    """Raise TypeError where stored data have a field that this version does not know, and would lose."""
+    unknown = [name for name in data if name not in names]
+    if unknown:
+        raise TypeError(f"unknown: {', '.join(unknown)}")
 
 
 def canonical(value: Any) -> Any:
@@ -65,7 +74,8 @@ class Structure:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Structure:
-        """Return the structure stored as a dictionary."""
+        """Return the structure stored as a dictionary; raises TypeError where that has what is not known here."""
+        only_known(data, STRUCTURE)
         return cls(
             tuple(data["symbols"]),
             tuple(tuple(map(float, row)) for row in data["cell"]),
@@ -162,7 +172,8 @@ class Calculation:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calculation:
-        """Return the calculation stored by ``to_dict``."""
+        """Return the calculation stored by ``to_dict``; raises TypeError where that has what is not known here."""
+        only_known(data, CALCULATION)
         return cls(
             code=data["code"],
             version=data["version"],

@@ -7,15 +7,20 @@ single and independent; which calculation must wait for which is known to the st
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from megabar.workflows.kinds import Plan, kind_of
+from pymongo.errors import PyMongoError
+
+from megabar.structures.errors import InputError
+from megabar.workflows.kinds import Plan, kind_of, place, plan_of
+from megabar.workflows.lease import lease
+from megabar.workflows.outages import too_large
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime
-from megabar.workflows.store import CalculationRecord, StudyRecord, record_of
+from megabar.workflows.stopping import Stopped
+from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord, record_of
 from megabar.workflows.submission import submit
 
 CRASHES = (
@@ -27,44 +32,101 @@ MOST_CRASHES = 3
 CHECKOUT_SECONDS = 10
 
 
+class PlanningFailed(Exception):
+    """What a study wants next cannot be told, by a fault of ours; it is noted with the study."""
+
+
 def advance_all(key: str, runtime: Runtime) -> None:
     """Let every unfinished study that waits for a calculation go on."""
     for identifier in runtime.store.studies_wanting(key):
-        advance(identifier, runtime, patient=True)
+        advance_if_it_can(identifier, runtime, patient=True)
+
+
+def advance_if_it_can(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
+    """Do the same as ``advance`` for a study among others: its faults are noted with it, and are nobody else's."""
+    try:
+        return advance(identifier, runtime, patient)
+    except (PlanningFailed, InputError):
+        return False
 
 
 def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
     """Submit what a study wants next and return whether it is complete.
 
-    Safe to call at any time by anybody; while somebody else does it, this call does nothing.
+    Safe to call at any time by anybody; while somebody else does it, or where it is told to stop, this call does
+    nothing.
     patient: nor where it was done a moment ago: whoever finds nothing to do calls it again.
+    Raises NotOurs where a newer version is needed, InputError where the study has grown too large, and PlanningFailed
+    where its kind fails; the last two are noted with the study.
     """
     store = runtime.store
-    began = time.monotonic()
-    if not store.take_lease(identifier, runtime.owner, patient):
-        return False
-    try:
-        study = store.get_study(identifier)
-        if study is None or study.complete or study.cancelled:
-            return study is not None
-        kind = kind_of(study.kind)
-        plan = kind.read(study.resolved)
-        known, records = list(study.rungs), store.get_many(study.wanted)
-        while rungs := kind.wants(plan, known, records):
-            store.add_wanted(identifier, rungs)
-            known += rungs
-            stored = store.get_many(rung["key"] for rung in rungs)
-            records |= stored
-            if len(stored) < len(rungs):
-                break  # else another study has computed them all: plan on with its results
-        _submit_missing(plan, study, known, records, runtime)
-        # Judged by what the planning saw: results that came since may make the study want more.
-        if rungs or any(rung["key"] not in records for rung in known):
+    with lease(identifier, runtime, patient) as ours:
+        if not ours:
             return False
-        store.mark_complete(identifier)
-        return True
-    finally:
-        store.release_lease(identifier, runtime.owner, time.monotonic() - began)
+        try:
+            study = store.get_study(identifier)
+            if study is None or study.complete or study.cancelled:
+                return study is not None
+            return _plan(study, runtime)
+        except Stopped:
+            return False
+        except NotOurs:
+            raise
+        except PyMongoError as error:
+            if not too_large(error):
+                raise
+            said = f"{identifier} has grown too large to be stored: ask for fewer phases, in several studies"
+            store.note_fault(identifier, said)
+            raise InputError(said) from error
+        except Exception as error:
+            said = f"a failure of ours: what it wants next cannot be told ({type(error).__name__}: {error})"
+            store.note_fault(identifier, said)
+            raise PlanningFailed(f"{identifier}: {said}") from error
+
+
+def _plan(study: StudyRecord, runtime: Runtime) -> bool:
+    """Work out what a study wants until there is something to wait for, submit that; return whether it is complete.
+
+    A kind that wants what it has asked for already has a fault, and would do so for ever: it does without, and that is
+    said. Raises Stopped where this process is told to stop.
+    """
+    store, identifier = runtime.store, study.identifier
+    kind, plan = kind_of(study.kind), plan_of(study)
+    known, records = list(study.rungs), store.get_many(study.wanted)
+    again: dict[str, None] = {}
+    while True:
+        with runtime.control.interruptible():
+            wanted = kind.wants(plan, known, records)
+        asked = {place(rung) for rung in known}
+        again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if place(rung) in asked}
+        rungs = list({place(rung): rung for rung in wanted if place(rung) not in asked}.values())
+        if not rungs:
+            break
+        if not store.add_wanted(identifier, rungs, len(known), runtime.owner):
+            return False  # somebody else has planned, or cancelled it
+        known += rungs
+        stored = store.get_many(rung["key"] for rung in rungs)
+        records |= stored
+        if len(stored) < len({rung["key"] for rung in rungs}):
+            break  # else another study has computed them all: plan on with its results
+    if not store.renew_lease(identifier, runtime.owner):
+        return False
+    _note_repetition(list(again), identifier, store)
+    _submit_missing(plan, study, known, records, runtime)
+    # Judged by what the planning saw: results that came since may make the study want more.
+    if rungs or any(rung["key"] not in records for rung in known):
+        return False
+    return store.mark_complete(identifier, len(known), runtime.owner)
+
+
+def _note_repetition(again: list[str], identifier: str, store: ResultStore) -> None:
+    if again:
+        named = ", ".join(again)
+        store.note_fault(
+            identifier, f"a failure of ours: it wanted again what it had asked for ({named}), and does without"
+        )
+    else:
+        store.forget_fault(identifier)
 
 
 def _submit_missing(
@@ -91,7 +153,11 @@ def _submit_missing(
         }
         calculation = plan.calculation(orphans.pop(key))
         runtime.store.save(record_of(calculation, failure, {"worker": runtime.owner}))
-    submit([(plan.calculation(rung), f"{rung['phase']} {rung['index']}") for rung in orphans.values()], study, runtime)
+    made = {key: plan.calculation(rung) for key, rung in orphans.items()}
+    for key, calculation in made.items():
+        if calculation.key != key:  # it would never be found again
+            raise NotOurs(f"{study.identifier} was planned by another version of megabar; use that one, or update this")
+    submit([(made[key], f"{rung['phase']} {rung['index']}") for key, rung in orphans.items()], study, runtime)
 
 
 def _alive(keys: list[str], study: str, runtime: Runtime) -> set[str]:

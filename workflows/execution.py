@@ -25,11 +25,12 @@ from megabar.structures.contacts import overlaps
 from megabar.structures.symmetry import same_symmetry, space_group
 from megabar.workflows.calculation import ENERGY, Calculation, Relaxation, Structure
 from megabar.workflows.codes.interface import CalculationFailed, Code
+from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
 from megabar.workflows.mending.record import forget_steps, steps_taken
-from megabar.workflows.resuming import place, replay
+from megabar.workflows.resuming import kept_steps, place, replay
 from megabar.workflows.stopping import Stopped
 
 LEFT_PHASE = "left-its-phase"
@@ -129,15 +130,27 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
 def _spent_before(folder: Path) -> dict[str, float]:
     """Return the time that the parts of a calculation took that did not come to its end, as far as it is known."""
     kept = [content for content in (read_json(folder / SPENT), read_json(folder / STATE)) if isinstance(content, dict)]
-    return {name: max((float(each.get(name, 0.0)) for each in kept), default=0.0) for name in ("wall_s", "cpu_s")}
+
+    def most(name: str) -> float:
+        found = [each.get(name) for each in kept]
+        return max((float(each) for each in found if isinstance(each, int | float)), default=0.0)
+
+    return {"wall_s": most("wall_s"), "cpu_s": most("cpu_s")}
+
+
+def is_known(calculation: Calculation) -> bool:
+    """Return whether this version has the code of a calculation, and what it is to do."""
+    if calculation.task == ENERGY:
+        return calculation.code in ADAPTERS
+    from megabar.workflows.codes.espresso_phonons import TASKS
+
+    return calculation.code == "espresso" and calculation.task in TASKS
 
 
 def _task(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
     """Run what is no energy of a structure, and return its result."""
     from megabar.workflows.codes.espresso_phonons import TASKS
 
-    if calculation.code != "espresso" or calculation.task not in TASKS:
-        raise CalculationFailed("unknown-task", f"{calculation.code} has no task {calculation.task!r} in this version")
     return TASKS[calculation.task](calculation, folder, config)
 
 
@@ -151,7 +164,8 @@ def _run(
     spent: Spent,
 ) -> dict[str, Any]:
     found = None
-    atoms, history = start.copy(), (read_json(folder / STATE) or {}).get("steps", [])
+    relaxes = calculation.relaxation is not None
+    atoms, history = start.copy(), kept_steps(read_json(folder / STATE), len(start)) if relaxes else []
     calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
     atoms.calc = calculator
     if calculation.relaxation is None:

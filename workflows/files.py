@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+TEMPORARY = re.compile(r"\.[A-Za-z][A-Za-z0-9_-]*\.[a-z]+\.[0-9]+")
+"""Names of the files that ``write_atomically`` writes first."""
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +34,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.close(folder)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed in mid-writing have left in a folder; nobody else may be writing there."""
+    for path in folder.glob(".*"):
+        if TEMPORARY.fullmatch(path.name) and not path.name.endswith(f".{os.getpid()}"):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -6,7 +6,6 @@ A fork server that has imported the code once makes each child in milliseconds. 
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
 import multiprocessing
 import os
@@ -22,9 +21,10 @@ from megabar.structures.threads import release
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, finished
-from megabar.workflows.files import read_json, write_json
+from megabar.workflows.files import read_json, sweep, write_json
 from megabar.workflows.secrecy import SECRET_VARIABLES
 from megabar.workflows.stopping import STOPPED_CODE, Control, Stopped, ask_to_stop, forget_stop
+from megabar.workflows.troubles import FOLDER_CODE, MACHINE_CODE, FolderTrouble, MachineTrouble, exit_code, in_words
 
 MOST_ATTEMPTS = 3
 ATTEMPTS, CHILD_LOCK = "attempts.json", "child.lock"
@@ -55,8 +55,6 @@ PRELOAD_BY_CODE = {
 }
 """Modules that calculations would otherwise import one by one, a second of CPU each time."""
 
-TROUBLE_CODE = 74
-TROUBLES = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO, errno.ESTALE)
 WATCH_SECONDS = 0.5
 LEAST_CPU_SECONDS = 0.5
 SIGNAL_SECONDS = 0.5
@@ -80,10 +78,6 @@ def fork_server(code: str) -> ForkServerContext:
     return context
 
 
-class MachineTrouble(Exception):
-    """The machine, not the calculation, is in trouble: its disk is full, its file system read-only."""
-
-
 def run_isolated(context: ForkServerContext, folder: Path, config: Config, control: Control) -> dict[str, Any]:
     """Run the calculation prepared in a folder and return its result; a child that dies is started again.
 
@@ -91,7 +85,7 @@ def run_isolated(context: ForkServerContext, folder: Path, config: Config, contr
     control wanted it to stop, and MachineTrouble; both are no fault of the calculation.
     """
     done = finished(folder)
-    attempts: list[str] = read_json(folder / ATTEMPTS) or []
+    attempts = attempts_of(folder)
     forget_stop(folder)
     while done is None:
         if len(attempts) >= MOST_ATTEMPTS:
@@ -113,13 +107,20 @@ def run_isolated(context: ForkServerContext, folder: Path, config: Config, contr
         time.sleep(SIGNAL_SECONDS)  # a signal to all processes of the job may still reach this one
         if control.stopping or process.exitcode == STOPPED_CODE:
             raise Stopped
-        if process.exitcode == TROUBLE_CODE:
-            raise MachineTrouble(_last_line(folder))
+        if process.exitcode in (MACHINE_CODE, FOLDER_CODE):
+            kind = MachineTrouble if process.exitcode == MACHINE_CODE else FolderTrouble
+            raise kind(_last_line(folder) or f"the folder {folder} cannot be written")
         attempts.append(hung or _words(process.exitcode, folder))
         write_json(folder / ATTEMPTS, attempts)
     if attempts:
         done["mendings"] = [*done.get("mendings", []), *(f"started again after: {attempt}" for attempt in attempts)]
     return done
+
+
+def attempts_of(folder: Path) -> list[str]:
+    """Return how the processes that ran the calculation of a folder have died so far."""
+    kept = read_json(folder / ATTEMPTS)
+    return [str(each) for each in kept] if isinstance(kept, list) else []
 
 
 def _watch(process: BaseProcess, folder: Path, control: Control, local: bool) -> str | None:
@@ -195,14 +196,15 @@ def _child(folder: str, config: str) -> None:
     for name in SECRET_VARIABLES:
         os.environ.pop(name, None)  # codes and MPI launchers print and forward what they inherit
     release()
-    os.chdir(folder)
-    log = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    alone = os.open(CHILD_LOCK, os.O_WRONLY | os.O_CREAT, 0o644)  # until this process ends
-    os.dup2(log, 1)
-    os.dup2(log, 2)
     try:
+        os.chdir(folder)
+        log = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        alone = os.open(CHILD_LOCK, os.O_WRONLY | os.O_CREAT, 0o644)  # until this process ends
         # The child of a worker that was killed lives a moment longer than that, and may just write its result.
         fcntl.flock(alone, fcntl.LOCK_EX)
+        sweep(Path(folder))
         execute(Path(folder), Config.model_validate_json(config))
     except Stopped:
         os._exit(STOPPED_CODE)
@@ -211,8 +213,8 @@ def _child(folder: str, config: str) -> None:
         os._exit(1)
     except OSError as error:
         # A full disk or a folder that vanished is no property of the calculation.
-        print(f"{error.strerror or type(error).__name__}: {error.filename or folder}", file=sys.stderr, flush=True)
-        os._exit(TROUBLE_CODE if error.errno in TROUBLES else 1)
+        print(in_words(error, Path(folder)), file=sys.stderr, flush=True)
+        os._exit(exit_code(error))
     except Exception as error:
         import traceback
 
@@ -229,6 +231,8 @@ def _words(code: int | None, folder: Path) -> str:
 
 
 def _last_line(folder: Path) -> str:
-    log = folder / "output.log"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    try:
+        lines = (folder / "output.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
     return lines[-1] if lines else ""

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation
+from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Method
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.plan import StabilityPlan, functional_kind
 from megabar.workflows.plan import resolve as resolve_stability
 from megabar.workflows.stability import wanted_next as stability_wants
-from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord
 from megabar.workflows.study import StudyFile, SuperconductivityStudy
-from megabar.workflows.superconductivity.plan import TcPlan
+from megabar.workflows.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan
 from megabar.workflows.superconductivity.plan import resolve as resolve_tc
 from megabar.workflows.superconductivity.wants import wanted_next as tc_wants
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from megabar.workflows.cost import StudyEstimate
     from megabar.workflows.superconductivity.answer import TcAnswer
 
+STABILITY_RUNGS = ("main", "judge", "reference", "rattled", functional_kind(""))
+TC_RUNGS = (MAIN, AT_PRESSURE, GROUND_STATE, PHONON)
 Rungs = Sequence[Mapping[str, Any]]
 Records = Mapping[str, CalculationRecord]
 
@@ -58,11 +60,13 @@ class Plan(Protocol):
 class Kind:
     """A kind of study.
 
-    read: returns the plan stored as a dictionary. wants: returns the rungs that a study wants beyond those it has
-    asked for, a pure function of plan, rungs and results; none, and none open: the study is complete.
+    rungs: how the kinds of rungs begin that it asks for. read: returns the plan stored as a dictionary.
+    wants: returns the rungs that a study wants beyond those it has asked for, a pure function of plan, rungs and
+    results; none, and none open: the study is complete.
     """
 
     name: str
+    rungs: tuple[str, ...]
     read: Callable[[Mapping[str, Any]], Plan]
     wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
 
@@ -78,22 +82,35 @@ def _superconductivity(plan: TcPlan, rungs: Rungs, records: Records) -> list[dic
 KINDS = {
     each.name: each
     for each in (
-        Kind("stability", StabilityPlan.from_dict, _stability),
-        Kind("superconductivity", TcPlan.from_dict, _superconductivity),
+        Kind("stability", STABILITY_RUNGS, StabilityPlan.from_dict, _stability),
+        Kind("superconductivity", TC_RUNGS, TcPlan.from_dict, _superconductivity),
     )
 }
 
 
+def place(rung: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what a rung is to its study, which asks for it once: kind, phase and index."""
+    return rung.get("kind", "main"), rung["phase"], str(rung["index"])
+
+
 def kind_of(name: str) -> Kind:
-    """Return the kind with a name; raises InputError where this version has none."""
+    """Return the kind with a name; raises NotOurs where this version has none."""
     if name not in KINDS:
-        raise InputError(f"a study of the kind {name!r}; this version knows {', '.join(KINDS)}")
+        raise NotOurs(f"a study of the kind {name!r}; this version knows {', '.join(KINDS)}")
     return KINDS[name]
 
 
 def plan_of(study: StudyRecord) -> Plan:
-    """Return the plan of a stored study."""
-    return kind_of(study.kind).read(study.resolved)
+    """Return the plan of a stored study; raises NotOurs where it has what this version does not know."""
+    kind = kind_of(study.kind)
+    if not all(rung.get("kind", "main").startswith(kind.rungs) for rung in study.rungs):
+        raise NotOurs(f"the study {study.identifier} asks for what a newer version of megabar knows; update this one")
+    try:
+        return kind.read(study.resolved)
+    except (TypeError, KeyError, ValueError) as error:
+        raise NotOurs(
+            f"the study {study.identifier} was planned by a newer version of megabar ({error}); update this one"
+        ) from error
 
 
 def resolve(file: StudyFile, config: Config) -> Plan:

@@ -115,6 +115,10 @@ class Presence:
         """Give the right to run a calculation back."""
         self.database.claims.delete_one({"_id": key, "worker": worker})
 
+    def release_all(self, worker: str) -> None:
+        """Give all rights of a worker back that runs nothing: an outage of the database may have left it some."""
+        self.database.claims.delete_many({"worker": worker})
+
     def claimed(self, keys: Iterable[str]) -> set[str]:
         """Return those of some calculations that a worker which lives is running."""
         found = {each["_id"]: each["worker"] for each in self.database.claims.find({"_id": {"$in": list(keys)}})}

@@ -14,6 +14,33 @@ from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 
 
+def kept_steps(content: Any, atoms: int) -> list[dict[str, Any]]:
+    """Return the ionic steps of a cell of some atoms in what was kept of a relaxation, up to the first damaged one.
+
+    Of content that is none there are none: what cannot be trusted is computed again.
+    """
+    steps = content.get("steps") if isinstance(content, dict) else None
+    shapes = {"cell_A": (3, 3), "positions": (atoms, 3), "forces_eV_A": (atoms, 3), "stress_GPa": (6,), "energy_eV": ()}
+    found: list[dict[str, Any]] = []
+    for step in steps if isinstance(steps, list) else []:
+        known = isinstance(step, dict) and {*shapes} - {"stress_GPa"} <= step.keys() <= {*shapes}
+        if not known or (found and step.keys() != found[0].keys()):
+            break
+        if not all(_is_array(value, shapes[name]) for name, value in step.items()):
+            break
+        found.append(step)
+    return found
+
+
+def _is_array(value: Any, shape: tuple[int, ...]) -> bool:
+    """Return whether a value is a finite number, or nested lists of them, of a shape."""
+    try:
+        array = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return array.shape == shape and bool(np.isfinite(array).all())
+
+
 def place(atoms: Atoms, step: dict[str, Any]) -> None:
     """Give atoms the cell and positions of a recorded ionic step, whatever their constraints."""
     atoms.set_cell(step["cell_A"], apply_constraint=False)

@@ -6,18 +6,21 @@ how often a calculation was asked for again, and a failure in a folder that know
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from megabar.workflows.execution import RESULT
+from megabar.workflows.execution import RESULT, finished
 from megabar.workflows.files import read_json, write_json
-from megabar.workflows.isolation import ATTEMPTS
+from megabar.workflows.isolation import ATTEMPTS, CHILD_LOCK
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import ResultStore
 
 RETRIES = "retries.json"
+KEPT = (RETRIES, "output.log", "lock", CHILD_LOCK)
+"""Files of a calculation's folder that nothing is computed from."""
 
 
 def failed_of(identifier: str, phase: str | None, store: ResultStore) -> list[str]:
@@ -49,16 +52,31 @@ def is_forgotten(folder: Path, result: dict[str, Any], key: str, store: ResultSt
     """
     if result["state"] != "failed":
         return False
-    asked = store.retries(key)
-    if asked <= int(read_json(folder / RETRIES) or 0):
+    asked, known = store.retries(key), read_json(folder / RETRIES)
+    if asked <= (known if isinstance(known, int) else 0):
         return False
     _clear(folder, asked)
     return True
 
 
+def begin_anew(folder: Path) -> None:
+    """Forget all that a calculation has left in its folder but what it said: something of it cannot be trusted."""
+    for path in folder.iterdir():
+        if path.name in KEPT:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def _clear(folder: Path, retries: int) -> None:
+    """Forget the failure in a folder; after an internal error, all that may have led to it."""
     if not folder.is_dir():
         return
     write_json(folder / RETRIES, retries)
+    failure = finished(folder)
+    if failure is not None and failure.get("cause") == "internal-error":
+        begin_anew(folder)
     for name in (RESULT, ATTEMPTS):
         (folder / name).unlink(missing_ok=True)

@@ -101,7 +101,8 @@ def _first(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
 def _beyond(plan: StabilityPlan, state: PhaseState, end: str, purpose: str) -> list[Rung]:
     """Return the next rung at an end of a ladder; none where the last one there failed or there are too many.
 
-    Where the last one left its phase, the phase ends between it and its neighbour: a rung half-way follows it.
+    Where the last one left its phase, the phase ends between it and its neighbour: a rung half-way follows it, unless
+    that was tried and failed.
     """
     last = max(state.ended) if end == "high" else min(state.ended)
     if len(state.asked) >= MOST_RUNGS:
@@ -115,7 +116,7 @@ def _beyond(plan: StabilityPlan, state: PhaseState, end: str, purpose: str) -> l
         if not outside:
             return []
         index = (inner + min(outside, key=lambda index: abs(index - inner))) / 2
-        if abs(index - inner) < CLOSEST_END:
+        if abs(index - inner) < CLOSEST_END or index in state.asked:
             return []
     else:
         return []

@@ -58,7 +58,8 @@ class Standing:
     ``lost`` (by workers that are heard of no more) and ``waiting`` have not; ``going_on`` of these were stopped and go
     on from where they were; ``queued`` of them are in the LaunchPad for this study.
     core_hours_left: of what has not ended, by the cost model and its truth so far; time_left_s: at the present speed,
-    None where nothing runs. planning: whether somebody works out just now what it wants next.
+    None where nothing runs. planning: whether somebody works out just now what it wants next. fault: why it cannot be
+    planned further, "" where it can.
     """
 
     study: str
@@ -80,6 +81,7 @@ class Standing:
     core_hours_left: float
     time_left_s: float | None
     planning: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running:
     begun = interrupted(store) if unfinished else set()
     taken = {each.key: each for each in running}
     ratios = _ratios(store, unfinished, states)
+    faults = store.faults([study["_id"] for study in studies])
     found = []
     for study in studies:
         keys = missing.get(study["_id"], set())
@@ -194,6 +197,7 @@ def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running:
                 core_hours_left=seconds / 3600,
                 time_left_s=seconds / cores if cores else None,
                 planning=_planning(study),
+                fault=faults.get(study["_id"], ""),
             )
         )
     return found

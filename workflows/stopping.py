@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP = "stop"
@@ -50,6 +52,9 @@ class Control:
     stop: whether it has to stop at once. running: key of the calculation that runs now. trouble: what is wrong with
     the machine, found by the last calculation. unfinished: key of the calculation that was stopped or met trouble.
     unwanted: key of a calculation that nobody wants any more, which has to stop where it runs.
+    avoided: calculations that this worker leaves to others, until when (``time.monotonic()``) and why. left: key of
+    the one that it has just left. refused: how many folders in a row could not be used.
+    planning: whether a study is worked out now, which ``interrupt`` may break off at any place.
     """
 
     ends: float = math.inf
@@ -61,6 +66,10 @@ class Control:
     trouble: str | None = None
     unfinished: str | None = None
     unwanted: str | None = None
+    avoided: dict[str, tuple[float, str]] = field(default_factory=dict)
+    left: str | None = None
+    refused: int = 0
+    planning: bool = False
 
     @property
     def stopping(self) -> bool:
@@ -68,6 +77,41 @@ class Control:
         cancelled = self.running is not None and self.running == self.unwanted
         return self.stop or cancelled or time.monotonic() > self.ends - self.patience_s
 
+    @property
+    def complaint(self) -> str | None:
+        """What keeps this worker from working: trouble with the machine or, where nothing runs, what it leaves."""
+        if self.trouble is not None or self.running is not None:
+            return self.trouble
+        return next((said for _, said in self.avoided.values()), None)
+
+    def leave(self, key: str, said: str, seconds: float) -> None:
+        """Leave a calculation to other workers for so long."""
+        self.left = key
+        self.avoided[key] = (time.monotonic() + seconds, said)
+
+    def to_avoid(self) -> list[str]:
+        """Return the calculations that are left to others now."""
+        now = time.monotonic()
+        self.avoided = {key: each for key, each in self.avoided.items() if each[0] > now}
+        return list(self.avoided)
+
+    def interrupt(self) -> None:
+        """Stop at once, also in mid-planning: for handlers of signals, which run in the thread that plans."""
+        self.stop = True
+        if self.planning:
+            raise Stopped
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let ``interrupt`` break off the block, which must hold nothing open; raises Stopped where it has to stop."""
+        if self.stopping:
+            raise Stopped
+        try:
+            self.planning = True
+            yield
+        finally:
+            self.planning = False
+
     def reset(self) -> None:
         """Forget what the last calculation left."""
-        self.running = self.trouble = self.unfinished = self.unwanted = None
+        self.running = self.trouble = self.unfinished = self.unwanted = self.left = None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gridfs import GridFS
-from pydantic import BaseModel, ConfigDict
+from gridfs.errors import FileExists
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pymongo import MongoClient, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
+from megabar.structures.errors import InputError
 from megabar.workflows.files import packed, unpacked
 from megabar.workflows.indexes import RESULTS, make_indexes
 
@@ -25,6 +28,11 @@ REST_SHARE, QUICK_SECONDS = 10.0, 0.5
 """After each result a study is planned anew; where that takes long, it gets no more than a tenth of the time."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAUNCHPAD_SUFFIX = "_fireworks"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class NotOurs(InputError):
+    """A newer version stored this, and this one does not know what it means: it is left to those that do."""
 
 
 class CalculationRecord(BaseModel):
@@ -122,8 +130,8 @@ class ResultStore:
 
     def save(self, record: CalculationRecord, history: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Store a calculation's end, once: a second one with the same key leaves the first as it is."""
-        if history and not GridFS(self.database).exists({"filename": record.key}):
-            GridFS(self.database).put(packed(history), filename=record.key)
+        if history:
+            put_history(self.database, record.key, packed(history))
         document = {"_id": record.key, **record.model_dump(exclude={"key"})}
         try:
             self.database.calculations.insert_one(document)
@@ -182,28 +190,34 @@ class ResultStore:
         file = GridFS(self.client[self.name]).find_one({"filename": key})
         return None if file is None else bytes(file.read())
 
+    def workers_of(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return which worker stored each of some calculations, "" where that is not known."""
+        found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {"provenance.worker": 1})
+        return {each["_id"]: each.get("provenance", {}).get("worker", "") for each in found}
+
     def costs(self, code: str) -> list[dict[str, Any]]:
         """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
         fields = {"calculation.structure": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
         query = {"calculation.code": code, "state": "done", "calculation.task": None}
         return list(self.database.calculations.find(query, fields).sort("_id", -1).limit(60))
 
-    def put_study(self, study: StudyRecord) -> None:
-        """Store a study, or renew what it was resolved to; what it has asked for before is kept."""
+    def put_study(self, study: StudyRecord, anew: bool = False) -> None:
+        """Store a study, or renew what it was resolved to; what it has asked for before is kept.
+
+        anew: it is forgotten (its results stay), and whoever plans for the study now has lost the right to.
+        """
         content = study.model_dump(exclude={"identifier", "wanted", "rungs", "created", "complete", "owner"})
+        first = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "owner": study.owner}
+        nothing: dict[str, Any] = {"wanted": [], "rungs": []}
         self.database.studies.update_one(
             {"_id": study.identifier},
             {
-                "$set": {**content, "complete": False},
-                "$setOnInsert": {
-                    "wanted": [],
-                    "rungs": [],
-                    "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                    "owner": study.owner,
-                },
+                "$set": {**content, "complete": False, **({**nothing, "lease": None} if anew else {})},
+                "$setOnInsert": {**first, **({} if anew else nothing)},
             },
             upsert=True,
         )
+        self.forget_fault(study.identifier)
 
     def get_study(self, identifier: str) -> StudyRecord | None:
         """Return a study by its identifier."""
@@ -248,20 +262,28 @@ class ResultStore:
         }
         return [each["_id"] for each in self.database.studies.find(query, {"_id": 1})]
 
-    def add_wanted(self, identifier: str, rungs: Sequence[dict[str, Any]]) -> None:
-        """Add rungs (each with its ``key``) to what a study has asked for."""
-        self.database.studies.update_one(
-            {"_id": identifier},
+    def add_wanted(
+        self, identifier: str, rungs: Sequence[dict[str, Any]], known: int | None = None, owner: str | None = None
+    ) -> bool:
+        """Add rungs (each with its ``key``) to what a study has asked for, and return whether they were taken.
+
+        They are not where the study has not just the ``known`` rungs that they were planned with, or where ``owner``
+        has lost the right to plan: of two planners one is refused, and nothing is asked for twice.
+        """
+        found = self.database.studies.update_one(
+            _as_planned(identifier, known, owner),
             {"$push": {"rungs": {"$each": list(rungs)}}, "$addToSet": {"wanted": {"$each": [r["key"] for r in rungs]}}},
         )
-
-    def reset_wanted(self, identifier: str) -> None:
-        """Forget what a study has asked for (its results stay): for a study that is resolved anew."""
-        self.database.studies.update_one({"_id": identifier}, {"$set": {"wanted": [], "rungs": [], "complete": False}})
+        return bool(found.matched_count)
 
     def reopen(self, identifier: str) -> None:
-        """Say that a study may want more again."""
-        self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": False}})
+        """Say that a study may want more again; whoever plans for it now did not know of that."""
+        self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": False, "lease": None}})
+        self.forget_fault(identifier)
+
+    def cancelled(self, identifier: str) -> bool:
+        """Return whether nothing more is to be run for a study."""
+        return bool((self.database.studies.find_one({"_id": identifier}, {"cancelled": 1}) or {}).get("cancelled"))
 
     def mark_cancelled(self, identifier: str) -> None:
         """Say that nothing more is to be run for a study; ``put_study`` takes it back."""
@@ -273,9 +295,22 @@ class ResultStore:
         cancelled = [bool(study.get("cancelled")) for study in found]
         return any(cancelled) and all(study["complete"] or off for study, off in zip(found, cancelled, strict=True))
 
-    def mark_complete(self, identifier: str) -> None:
-        """Say that a study wants nothing more."""
-        self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": True}})
+    def mark_complete(self, identifier: str, known: int | None = None, owner: str | None = None) -> bool:
+        """Say that a study wants nothing more; False where that is not as it was planned (``add_wanted``)."""
+        found = self.database.studies.update_one(_as_planned(identifier, known, owner), {"$set": {"complete": True}})
+        return bool(found.matched_count)
+
+    def note_fault(self, identifier: str, said: str) -> None:
+        """Note why a study cannot be planned further, for those who ask how it stands."""
+        self.database.faults.update_one({"_id": identifier}, {"$set": {"said": said}}, upsert=True)
+
+    def forget_fault(self, identifier: str) -> None:
+        """Forget that a study could not be planned."""
+        self.database.faults.delete_one({"_id": identifier})
+
+    def faults(self, identifiers: Sequence[str]) -> dict[str, str]:
+        """Return why those of some studies that cannot be planned further cannot."""
+        return {each["_id"]: each["said"] for each in self.database.faults.find({"_id": {"$in": list(identifiers)}})}
 
     def take_lease(self, identifier: str, owner: str, patient: bool = False) -> bool:
         """Take the right to plan for a study for a minute; False where somebody else has it.
@@ -294,12 +329,33 @@ class ResultStore:
         found = self.database.studies.update_one({"_id": identifier, "$expr": free}, [{"$set": {"lease": lease}}])
         return bool(found.matched_count)
 
+    def renew_lease(self, identifier: str, owner: str) -> bool:
+        """Keep the right to plan for another minute; False where it is lost, or nothing is to be planned any more."""
+        until = {"$add": ["$$NOW", 1000 * LEASE_SECONDS]}
+        found = self.database.studies.update_one(
+            _as_planned(identifier, None, owner), [{"$set": {"lease.until": until}}]
+        )
+        return bool(found.matched_count)
+
     def release_lease(self, identifier: str, owner: str, took_s: float = 0.0) -> None:
         """Give the right to plan back; took_s: how long it took to plan."""
         rest = {"$add": ["$$NOW", round(1000 * REST_SHARE * max(0.0, took_s - QUICK_SECONDS))]}
         self.database.studies.update_one(
             {"_id": identifier, "lease.owner": owner}, [{"$set": {"lease": None, "rest_until": rest}}]
         )
+
+
+def put_history(database: Any, key: str, content: bytes) -> None:
+    """Store the arrays of a calculation once; what one that was killed left of them is replaced.
+
+    The file's ``_id`` is the key, so that the pieces without a file are found by whoever stores it next.
+    """
+    files = GridFS(database)
+    if files.exists({"filename": key}):
+        return
+    database.fs.chunks.delete_many({"files_id": key})
+    with suppress(FileExists, DuplicateKeyError):  # another one stores the same at this moment
+        files.put(content, filename=key, _id=key)
 
 
 def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mapping[str, Any]) -> CalculationRecord:
@@ -309,11 +365,45 @@ def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mappin
     return CalculationRecord(key=calculation.key, calculation=calculation.to_dict(), provenance=provenance, **content)
 
 
+def _as_planned(identifier: str, known: int | None, owner: str | None) -> dict[str, Any]:
+    """Return the query of a study that is still as it was when somebody began to plan for it."""
+    query: dict[str, Any] = {"_id": identifier}
+    if known is not None:
+        query["rungs"] = {"$size": known}
+    if owner is not None:
+        query |= {"lease.owner": owner, "cancelled": {"$ne": True}}
+    return query
+
+
 def _record(document: dict[str, Any]) -> CalculationRecord:
-    return CalculationRecord(key=document.pop("_id"), **document)
+    key = document.pop("_id")
+    return _read(CalculationRecord, f"the calculation {key}", {"key": key, **document})
 
 
 def _study(document: dict[str, Any]) -> StudyRecord:
     for name in ("lease", "rest_until"):
         document.pop(name, None)
-    return StudyRecord(identifier=document.pop("_id"), **document)
+    identifier = document.pop("_id")
+    return _read(StudyRecord, f"the study {identifier}", {"identifier": identifier, **document})
+
+
+def newer_fields(error: Exception) -> list[str]:
+    """Return the fields that a model does not know, where these are all that is wrong with a document."""
+    if not isinstance(error, ValidationError):
+        return []
+    wrong = error.errors()
+    unknown = [".".join(map(str, each["loc"])) for each in wrong if each["type"] == "extra_forbidden"]
+    return unknown if len(unknown) == len(wrong) else []
+
+
+def _read(model: type[Model], what: str, content: Mapping[str, Any]) -> Model:
+    """Return a stored document as its model; raises NotOurs where it has what this version does not know."""
+    try:
+        return model(**content)
+    except ValidationError as error:
+        unknown = newer_fields(error)
+        if not unknown:
+            raise
+        raise NotOurs(
+            f"{what} was stored by a newer version of megabar ({', '.join(unknown)}); update this one"
+        ) from error

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from ase import Atoms
 from fireworks import FiretaskBase, FWAction, explicit_serialize
-from pymongo.errors import ConnectionFailure, NotPrimaryError, PyMongoError
+from pydantic import ValidationError
+from pymongo.errors import PyMongoError
 
 from megabar import __version__
 from megabar.structures.symmetry import rattled
 from megabar.workflows.calculation import ENERGY, Calculation, Structure, started_from
 from megabar.workflows.driver import advance_all
-from megabar.workflows.execution import HISTORY, finished, prepare
+from megabar.workflows.execution import HISTORY, RESULT, finished, prepare
 from megabar.workflows.files import unpacked
-from megabar.workflows.isolation import TROUBLES, MachineTrouble
-from megabar.workflows.retrying import is_forgotten
+from megabar.workflows.outages import is_outage, too_large
+from megabar.workflows.retrying import begin_anew, is_forgotten
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
-from megabar.workflows.store import record_of
-from megabar.workflows.versions import check_version
+from megabar.workflows.store import CalculationRecord, NotOurs, newer_fields, record_of
+from megabar.workflows.troubles import FolderTrouble, MachineTrouble, trouble_of
+from megabar.workflows.versions import check_known, check_version
 
 RATTLE_SEED = 1
 ENDS = ("done", "failed", "left")
 OUTAGE_POLL_SECONDS = 2.0
 LOCK_POLL_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 30.0
+AVOIDED_SECONDS = 60.0
+"""How long a worker leaves a calculation whose folder it cannot use to others, before it looks again."""
+MOST_REFUSED = 5
+"""Folders in a row that cannot be used, after which it is the machine that is in trouble."""
 
 
 @explicit_serialize
@@ -42,35 +51,55 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run, store, and let the studies that wait for it go on."""
         runtime = current()
-        calculation = submitted(fw_spec)
-        state, runtime.control.running = "crashed", calculation.key
+        key, control, store = fw_spec["key"], runtime.control, runtime.store
+        state, control.running = "crashed", key
         try:
-            if calculation.key != fw_spec["key"]:
-                raise RuntimeError(f"what was submitted as {fw_spec['key']} was changed on its way")
-            asked = {"study": fw_spec.get("study"), "estimate_core_s": fw_spec.get("core_seconds")}
-            state = run_and_store(calculation, runtime, asked)
+            calculation = submitted(fw_spec)
+            if calculation.key != key:
+                store.note_crash(calculation.key, f"what was submitted as {key} was changed on its way")
+            else:
+                asked = {"study": fw_spec.get("study"), "estimate_core_s": fw_spec.get("core_seconds")}
+                state = run_and_store(calculation, runtime, asked)
         except Stopped:
-            state, runtime.control.unfinished = "stopped", calculation.key
+            state, control.unfinished = "stopped", key
+        except NotOurs as error:
+            state = "taken"
+            control.leave(key, str(error), math.inf)
+        except FolderTrouble as trouble:
+            state = "trouble"
+            control.leave(key, str(trouble), AVOIDED_SECONDS)
+            control.refused += 1
+            if control.refused >= MOST_REFUSED:
+                control.trouble = str(trouble)
         except MachineTrouble as trouble:
-            state, runtime.control.unfinished = "trouble", calculation.key
-            runtime.control.trouble = str(trouble)
-        except PyMongoError:
-            raise
-        except Exception:
-            runtime.store.note_crash(calculation.key, traceback.format_exc())
+            state, control.unfinished, control.trouble = "trouble", key, str(trouble)
+        except Exception as error:
+            if isinstance(error, PyMongoError) and not too_large(error):
+                raise
+            store.note_crash(key, traceback.format_exc())
         finally:
-            runtime.control.running = None
+            control.running = None
         if state in ENDS:
+            control.refused = 0
+        if state in (*ENDS, "crashed"):
             # Where the database is out of reach now, whoever reaches it next does this.
             with suppress(PyMongoError):
-                advance_all(calculation.key, runtime)
-        return FWAction(stored_data={"key": calculation.key, "state": state})
+                advance_all(key, runtime)
+        return FWAction(stored_data={"key": key, "state": state})
 
 
 def submitted(fw_spec: Mapping[str, Any]) -> Calculation:
-    """Return the calculation that a firework is to run: text; a dictionary in those of older versions."""
+    """Return the calculation that a firework is to run: text; a dictionary in those of older versions.
+
+    Raises NotOurs where it is one of a newer version.
+    """
     content = fw_spec["calculation"]
-    return Calculation.from_dict(json.loads(content) if isinstance(content, str) else content)
+    try:
+        calculation = Calculation.from_dict(json.loads(content) if isinstance(content, str) else content)
+    except (TypeError, KeyError) as error:
+        raise NotOurs(f"a calculation of a newer version of megabar than this worker's ({error})") from error
+    check_known(calculation)
+    return calculation
 
 
 def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any] | None = None) -> str:
@@ -78,7 +107,7 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
 
     A result that lies in the calculation's folder but is not in the database yet is taken in from there. ``taken``
     is the state where another worker is running it. asked: joins the result's provenance: the study that it is run
-    for, its estimated core-seconds.
+    for, its estimated core-seconds. The claim on the calculation is given back whatever happens.
     """
     key = calculation.key
     known = runtime.store.get(key)
@@ -86,30 +115,62 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
         return known.state
     if not runtime.presence.claim(key, runtime.owner):
         return "taken"
-    folder = runtime.folder(key)
+    try:
+        state = _claimed(calculation, runtime, asked or {})
+    except BaseException as error:
+        if not is_outage(error):  # it would take another time-out; a worker gives all back when it is over
+            runtime.presence.release(key, runtime.owner)
+        raise
+    runtime.presence.release(key, runtime.owner)
+    return state
+
+
+def _claimed(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any]) -> str:
+    """Run a calculation that is this worker's, in its folder, and store the result; return its state."""
+    key, folder = calculation.key, runtime.folder(calculation.key)
+    extra = {"megabar": __version__, "worker": runtime.owner, "cores": runtime.cores, "folder": str(folder), **asked}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder, runtime) as alone:
             if not alone:
-                runtime.presence.release(key, runtime.owner)
                 return "taken"
             known = runtime.store.get(key)
             if known is not None:
                 return known.state
-            result = finished(folder)
-            if result is None or is_forgotten(folder, result, key, runtime.store):
+            ended = _found(calculation, folder, runtime, extra)
+            if ended is None:
                 check_version(calculation, runtime.config)
                 prepare(folder, calculation, *_start(calculation, runtime))
-                result = runtime.run(folder, calculation.code)
+                ended = record_of(calculation, runtime.run(folder, calculation.code), extra), _history(folder)
     except OSError as error:
-        if error.errno in TROUBLES:
-            raise MachineTrouble(f"{error.strerror}: {error.filename or folder}") from error
+        trouble = trouble_of(error, folder)
+        if trouble is not None:
+            raise trouble from error
+        if not folder.is_dir():
+            raise RuntimeError(f"the folder {folder} was taken away while its calculation ran") from error
         raise
-    extra = {"megabar": __version__, "worker": runtime.owner, "cores": runtime.cores, "folder": str(folder)}
-    record, history = record_of(calculation, result, {**extra, **(asked or {})}), _history(folder)
+    record, history = ended
     _through_outages(lambda: runtime.store.save(record, history), runtime)
-    runtime.presence.release(key, runtime.owner)
-    return str(result["state"])
+    return record.state
+
+
+def _found(
+    calculation: Calculation, folder: Path, runtime: Runtime, extra: Mapping[str, Any]
+) -> tuple[CalculationRecord, dict[str, Any] | None] | None:
+    """Return the result that lies in a folder with its arrays, None where there is none that can be trusted.
+
+    Raises NotOurs where a newer version wrote it.
+    """
+    result = finished(folder)
+    if result is None or is_forgotten(folder, result, calculation.key, runtime.store):
+        return None
+    try:
+        return record_of(calculation, result, extra), _history(folder)
+    except (ValidationError, TypeError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        if newer_fields(error):
+            raise NotOurs(f"{folder / RESULT} is of a newer version of megabar; update this one") from error
+        begin_anew(folder)
+        return None
 
 
 def _through_outages(store: Callable[[], None], runtime: Runtime) -> None:
@@ -117,8 +178,8 @@ def _through_outages(store: Callable[[], None], runtime: Runtime) -> None:
     while True:
         try:
             return store()
-        except (ConnectionFailure, NotPrimaryError):
-            if runtime.control.stopping:
+        except PyMongoError as error:
+            if runtime.control.stopping or not is_outage(error):
                 raise
             time.sleep(OUTAGE_POLL_SECONDS)
 

@@ -6,9 +6,17 @@ from megabar.structures.errors import SetupError
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config
-from megabar.workflows.isolation import MachineTrouble
+from megabar.workflows.execution import is_known
+from megabar.workflows.store import NotOurs
+from megabar.workflows.troubles import MachineTrouble
 
 _found: dict[str, str] = {}
+
+
+def check_known(calculation: Calculation) -> None:
+    """Raise NotOurs where this version of megabar has not the code, or not what it is to do."""
+    if not is_known(calculation):
+        raise NotOurs(f"{calculation.task!r} by {calculation.code} is of a newer version of megabar than this worker's")
 
 
 def check_version(calculation: Calculation, config: Config) -> None:

@@ -53,9 +53,9 @@ class Mendings:
 
     def read(self) -> None:
         """Take in what is on disk: another process may have mended meanwhile."""
-        kept = read_json(self.folder / FILE)
-        if isinstance(kept, dict):
-            self.changes, self.steps, self.open = dict(kept["changes"]), list(kept["steps"]), int(kept["open"])
+        kept = _kept(self.folder)
+        if kept is not None:
+            self.changes, self.steps, self.open = dict(kept["changes"]), list(kept["steps"]), kept["open"]
 
     @property
     def path(self) -> dict[str, Any]:
@@ -122,9 +122,17 @@ def mended(attempt: Callable[[], T], mendings: Mendings, stop: Callable[[], bool
 
 def steps_taken(folder: Path) -> list[str]:
     """Return what was mended so far in the calculation of a folder, in words, each step once with how often."""
-    kept = read_json(folder / FILE)
-    counts = Counter(str(each) for each in kept["steps"]) if isinstance(kept, dict) else Counter()
+    kept = _kept(folder)
+    counts = Counter(str(each) for each in kept["steps"]) if kept is not None else Counter()
     return [step if times == 1 else f"{step}, {times} times" for step, times in counts.items()]
+
+
+def _kept(folder: Path) -> dict[str, Any] | None:
+    """Return what was mended in the calculation of a folder, None where nothing was or it cannot be told any more."""
+    kept, kinds = read_json(folder / FILE), {"changes": dict, "steps": list, "open": int}
+    if isinstance(kept, dict) and all(isinstance(kept.get(name), kind) for name, kind in kinds.items()):
+        return kept
+    return None
 
 
 def note_step(folder: Path, words: str) -> None:

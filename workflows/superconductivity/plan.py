@@ -9,7 +9,7 @@ from typing import Any
 
 from megabar.structures.errors import InputError
 from megabar.structures.scaling import guess_volume, scaled_to
-from megabar.workflows.calculation import Calculation, Structure, digest
+from megabar.workflows.calculation import Calculation, Structure, digest, only_known
 from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON, phonon_program
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Ladder, Method, Rung
@@ -156,7 +156,8 @@ class TcPlan:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TcPlan:
-        """Return the plan stored by ``to_dict``."""
+        """Return the plan stored by ``to_dict``; raises TypeError where that has what is not known here."""
+        only_known(content, {*cls.__dataclass_fields__, "ladders"})
         return cls(
             volumes=StabilityPlan.from_dict(content["volumes"]),
             grids=Grids(**{name: tuple(value) for name, value in content["grids"].items()}),
