@@ -24,6 +24,7 @@ from ase.calculators.calculator import BaseCalculator
 from megabar.structures.contacts import overlaps
 from megabar.structures.symmetry import same_symmetry, space_group
 from megabar.workflows.calculation import ENERGY, Calculation, Relaxation, Structure
+from megabar.workflows.codes.finite import check_finite, guard
 from megabar.workflows.codes.interface import CalculationFailed, Code
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
@@ -97,6 +98,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         stiffness = content.get("stiffness_eV_A2") or STIFFNESS
         if calculation.task != ENERGY:
             result = _task(calculation, folder, config)
+            check_finite(result, calculation.code)
         else:
             result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config, spent)
     except CalculationFailed as failure:
@@ -153,6 +155,7 @@ def _run(
     found = None
     atoms, history = start.copy(), (read_json(folder / STATE) or {}).get("steps", [])
     calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
+    guard(calculator, calculation.code)
     atoms.calc = calculator
     if calculation.relaxation is None:
         _record(atoms, history, forces=False)
