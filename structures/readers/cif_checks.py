@@ -118,19 +118,19 @@ def _units(counts: Mapping[str, int], formula: Mapping[str, float] | None, block
         return []
     found, z = units(counts, formula), block.number("_cell_formula_units_z")
     assert found is not None
-    if isclose(found, 1, rel_tol=SAME_UNITS):
-        return [(True, "")] if z is None or z == 1 or _is_multiple(formula) else []
+    whole_cell = isclose(found, 1, rel_tol=SAME_UNITS) and _is_multiple(formula, z)
+    if whole_cell:
+        return [(True, "")]
     if z is None or z <= 0:
         return []
     said = f"{sum(counts.values())} atoms are {found:g} formula units of {text(formula)}, Z is {z:g}"
     return [(isclose(found, z, rel_tol=SAME_UNITS), said)]
 
 
-def _is_multiple(formula: Mapping[str, float]) -> bool:
-    """Return whether a formula is a multiple of a smaller one, as that of a whole cell is."""
-    return all(isclose(count % 2, 0) for count in formula.values()) or all(
-        isclose(count % 3, 0) for count in formula.values()
-    )
+def _is_multiple(formula: Mapping[str, float], z: float | None) -> bool:
+    """Return whether a formula is that of a whole cell: z times a smaller one, or any multiple where Z is not told."""
+    factors = (z,) if z is not None and z > 1 else (2.0, 3.0)
+    return any(all(isclose(round(count / each), count / each) for count in formula.values()) for each in factors)
 
 
 def _density(cell: Cell, sites: list[Site], block: Block, atoms: Atoms) -> list[tuple[bool, str]]:

@@ -129,15 +129,13 @@ def _element(word: str, elements: Collection[str]) -> tuple[str, str] | None:
             return "O", group
     two, one = letters[:2].capitalize(), letters[:1].upper()
     proper = letters[1:2].islower() or len(letters) == 1
-    known = [each for each in dict.fromkeys((two, one)) if (each in atomic_numbers and each != "X") or each in HYDROGEN]
+    known = [each for each in dict.fromkeys((two, one)) if (each in atomic_numbers and each != "X") or each == "D"]
     if not known:
         return None
     if elements:
-        fitting = [each for each in known if HYDROGEN.get(each, each) in elements]
-        if len(fitting) == 1 or (fitting and proper):
-            return fitting[0], ""
-        if len(fitting) > 1:
-            raise InputError(f"its site {word} may be {fitting[0]} or {fitting[1]}; write its _atom_site_type_symbol")
+        known = [each for each in known if HYDROGEN.get(each, each) in elements]
+        if not known:
+            return None
     if proper or len(known) == 1:
         return known[0], ""
     raise InputError(f"its site {word} may be {known[0]} or {known[1]}; write its _atom_site_type_symbol")

@@ -158,7 +158,8 @@ def _halls() -> tuple[tuple[int, frozenset[str], str, int], ...]:
             full = kind.international.split(" = ")[-1]
             names = {full, kind.international_full}
             if 3 <= kind.number <= 15:
-                names.add(" ".join(word for word in full.split() if word != "1"))
+                if kind.choice.strip("-")[:1] in "bc":  # short symbols leave the axis open; it is never a
+                    names.add(" ".join(word for word in full.split() if word != "1"))
             else:
                 names.update(kind.international.split(" = "))
             plain = frozenset(re.sub(r"[\s_]", "", each) for each in names)
