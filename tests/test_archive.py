@@ -264,7 +264,7 @@ def changed(path: Path, target: Path, change: Callable[[str, bytes], bytes | Non
             if data is not None and name != MANIFEST:
                 new.writestr(name, data)
                 if mend:
-                    manifest["members"][name]["sha256"] = hashlib.sha256(data).hexdigest()
+                    manifest["members"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         text = change(MANIFEST, json.dumps(manifest).encode())
         if text is not None:
             new.writestr(MANIFEST, text)

@@ -22,6 +22,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.contacts import overlaps
+from megabar.structures.names import visible
 from megabar.structures.symmetry import same_symmetry, space_group
 from megabar.workflows.calculation import ENERGY, Calculation, Relaxation, Structure
 from megabar.workflows.codes.finite import check_finite, guard
@@ -107,7 +108,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         if failure.cause == "killed":
             raise ChildProcessError(failure.detail) from failure  # nor is this: it is tried again
         state = "left" if failure.cause == LEFT_PHASE else "failed"
-        result = {"state": state, "cause": failure.cause, "detail": failure.detail}
+        result = {"state": state, "cause": failure.cause, "detail": visible(failure.detail)}
     except Stopped:
         write_json(folder / SPENT, spent())
         raise
