@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ruamel.yaml.comments import CommentedMap
 
 Model = TypeVar("Model", bound=BaseModel)
-MOST_BYTES, MOST_NODES, DEEPEST = 1_000_000, 100_000, 30
+MOST_BYTES, MOST_NODES, DEEPEST = 1_000_000, 50_000, 30
 """Bounds of a file, aliases written out: thousands of phases fit in, and reading never takes long or much memory."""
 
 

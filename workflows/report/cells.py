@@ -7,7 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+from megabar.structures.names import visible
+
+FORMULA = ("=", "+", "-", "@", "\t", "\n")
 """What a text must not begin with: spreadsheets run it (OWASP, CSV injection)."""
 
 
@@ -21,8 +23,14 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """Return a cell that is no formula: a text that begins like one, and is no number, has an apostrophe before it."""
-    if not isinstance(value, str) or not value.startswith(FORMULA):
+    """Return a cell that is no formula: a text that begins like one, and is no number, has an apostrophe before it.
+
+    Control characters are written out.
+    """
+    if not isinstance(value, str):
+        return value
+    value = visible(value)
+    if not value.startswith(FORMULA):
         return value
     try:
         float(value)
