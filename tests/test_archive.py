@@ -20,6 +20,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar import __version__
+from megabar.launchers.commands import report_folder
 from megabar.launchers.embedded_mongo import database_session, stop_database
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import (
@@ -502,6 +503,14 @@ def test_names_of_imported_studies_are_names(archive: Path, store: ResultStore, 
     """A report is written into a folder of the study's name."""
     said = refused(changed(archive, tmp_path / "hostile.zip", renamed(name)), store)
     assert STUDY in said and said.isprintable()
+
+
+@pytest.mark.parametrize("name", ["/tmp/owned", "../owned", "a/b"])
+def test_a_report_stays_below_the_present_folder(study: StudyRecord, name: str) -> None:
+    """Also that of a study which was imported before names were checked."""
+    assert report_folder(study) == Path("cuau-report")
+    with pytest.raises(InputError, match="say with --to where"):
+        report_folder(study.model_copy(update={"name": name}))
 
 
 def test_names_of_imported_phases_are_names(

@@ -33,7 +33,7 @@ def pressure_of_cif(block: Block) -> tuple[float | None, tuple[str, ...]]:
         value = block.number(tag)
         if value is None:
             continue
-        if value < 0 or value * KPA_GPA > MOST_GPA:
+        if abs(value) * KPA_GPA > MOST_GPA:
             raise InputError(f"its {tag} is {value:g} kPa, which cannot be")
         if 0 < value < LEAST_KPA:
             return None, (
