@@ -22,6 +22,7 @@ from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
 from megabar.structures.errors import InputError
+from megabar.structures.names import visible
 from megabar.structures.threads import limit as limit_threads
 from megabar.workflows.secrecy import hidden
 
@@ -99,7 +100,7 @@ def _of_database(error: Exception) -> tuple[str, int] | None:
 
 
 def _say(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)
     return code
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from megabar.launchers.embedded_mongo import database_session, running
 from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
+from megabar.structures.names import check_folder_name
 from megabar.workflows.answer import StabilityAnswer
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import StudyEstimate
@@ -144,6 +145,18 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         )
 
 
+def report_folder(study: StudyRecord) -> Path:
+    """Return the folder of a study's report, below the present one.
+
+    Raises InputError where the study's name would lead elsewhere: one that was imported before names were checked.
+    """
+    try:
+        check_folder_name(study.name, "the study")
+    except InputError as error:
+        raise InputError(f"{error}; say with --to where its report is to be written") from None
+    return Path(f"{study.name}-report")
+
+
 def _check_report_folder(folder: Path) -> None:
     parent = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     if not parent.is_dir():
@@ -195,7 +208,7 @@ def report_on(name: str, folder: Path | None) -> Path:
     """Write the report of a stored study and return its page."""
     with existing_store(load_config()) as store:
         study = find_study(name, store)
-        target = folder or Path(f"{study.name}-report")
+        target = folder or report_folder(study)
         _check_report_folder(target)
         write_report(target, study, answer_of(study, store), store)
     return target / "index.html"

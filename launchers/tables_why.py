@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from megabar.launchers.explaining import Explanation, Story
 from megabar.launchers.words import core_time, counted, moment, spell
+from megabar.structures.names import visible
 from megabar.workflows.attempts import Attempt
 
 MOST_BLOCKS, MOST_LINES, MOST_NAMES, MOST_ATTEMPTS = 3, 8, 4, 6
@@ -43,7 +44,7 @@ def why_text(story: Story) -> str:
     lines += ["", *story.next] if story.next else []
     if not story.calculations and not story.next:
         lines.append("nothing has failed, and nothing waits")
-    return "\n".join(line[:WIDTH] for line in lines)
+    return visible("\n".join(line[:WIDTH] for line in lines))
 
 
 def _place(each: Explanation) -> str:

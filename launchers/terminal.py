@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from megabar.structures.names import visible
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -164,7 +166,7 @@ def hull_text(answer: dict[str, Any]) -> str:
             f"instead of {each['pressure_GPa']:.1f} GPa"
         )
     lines += [f"Note: {note}" for note in answer.get("notes", [])]
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _transition_lines(answer: dict[str, Any]) -> list[str]:

@@ -181,6 +181,7 @@ def test_a_run_that_did_not_converge_is_refused(config, tmp_path, monkeypatch):
     [
         ("", "", "incomplete-output"),
         (FINISHED[:-400], "", "incomplete-output"),
+        (FINISHED, "--- !ScfConvergenceWarning\nmessage: |\n    nstep 3 was not enough\n...\n", "scf-not-converged"),
         (NOT_CONVERGED, "", "scf-not-converged"),
         ("", "--- !ERROR\nsrc_file: a.F90\nmessage: |\n    Wrong\n    psp file\n...\n", "code-error"),
     ],
@@ -189,6 +190,25 @@ def test_failed_outputs(text, log, cause):
     with pytest.raises(CalculationFailed) as failure:
         check_output(text, log, "")
     assert failure.value.cause == cause
+
+
+@pytest.mark.parametrize("what", ["energy", "forces", "stress"])
+@pytest.mark.parametrize("word", ["NaN", "*" * 20])
+def test_what_is_no_number_is_no_result(config, tmp_path, monkeypatch, what, word):
+    lines = FINISHED.splitlines()
+    begins = {"energy": "total_energy_eV", "forces": "cartesian forces (eV", "stress": "sigma(1 1)="}[what]
+    for row, line in enumerate(lines):
+        if line.strip().startswith(begins):
+            row += what == "forces"
+            lines[row] = re.sub(r"-?\d+\.\d+(E[+-]\d+)?", word, lines[row], count=1)
+    (tmp_path / "broken.abo").write_text("\n".join(lines) + "\n")
+    program = Path(config.code("abinit").command[0])
+    program.write_text(program.read_text().replace(f"{DATA}/$PLAY", str(tmp_path / "broken.abo")))
+    atoms, data, settings = aluminium(config)
+    atoms.calc = ABINIT.calculator(settings, data, atoms, tmp_path / "run", config)
+    with pytest.raises(CalculationFailed) as failure:
+        atoms.get_potential_energy()
+    assert failure.value.cause == "not-a-number"
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """A study as one file: exported from one database, imported into another on its own mongod, with nothing computed."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +20,25 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar import __version__
+from megabar.launchers.commands import report_folder
 from megabar.launchers.embedded_mongo import database_session, stop_database
 from megabar.structures.errors import InputError
-from megabar.workflows.archive import CALCULATIONS, HISTORIES, MANIFEST, README, STUDY, as_json, write_archive
+from megabar.workflows.archive import (
+    CALCULATIONS,
+    HISTORIES,
+    MANIFEST,
+    README,
+    STUDY,
+    as_json,
+    published_record,
+    published_study,
+    write_archive,
+)
 from megabar.workflows.archive_import import Imported, import_archive
 from megabar.workflows.archive_reading import opened
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
+from megabar.workflows.kinds import KINDS, plan_of
 from megabar.workflows.plan import resolve
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.study import load_study
@@ -264,7 +278,7 @@ def changed(path: Path, target: Path, change: Callable[[str, bytes], bytes | Non
             if data is not None and name != MANIFEST:
                 new.writestr(name, data)
                 if mend:
-                    manifest["members"][name]["sha256"] = hashlib.sha256(data).hexdigest()
+                    manifest["members"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         text = change(MANIFEST, json.dumps(manifest).encode())
         if text is not None:
             new.writestr(MANIFEST, text)
@@ -427,7 +441,6 @@ def test_an_unfinished_study(store: ResultStore, study: StudyRecord, tmp_path: P
 
 @pytest.mark.slow
 def test_many_calculations_need_little_memory(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
-    import tracemalloc
     from dataclasses import replace
 
     first = calculations(study)[0]
@@ -450,3 +463,249 @@ def test_many_calculations_need_little_memory(store: ResultStore, study: StudyRe
     assert max(writing, reading) < 25e6
     with opened(path) as found:
         assert sum(1 for _ in found.records()) == len(many)
+
+
+# Archives that somebody made to do harm, or by mistake.
+
+
+def renamed(name: str) -> Callable[[str, bytes], bytes | None]:
+    """Give the study of an archive another name, its identifier with it."""
+
+    def change(member: str, data: bytes) -> bytes:
+        if member != STUDY:
+            return data
+        content = json.loads(data)
+        content["identifier"] = f"{name}-{content['identifier'][-8:]}"
+        content["name"] = name
+        return json.dumps(content).encode()
+
+    return change
+
+
+def with_study(**changes: Any) -> Callable[[str, bytes], bytes | None]:
+    return lambda member, data: json.dumps({**json.loads(data), **changes}).encode() if member == STUDY else data
+
+
+def with_record(**changes: Any) -> Callable[[str, bytes], bytes | None]:
+    def change(member: str, data: bytes) -> bytes:
+        if member != CALCULATIONS:
+            return data
+        first, *others = data.splitlines()
+        return b"\n".join([as_json({**json.loads(first), **changes}), *others]) + b"\n"
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "name", ["/tmp/owned", "../../owned", "a/b", "", ".hidden", "x\x1b[31m", "a\nb", "=1+1", "a\u202eb", "x" * 300]
+)
+def test_names_of_imported_studies_are_names(archive: Path, store: ResultStore, tmp_path: Path, name: str) -> None:
+    """A report is written into a folder of the study's name."""
+    said = refused(changed(archive, tmp_path / "hostile.zip", renamed(name)), store)
+    assert STUDY in said and said.isprintable()
+
+
+@pytest.mark.parametrize("name", ["/tmp/owned", "../owned", "a/b"])
+def test_a_report_stays_below_the_present_folder(study: StudyRecord, name: str) -> None:
+    """Also that of a study which was imported before names were checked."""
+    assert report_folder(study) == Path("cuau-report")
+    with pytest.raises(InputError, match="say with --to where"):
+        report_folder(study.model_copy(update={"name": name}))
+
+
+def test_names_of_imported_phases_are_names(
+    archive: Path, store: ResultStore, study: StudyRecord, tmp_path: Path
+) -> None:
+    for name in ("\x1b[2J", "=cmd", "a\u202eb"):
+        rungs = [{**study.rungs[0], "phase": name}, *study.rungs[1:]]
+        ladders = [{**study.resolved["ladders"][0], "phase": name}, *study.resolved["ladders"][1:]]
+        for number, changes in enumerate(({"rungs": rungs}, {"resolved": {**study.resolved, "ladders": ladders}})):
+            said = refused(changed(archive, tmp_path / f"{number}{len(name)}.zip", with_study(**changes)), store)
+            assert "the phase" in said and said.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"energy_eV_per_atom": float("nan")}, "energy_eV_per_atom: nan is no result"),
+        ({"pressure_GPa": float("inf")}, "pressure_GPa: inf is no result"),
+        ({"volume_A3_per_atom": -3.0}, "volume_A3_per_atom: -3.0 cannot be"),
+        ({"energy_eV_per_atom": None}, "it is done, and has none"),
+        ({"state": "perfect"}, "state: 'perfect' is none of done, failed, left"),
+        ({"state": "\x1b[2J"}, "state: '\\x1b[2J' is none of"),
+        ({"calculation": [1, 2]}, "cannot be understood"),
+        ({"energy_eV_per_atom": {"x": 1}}, "energy_ev_per_atom"),
+    ],
+)
+def test_results_that_are_none(
+    archive: Path, store: ResultStore, tmp_path: Path, changes: dict[str, Any], expected: str
+) -> None:
+    said = refused(changed(archive, tmp_path / "hostile.zip", with_record(**changes)), store)
+    assert f"{CALCULATIONS}, line 1" in said and expected.lower() in said.lower() and said.isprintable()
+
+
+@pytest.mark.parametrize("text", [b"[1, 2]", b"5", b"null", b'"text"'])
+@pytest.mark.parametrize("member", [STUDY, CALCULATIONS, MANIFEST])
+def test_members_that_are_something_else(
+    archive: Path, store: ResultStore, tmp_path: Path, member: str, text: bytes
+) -> None:
+    said = refused(changed(archive, tmp_path / "hostile.zip", lambda n, data: text if n == member else data), store)
+    assert member in said
+
+
+@pytest.mark.parametrize(("begin", "end"), [(b'{"x":', b"}"), (b"[", b"]")])
+def test_json_that_is_nested_too_deeply(
+    archive: Path, store: ResultStore, tmp_path: Path, begin: bytes, end: bytes
+) -> None:
+    deep = b'"more": ' + 200_000 * begin + b"1" + 200_000 * end + b', "definition": {'
+    made = changed(archive, tmp_path / "hostile.zip", edited(STUDY, b'"definition": {', deep))
+    assert "nested too deeply" in refused(made, store)
+
+
+def test_manifests_that_tell_no_sizes(archive: Path, store: ResultStore, tmp_path: Path) -> None:
+    for number, entry in enumerate(
+        ([], 5, {"bytes": "many", "sha256": "x"}, {"bytes": 5}, {"bytes": True, "sha256": "x"})
+    ):
+
+        def change(member: str, data: bytes, entry: Any = entry) -> bytes:
+            if member != MANIFEST:
+                return data
+            content = json.loads(data)
+            content["members"][STUDY] = entry
+            return json.dumps(content).encode()
+
+        assert "does not tell size and hash" in refused(changed(archive, tmp_path / f"{number}.zip", change), store)
+
+
+@pytest.mark.parametrize("member", [CALCULATIONS, STUDY, README, MANIFEST])
+def test_what_would_unpack_without_bounds_is_refused(
+    archive: Path, store: ResultStore, tmp_path: Path, member: str
+) -> None:
+    """Sixty kilobytes that would be 60 MB: told from the sizes, before it is unpacked."""
+    path = tmp_path / "bomb.zip"
+    zeros = bytes(1 << 20)
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        manifest = json.loads(old.read(MANIFEST))
+        manifest["members"][member] = {"bytes": 60 << 20, "sha256": "0" * 64}
+        for name in old.namelist():
+            if name == member:
+                with new.open(name, "w", force_zip64=True) as file:
+                    for _ in range(60):
+                        file.write(zeros)
+            elif name == MANIFEST:
+                new.writestr(name, json.dumps(manifest))
+            else:
+                new.writestr(name, old.read(name))
+    tracemalloc.start()
+    said = refused(path, store)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert member in said and "would unpack to 63 MB" in said
+    assert memory < 20e6
+
+
+def test_arrays_that_would_unpack_without_bounds_are_refused(
+    archive: Path, store: ResultStore, study: StudyRecord, tmp_path: Path
+) -> None:
+    """An npz file in the archive is a ZIP file itself."""
+    history = f"{HISTORIES}{study.wanted[0]}.npz"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as arrays, arrays.open("x.npy", "w") as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    made = changed(archive, tmp_path / "hostile.zip", lambda n, data: buffer.getvalue() if n == history else data)
+    said = refused(made, store)
+    assert history in said and "unpacks to 315 MB" in said
+
+
+def test_texts_that_a_terminal_would_obey_are_written_out(
+    archive: Path, store: ResultStore, study: StudyRecord, tmp_path: Path
+) -> None:
+    texts = {"warnings": ["\x1b[2Jgone"], "detail": "a\tb\u202ec", "observables": {"version": "\x1b]0;title\x07"}}
+    import_archive(changed(archive, tmp_path / "hostile.zip", with_record(**texts)), store, "me")
+    with zipfile.ZipFile(archive) as content:
+        key = json.loads(content.read(CALCULATIONS).splitlines()[0])["key"]
+    found = store.get(key)
+    assert found is not None
+    assert found.warnings == ["\\x1b[2Jgone"] and found.detail == "a\tb\\u202ec"
+    assert found.observables == {"version": "\\x1b]0;title\\x07"}
+
+
+# What may be published: said by each kind, and held for every one.
+
+
+def local_data(name: str) -> dict[str, Any]:
+    return {
+        "element": "Al",
+        "path": f"/home/alice/pseudo/{name}",
+        "sha256": "0" * 64,
+        "radius_A": 1.0,
+        "cutoff_eV": 300.0,
+        "origin": f"folder /home/alice/pseudo/{name}",
+    }
+
+
+def method(functional: str) -> dict[str, Any]:
+    return {
+        "code": "emt",
+        "version": "1",
+        "protocol": "fast",
+        "functional": functional,
+        "data": [local_data(f"Al-{functional}.upf")],
+    }
+
+
+def local_stability(study: StudyRecord) -> StudyRecord:
+    plan = {**study.resolved, "method": method("PBE"), "judge": method("LDA"), "functionals": [method("PBEsol")]}
+    files = ["/home/alice/a.cif", "~/b.cif", {"file": "/home/alice/c d.cif", "name": "x", "pressure": None}]
+    return study.model_copy(update={"resolved": plan, "definition": {**study.definition, "phases": files}})
+
+
+def local_superconductivity(study: StudyRecord) -> StudyRecord:
+    volumes = local_stability(study).resolved
+    plan = {
+        "volumes": volumes,
+        "ladders": volumes["ladders"],
+        "grids": {"q": [2, 2, 2], "k": [4, 4, 4], "dense": [8, 8, 8]},
+        "coupling": {},
+        "phonon": {},
+        "mu_star": [0.1],
+        "mu_ref_meV": None,
+        "isotopes": {},
+    }
+    structure = {"file": "/home/alice/a.cif", "name": None, "pressure": None}
+    return study.model_copy(
+        update={"kind": "superconductivity", "resolved": plan, "definition": {"structure": structure}}
+    )
+
+
+LOCAL = {"stability": local_stability, "superconductivity": local_superconductivity}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_kind_of_study_publishes_where_files_lie(kind: str, study: StudyRecord) -> None:
+    local = LOCAL[kind](study)
+    text = as_json(published_study(local)).decode()
+    assert "/home" not in text and "~" not in text
+    assert "Al-PBE.upf" in text and "Al-LDA.upf" in text and "Al-PBEsol.upf" in text and "a.cif" in text
+    # What is read of it again is the same plan.
+    published = StudyRecord(**json.loads(text))
+    assert plan_of(published).fingerprint == plan_of(local).fingerprint
+
+
+def test_texts_of_failures_do_not_tell_where_they_happened(study: StudyRecord) -> None:
+    calculation = calculations(study)[0].to_dict()
+    found = published_record(
+        CalculationRecord(
+            key="0" * 40,
+            calculation={**calculation, "data": [local_data("Al.upf")]},
+            state="failed",
+            detail="cannot read /home/alice/.megabar/calculations/ab/abc/out: at 3.2 eV/Å, P6_3/mmc",
+            warnings=["~/scratch/x was full", "see https://doi.org/10.1103/PhysRevB.54.11169"],
+            mendings=["started afresh ('/data/bob/STATE.OUT' was not as it was left)"],
+            provenance={"host": "node1", "folder": "/home/alice/x", "said": "/home/alice/y"},
+        )
+    )
+    text = as_json(found).decode()
+    assert not any(place in text for place in ("/home", "/data", "alice", "bob", "~"))
+    assert "cannot read out: at 3.2 eV/Å, P6_3/mmc" in text and "https://doi.org/10.1103/PhysRevB.54.11169" in text

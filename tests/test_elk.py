@@ -1,4 +1,5 @@
 import gc
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -175,6 +176,21 @@ def test_a_run_that_failed_is_refused(change, said, cause):
     with pytest.raises(CalculationFailed) as failure:
         check_info(change(FINISHED), said, "last words", RADII)
     assert failure.value.cause == cause
+
+
+@pytest.mark.parametrize("word", ["NaN", "****************"])
+def test_an_energy_that_is_no_number_is_no_result(tmp_path, config, word):
+    data = ELK.atomic_data(["Na"], "PBE", "fast", {("Na", "Na"): 3.0}, config)
+    atoms = fcc("Na", 9.0)
+    settings = ELK.settings(Request(atoms, "fast", "PBE", False, data))
+    calculator = ELK.calculator(settings, data, atoms, tmp_path / "run", config)
+    radius = data[0].radius_A / Bohr
+    text = re.sub(r"(Species :\s*1 \(Na\).*?radius :\s*)\S+", rf"\g<1>{radius:.10f}", FINISHED, flags=re.DOTALL)
+    calculator.folder.mkdir(parents=True)
+    (calculator.folder / "INFO.OUT").write_text(re.sub(r"( total energy\s*:\s*)\S+", rf"\g<1>{word}", text))
+    with pytest.raises(CalculationFailed, match=re.escape(word)) as failure:
+        calculator.outputs(atoms)
+    assert failure.value.cause == "not-a-number"
 
 
 def test_warnings_of_early_loops_are_no_failure():

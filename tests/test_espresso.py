@@ -25,6 +25,7 @@ from megabar.workflows.codes.espresso import ESPRESSO
 from megabar.workflows.codes.espresso_input import parameters
 from megabar.workflows.codes.espresso_output import band_gap, check_output
 from megabar.workflows.codes.espresso_restart import note_density, note_stopped, start_of
+from megabar.workflows.codes.espresso_run import read_results
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.codes.registry import CODES
 from megabar.workflows.config import CodeConfig, Config
@@ -90,6 +91,27 @@ def test_error_hidden_by_a_later_job_done(tmp_path: Path) -> None:
     box = "%" * 30 + "\n     Error in routine cdiaghg (28):\n     S matrix not positive definite\n" + "%" * 30
     (tmp_path / "espresso.pwo").write_text((DATA / "finished.pwo").read_text() + box)
     assert cause(tmp_path) == "overlap-not-positive"
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "*" * 15])
+@pytest.mark.parametrize("what", ["!    total energy", "Total force", "total   stress", "the Fermi energy is"])
+def test_what_is_no_number_is_no_result(tmp_path: Path, what: str, word: str) -> None:
+    """pw.x may come to JOB DONE, and say that it converged, with energies, forces or stresses that are no numbers."""
+    lines = (DATA / "finished.pwo").read_text().splitlines(keepends=True)
+    lines = [re.sub(r"[-\d.]+", word, line, count=1) if line.lstrip().startswith(what) else line for line in lines]
+    if what == "the Fermi energy is":
+        lines.insert(-20, f"     the Fermi energy is    {word} ev\n")
+    (tmp_path / "espresso.pwo").write_text("".join(lines))
+    assert cause(tmp_path) == "not-a-number"
+
+
+def test_a_stress_tensor_that_is_no_number_is_no_result(tmp_path: Path) -> None:
+    text = (DATA / "finished.pwo").read_text().replace("   0.00113578  -0.00011788  -0.00011788 ", "   NaN  NaN  NaN ")
+    (tmp_path / "espresso.pwo").write_text(text)
+    check_output(tmp_path, 0)
+    with pytest.raises(CalculationFailed, match="stress") as caught:
+        read_results(tmp_path)
+    assert caught.value.cause == "not-a-number"
 
 
 def test_band_gap() -> None:

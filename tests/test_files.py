@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from ase.units import GPa
 
 from megabar.structures.errors import InputError
 from megabar.structures.files import read_phase
@@ -146,3 +149,70 @@ def test_overlapping_atoms_are_refused_and_dense_matter_is_not(tmp_path: Path) -
     for name in ("H-I41amd", "C-sc", "MgO-B2", "Na-hP4"):
         write(path, library()[name].atoms)
         assert read_phase(path).formula == library()[name].formula
+
+
+def test_several_structures_in_a_poscar_are_refused_and_velocities_are_none(tmp_path: Path) -> None:
+    """ASE takes the first of several, and says nothing."""
+    write(tmp_path / "one.vasp", bulk("Na") * (2, 1, 1))
+    one = (tmp_path / "one.vasp").read_text()
+    (tmp_path / "two.vasp").write_text(one + one)
+    with pytest.raises(InputError, match=r"two\.vasp: holds 2 structures"):
+        read_phase(tmp_path / "two.vasp")
+    old = "\n".join(line for line in one.splitlines() if line.split() != ["Na"]) + "\n"  # without a line of elements
+    (tmp_path / "three.vasp").write_text(one + old + one)
+    with pytest.raises(InputError, match=r"three\.vasp: holds 3 structures"):
+        read_phase(tmp_path / "three.vasp")
+    rows = "  0.1E-02 0.2E-02 0.3E-02\n" * 2
+    vectors = " 1\n" + "  0.00000000E+00 0.00000000E+00 0.00000000E+00\n" * 6
+    (tmp_path / "CONTCAR").write_text(f"{one}Lattice velocities and vectors\n{vectors}\n{rows}")
+    assert len(read_phase(tmp_path / "CONTCAR").atoms) == 1
+
+
+def test_several_structures_in_a_res_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "na.res"
+    path.write_text(2 * res("Na-1", bulk("Na").get_volume()))
+    with pytest.raises(InputError, match="holds 2 structures"):
+        read_phase(path)
+
+
+def res(title: str, volume: float, pressure: float = 45.3) -> str:
+    """Return sodium as AIRSS writes it: TITL name pressure volume enthalpy …"""
+    return (
+        f"TITL {title} {pressure} {volume:.4f} -1.5 0 0 1 (Im-3m) n - 1\n"
+        "CELL 1.54180 3.66296 3.66296 3.66296 109.4712 109.4712 109.4712\n"
+        "LATT -1\nSFAC Na\nNa 1 0.0 0.0 0.0 1.0\nEND\n"
+    )
+
+
+def test_the_pressure_of_a_res_file_is_that_of_its_title_where_it_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "na.res"
+    path.write_text(res("Na-1", bulk("Na").get_volume()))
+    assert read_phase(path).pressure_GPa == 45.3
+    assert "assumed" not in read_phase(path).note
+    for title in (res("Na-1", 3 * bulk("Na").get_volume()), res("x", 1.0).replace("x 45.3", "2008src0123 in P21/c")):
+        path.write_text(title)  # free words, as SHELX has them
+        assert read_phase(path).pressure_GPa == 0
+        assert "0 GPa assumed" in read_phase(path).note
+
+
+def test_stress_virial_and_pressure_of_an_extended_xyz_file_are_its_pressure(tmp_path: Path) -> None:
+    path, atoms = tmp_path / "na.extxyz", bulk("Na")
+    stress = -np.diag([28.0, 30.0, 32.0]) * GPa
+    for infos in ({"stress": stress}, {"virial": -stress * atoms.get_volume()}):
+        atoms.info = infos
+        write(path, atoms)
+        assert read_phase(path).pressure_GPa == pytest.approx(30)
+        assert "Pressure from the stress in the file" in read_phase(path).note
+    atoms.info = {}
+    atoms.calc = SinglePointCalculator(atoms, stress=np.array([stress[0, 0], stress[1, 1], stress[2, 2], 0.1, 0, 0]))
+    write(path, atoms)
+    assert read_phase(path).pressure_GPa == pytest.approx(30)
+    for key, value, expected in (
+        ("pressure", 12.0, 12.0),
+        ("pressure_kbar", 120.0, 12.0),
+        ("pressure_MPa", 500.0, 0.5),
+    ):
+        atoms.calc, atoms.info = None, {key: value}
+        write(path, atoms)
+        assert read_phase(path).pressure_GPa == pytest.approx(expected)
+        assert ("taken as GPa" in read_phase(path).note) == (key == "pressure")

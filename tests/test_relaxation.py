@@ -55,6 +55,32 @@ def test_one_atom_in_a_rhombohedral_cell_becomes_fcc_in_short_steps(tmp_path: Pa
     assert volumes == pytest.approx(volumes[0], rel=1e-6)
 
 
+@pytest.mark.parametrize("relaxation", [LIMITS, None], ids=["relaxed", "as it is"])
+@pytest.mark.parametrize("broken", ["free_energy", "stress", "forces"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_is_no_result_of_any_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, value: float, relaxation: Relaxation | None
+) -> None:
+    """A code that says it converged returns it, in a relaxation or where the cell stays as it is."""
+    from ase.calculators.emt import EMT
+
+    calculate = EMT.calculate
+
+    def breaks(self: EMT, *arguments: object, **options: object) -> None:
+        calculate(self, *arguments, **options)
+        self.results[broken] = self.results[broken] + value
+
+    monkeypatch.setattr(EMT, "calculate", breaks)
+    emt, atoms = code("emt"), bulk("Cu", "fcc", a=3.5)
+    data = emt.atomic_data(["Cu"], "EMT", "fast", {}, Config())
+    settings = emt.settings(Request(atoms, "fast", "EMT", False, data))
+    prepare(tmp_path, Calculation("emt", "1", settings, Structure.of(atoms), tuple(data), relaxation, ()), atoms, None)
+    result = execute(tmp_path, Config())
+    assert (result["state"], result["cause"]) == ("failed", "not-a-number")
+    assert result["detail"] == f"emt returned values that are not finite: {broken}"
+    assert not (tmp_path / HISTORY).exists()
+
+
 @pytest.mark.slow
 def test_a_phase_that_turns_into_another_has_left(tmp_path: Path) -> None:
     """A bcc-like rhombohedral cell (c/a of the threefold axis 1.3 away from fcc) falls downhill into fcc."""

@@ -20,6 +20,7 @@ from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.ladder import Ladder, Method, Rung
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.report import write_report
+from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.words import headline, measured
 from megabar.workflows.store import CalculationRecord, StudyRecord
 
@@ -399,3 +400,14 @@ def test_one_element(tmp_path):
 )
 def test_numbers_have_the_digits_that_their_errors_deserve(value, error, text):
     assert measured(value, error) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
+def test_no_cell_of_a_table_is_a_formula(text: str) -> None:
+    [[found]] = list(csv.reader(io.StringIO(csv_text(("phase",), [(text,)]), newline="")))[1:]
+    assert found == f"'{text}" or (text.startswith("\r") and found == "\\r=1")
+
+
+@pytest.mark.parametrize("value", ["-1.5", "+2", "-1e-3", "-inf", -1.5, 3, "", "Na-hP4", "a=b"])
+def test_numbers_and_names_are_as_they_are(value: object) -> None:
+    assert csv_text(("x",), [(value,)]).splitlines()[1].strip('"') == str(value)

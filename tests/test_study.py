@@ -1,11 +1,16 @@
 """Study files: what is right is read, every mistake is told with file, line and key."""
 
+import json
+import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from ase.build import bulk
 
 from megabar.structures.errors import InputError
+from megabar.structures.library import library
+from megabar.structures.names import check_folder_name, check_name, visible
 from megabar.workflows.study import load_study
 
 GOOD = """\
@@ -113,3 +118,111 @@ def test_overlapping_atoms_are_told(tmp_path: Path) -> None:
     Atoms("Na2", cell=[4, 4, 4], scaled_positions=[(0, 0, 0), (0.05, 0, 0)], pbc=True).write(tmp_path / "close.cif")
     with pytest.raises(InputError, match=r"close\.cif"):
         load_study(write(tmp_path, GOOD.replace("library", "[close.cif, He-hcp]")))
+
+
+BOMB = "kind: stability\na: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n" for before, after in pairwise("abcdefghi")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "holds more than 50,000 values with its aliases written out"),
+        ("kind: stability\nsystem: &a {x: *a}\n", "line 2: the alias *a stands for nothing before it"),
+        ("kind: " + 200 * "[" + 200 * "]" + "\n", "line 1: is nested more than 30 levels deep"),
+        ("kind: stability\n" + "# more\n" * 200_000, "is larger than 1 MB"),
+        ("a: &a [" + "x, " * 400 + "x]\nb: [" + "*a, " * 200 + "x]\n", "line 2: holds more than 50,000 values"),
+    ],
+)
+def test_what_would_grow_without_bounds_is_told_before_it_does(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text)
+    tracemalloc.start()
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert said in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert memory < 50e6
+
+
+def test_aliases_that_stay_small_are_fine(tmp_path: Path) -> None:
+    text = GOOD.replace("{code: gpaw, protocol: fast}", "&m {code: gpaw, protocol: fast}")
+    assert load_study(write(tmp_path, text)).study.method.code == "gpaw"
+
+
+GOOD_NAMES = (
+    "Na-hP4",
+    "β-Sn",
+    "a b",
+    "P6_3/mmc",
+    "Fe₃O₄",
+    "氷VII",
+    "лёд 10",
+    "x=0.25",
+    "(Mg,Fe)SiO3",
+    "Na–He 2.1",
+    "ñandú+1",
+)
+BAD_NAMES = {
+    "": "it is empty",
+    " x": "begins or ends with a space",
+    "x ": "begins or ends with a space",
+    "a\nb": r"'\n'",
+    "a\x00b": r"'\x00'",
+    "a\x1b[31mb": r"'\x1b'",
+    "a\u202eb": r"'\u202e' (right-to-left override)",
+    "a\u200bb": "zero width space",
+    "a\u00a0b": "no-break space",
+    "=1+1": "it begins with '='",
+    "+1": "it begins with '+'",
+    "-1": "it begins with '-'",
+    "@SUM(A1)": "it begins with '@'",
+    "../x": "it begins with '.'",
+    "a<b": "'<'",
+    "a|b": "'|'",
+    "x" * 121: "it has 121 characters",
+}
+
+
+@pytest.mark.parametrize("name", GOOD_NAMES)
+def test_names_of_phases(tmp_path: Path, name: str) -> None:
+    bulk("Na", "sc", a=3.4).write(tmp_path / "cell.vasp")
+    text = GOOD.replace("library", f"[Na-bcc, He-hcp, {{file: cell.vasp, name: {json.dumps(name)}}}]")
+    assert load_study(write(tmp_path, text)).phases[2].name == name
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_that_are_none(tmp_path: Path, name: str) -> None:
+    bulk("Na", "sc", a=3.4).write(tmp_path / "cell.vasp")
+    text = GOOD.replace("library", f"[Na-bcc, He-hcp, {{file: cell.vasp, name: {json.dumps(name)}}}]")
+    with pytest.raises(InputError) as caught:
+        load_study(write(tmp_path, text))
+    said = str(caught.value)
+    assert "line 4: the phase" in said and BAD_NAMES[name] in said and said.isprintable()
+
+
+def test_names_of_files_are_names_too(tmp_path: Path) -> None:
+    bulk("Na", "sc", a=3.4).write(tmp_path / "=cmd.vasp")
+    with pytest.raises(InputError, match=r"line 4: the phase '=cmd' .*give it another `name`"):
+        load_study(write(tmp_path, GOOD.replace("library", "[Na-bcc, He-hcp, =cmd.vasp]")))
+    path = tmp_path / "-rf.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(InputError, match=r"a study has the name of its file, and '-rf' .*: rename the file"):
+        load_study(path)
+
+
+def test_all_names_of_the_library_are_names() -> None:
+    for name in library():
+        check_name(name, "the phase")
+
+
+def test_names_of_folders_are_no_paths() -> None:
+    for name in ("/etc/x", "a/b", "..", ".", "~root"):
+        with pytest.raises(InputError):
+            check_folder_name(name, "the study")
+    check_folder_name("na2he 2024", "the study")
+
+
+def test_what_a_terminal_would_obey_is_written_out() -> None:
+    assert visible("a\x1b[2Jb\tc\nd\u202ee\r") == "a\\x1b[2Jb\tc\nd\\u202ee\\r"

@@ -10,7 +10,7 @@ from ase.units import Bohr, GPa
 
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes.interface import CalculationFailed, Request
-from megabar.workflows.codes.vasp import VASP, check_outcar, incar, poscar, read_outcar
+from megabar.workflows.codes.vasp import VASP, check_outcar, check_words, incar, poscar, read_outcar
 from megabar.workflows.codes.vasp_potcar import choose, header
 from megabar.workflows.config import CodeConfig, Config
 
@@ -19,7 +19,13 @@ FINISHED = (DATA / "OUTCAR.finished").read_text()
 # What VASP 6 writes, and what VASP 5 does not, where NELM steps were not enough.
 REACHED = "aborting loop because EDIFF is reached"
 VASP_6_UNCONVERGED = FINISHED.replace(REACHED, "aborting loop EDIFF was not reached (unconverged)")
-VASP_5_UNCONVERGED = FINISHED.replace(REACHED, "")
+VASP_5_SILENT = FINISHED.replace(REACHED, "")
+# VASP 5 says at NELM that EDIFF is reached, whatever energy (dE) and eigenvalues (d eps) still do.
+LAST_CHANGE = ":-0.2000000E-05  (-0.1900000E-05)"
+VASP_5_AT_NELM = FINISHED.replace(LAST_CHANGE, ":-0.2000000E-01  (-0.1900000E-05)")
+VASP_5_EIGENVALUES = FINISHED.replace(LAST_CHANGE, ":-0.2000000E-05  (-0.1900000E-01)")
+SCF = {"steps": 100, "energy_eV": 1e-5}
+AT_NELM = {"steps": 3, "energy_eV": 1e-5}
 
 
 def potcar(label, radius, cutoff, kind="PAW_PBE"):
@@ -164,7 +170,8 @@ def test_version_tells_programs_apart(config):
 
 
 def test_a_finished_outcar_is_read_in_the_order_of_the_atoms():
-    check_outcar(FINISHED, 100, "")
+    check_outcar(FINISHED, SCF, "")
+    check_words(FINISHED)
     results, said = read_outcar(FINISHED, [0, 2, 1])
     assert results["energy"] == results["free_energy"] == -2.654332
     assert results["forces"][:, 0] == pytest.approx([0.01, -0.03, 0.02])
@@ -174,19 +181,93 @@ def test_a_finished_outcar_is_read_in_the_order_of_the_atoms():
 
 
 @pytest.mark.parametrize(
-    ("text", "steps", "cause"),
+    ("text", "scf", "cause"),
     [
-        (VASP_6_UNCONVERGED, 100, "scf-not-converged"),
-        (VASP_5_UNCONVERGED, 3, "scf-not-converged"),
-        (FINISHED[: FINISHED.index("General timing")], 100, "incomplete-output"),
-        (FINISHED[: FINISHED.index("E-fermi")], 100, "incomplete-output"),
-        ("", 100, "incomplete-output"),
+        (VASP_6_UNCONVERGED, SCF, "scf-not-converged"),
+        (VASP_5_AT_NELM, AT_NELM, "scf-not-converged"),
+        (VASP_5_EIGENVALUES, AT_NELM, "scf-not-converged"),
+        (VASP_5_SILENT, SCF, "incomplete-output"),
+        (FINISHED, {"steps": 3, "energy_eV": 1e-6}, "scf-not-converged"),
+        (FINISHED.replace(LAST_CHANGE, ": NaN  (NaN)"), SCF, "not-a-number"),
+        (FINISHED[: FINISHED.index("General timing")], SCF, "incomplete-output"),
+        (FINISHED[: FINISHED.index("E-fermi")], SCF, "incomplete-output"),
+        ("", SCF, "incomplete-output"),
     ],
 )
-def test_failed_outcars(text, steps, cause):
+def test_failed_outcars(text, scf, cause):
     with pytest.raises(CalculationFailed) as failure:
-        check_outcar(text, steps, "last words")
+        check_outcar(text, scf, "last words")
     assert failure.value.cause == cause
+
+
+def test_a_run_that_converged_in_its_last_step_is_accepted():
+    """EDIFF was reached in step NELM itself: the changes of energy and eigenvalues say so."""
+    check_outcar(FINISHED, AT_NELM, "")
+
+
+BOX = """\
+ -----------------------------------------------------------------------------
+|      Your highest band is occupied at some k-points! Unless you are         |
+|      included TOO FEW BANDS!! Please increase the parameter NBANDS in file  |
+ -----------------------------------------------------------------------------
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "cause", "said"),
+    [
+        (BOX, "too-few-bands", "VASP says: included TOO FEW BANDS!!"),
+        (" BRMIX: very serious problems\n the old and the new charge density differ\n", "wrong-charge", "BRMIX"),
+        (" WARNING in EDDRMM: call to ZHEGV failed, returncode =   6  3      8\n", "diagonalization-failed", "EDDRMM"),
+        (" Error EDDDAV: Call to ZHEGV failed. Returncode =  20 1  24\n", "diagonalization-failed", "EDDDAV"),
+        (" LAPACK: Routine ZPOTRF failed!\n", "overlap-not-positive", "ZPOTRF"),
+        ("ZBRENT: fatal error in bracketing\n", "error", "ZBRENT"),
+    ],
+)
+def test_words_of_trouble_are_no_result(config, tmp_path, words, cause, said):
+    """Said on standard output or in OUTCAR, by a run that comes to its end and says that it converged."""
+    program = Path(config.code("vasp").command[0])
+    (tmp_path / "words").write_text(words)
+    program.write_text(f"#!/bin/sh\ncp {DATA}/OUTCAR.finished OUTCAR\ncat {tmp_path}/words\n")
+    atoms, data, settings = prepared(config)
+    atoms.calc = VASP.calculator(settings, data, atoms, tmp_path / "run", config)
+    with pytest.raises(CalculationFailed, match=said) as failure:
+        atoms.get_potential_energy()
+    assert failure.value.cause == cause
+    with pytest.raises(CalculationFailed):
+        check_words(FINISHED + words)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("TOTEN  =        -2.65433200", "TOTEN  =                NaN", "'NaN' for the energy"),
+        ("TOTEN  =        -2.65433200", "TOTEN  =   ****************", r"for the energy"),
+        ("in kB    1500.00000  1510.00000", "in kB           NaN         NaN", "for the stress"),
+        ("in kB    1500.00000", "in kB  ************", "for the stress"),
+        ("        -0.030000      0.000000", "              NaN      0.000000", "for the forces"),
+        ("        -0.030000      0.000000", " **************       0.000000", "for the forces"),
+    ],
+)
+def test_what_is_no_number_is_no_result(before, after, said):
+    text = FINISHED.replace(before, after)
+    assert text != FINISHED
+    with pytest.raises(CalculationFailed, match=said) as failure:
+        read_outcar(text, [0, 2, 1])
+    assert failure.value.cause == "not-a-number"
+
+
+def test_wide_numbers_stand_without_a_space_between():
+    text = FINISHED.replace(
+        "in kB    1500.00000  1510.00000  1520.00000", "in kB  -11500.00000-11510.00000-11520.00000"
+    )
+    results, _ = read_outcar(text, [0, 2, 1])
+    assert results["stress"][:3] / GPa == pytest.approx([1150, 1151, 1152])
+
+
+def test_forces_of_another_number_of_atoms_are_refused():
+    with pytest.raises(CalculationFailed, match="forces of 3 atoms, not of 2"):
+        read_outcar(FINISHED, [0, 1])
 
 
 def test_a_finished_run_is_not_repeated(config, tmp_path):

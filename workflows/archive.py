@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from bson import json_util
@@ -20,6 +20,8 @@ from bson import json_util
 from megabar import __version__
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import KEY_FORMAT
+from megabar.workflows.kinds import kind_of
+from megabar.workflows.publishing import with_file_names, without_local, without_places
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 
 FORMAT = "megabar study archive"
@@ -34,8 +36,6 @@ MANIFEST, STUDY, CALCULATIONS, HISTORIES, README = (
 SUFFIX = ".zip"
 BATCH = 200
 STUDY_FIELDS = ("identifier", "name", "kind", "definition", "resolved", "wanted", "rungs", "complete", "created")
-LOCAL_FIELDS = ("folder", "worker")
-"""What provenance says of a machine's folders and processes; the host's name stays: it says which hardware computed."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 README_TEXT = """\
@@ -170,39 +170,15 @@ def as_json(value: Any, indent: int | None = None) -> bytes:
 def published_record(record: CalculationRecord) -> dict[str, Any]:
     """Return a calculation's record as it is published: all of it but the machine's folders."""
     content = record.model_dump()
-    content["calculation"] = _with_file_names(content["calculation"])
-    content["provenance"] = _without_local(content["provenance"])
-    return content
+    published: dict[str, Any] = without_places({name: each for name, each in content.items() if name != "calculation"})
+    published["calculation"] = with_file_names(content["calculation"])
+    published["provenance"] = without_local(published["provenance"])
+    return {name: published[name] for name in content}
 
 
 def published_study(study: StudyRecord) -> dict[str, Any]:
-    """Return a study's record as it is published: neither its owner nor where its files lie."""
+    """Return a study's record as it is published: neither its owner nor where its files lie, as its kind says."""
     content = study.model_dump(include=set(STUDY_FIELDS))
-    resolved = dict(content["resolved"])
-    for name in ("method", "judge"):
-        if resolved.get(name):
-            resolved[name] = _with_file_names(resolved[name])
-    definition = dict(content["definition"])
-    if isinstance(definition.get("phases"), list):
-        definition["phases"] = [_phase_file(each) for each in definition["phases"]]
-    content |= {"resolved": resolved, "definition": definition}
+    kind = kind_of(study.kind)
+    content |= {"resolved": kind.read(study.resolved).published(), "definition": kind.publish(study.definition)}
     return {name: content[name] for name in STUDY_FIELDS}
-
-
-def _with_file_names(method: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a method or calculation with the names of its data files instead of their places."""
-    return {**method, "data": [{**each, "path": PurePath(each["path"]).name} for each in method.get("data", ())]}
-
-
-def _phase_file(phase: Any) -> Any:
-    if isinstance(phase, dict) and "file" in phase:
-        return {**phase, "file": _phase_file(phase["file"])}
-    return PurePath(phase).name if isinstance(phase, str) and phase.startswith("/") else phase
-
-
-def _without_local(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_local(each) for name, each in value.items() if name not in LOCAL_FIELDS}
-    if isinstance(value, list | tuple):
-        return [_without_local(each) for each in value]
-    return value

@@ -22,8 +22,10 @@ from ase import Atoms, units
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.contacts import overlaps
+from megabar.structures.names import visible
 from megabar.structures.symmetry import same_symmetry, space_group
 from megabar.workflows.calculation import ENERGY, Calculation, Relaxation, Structure
+from megabar.workflows.codes.finite import check_finite, guard
 from megabar.workflows.codes.interface import CalculationFailed, Code
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.codes.registry import code as find_code
@@ -98,6 +100,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         stiffness = content.get("stiffness_eV_A2") or STIFFNESS
         if calculation.task != ENERGY:
             result = _task(calculation, folder, config)
+            check_finite(result, calculation.code)
         else:
             result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config, spent)
     except CalculationFailed as failure:
@@ -106,7 +109,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         if failure.cause == "killed":
             raise ChildProcessError(failure.detail) from failure  # nor is this: it is tried again
         state = "left" if failure.cause == LEFT_PHASE else "failed"
-        result = {"state": state, "cause": failure.cause, "detail": failure.detail}
+        result = {"state": state, "cause": failure.cause, "detail": visible(failure.detail)}
     except Stopped:
         write_json(folder / SPENT, spent())
         raise
@@ -167,6 +170,7 @@ def _run(
     relaxes = calculation.relaxation is not None
     atoms, history = start.copy(), kept_steps(read_json(folder / STATE), len(start)) if relaxes else []
     calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
+    guard(calculator, calculation.code)
     atoms.calc = calculator
     if calculation.relaxation is None:
         _record(atoms, history, forces=False)

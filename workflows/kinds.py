@@ -15,11 +15,13 @@ from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Method
 from megabar.workflows.plan import StabilityPlan, functional_kind
+from megabar.workflows.plan import published_definition as publish_stability
 from megabar.workflows.plan import resolve as resolve_stability
 from megabar.workflows.stability import wanted_next as stability_wants
 from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord
 from megabar.workflows.study import StudyFile, SuperconductivityStudy
 from megabar.workflows.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan
+from megabar.workflows.superconductivity.plan import published_definition as publish_tc
 from megabar.workflows.superconductivity.plan import resolve as resolve_tc
 from megabar.workflows.superconductivity.wants import wanted_next as tc_wants
 
@@ -55,6 +57,9 @@ class Plan(Protocol):
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data."""
 
+    def published(self) -> dict[str, Any]:
+        """Return the same as it may leave this machine: nothing in it tells where files lie here."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -62,13 +67,15 @@ class Kind:
 
     rungs: how the kinds of rungs begin that it asks for. read: returns the plan stored as a dictionary.
     wants: returns the rungs that a study wants beyond those it has asked for, a pure function of plan, rungs and
-    results; none, and none open: the study is complete.
+    results; none, and none open: the study is complete. publish: returns what the study file asked as it may leave this
+    machine.
     """
 
     name: str
     rungs: tuple[str, ...]
     read: Callable[[Mapping[str, Any]], Plan]
     wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
+    publish: Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def _stability(plan: StabilityPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
@@ -82,8 +89,8 @@ def _superconductivity(plan: TcPlan, rungs: Rungs, records: Records) -> list[dic
 KINDS = {
     each.name: each
     for each in (
-        Kind("stability", STABILITY_RUNGS, StabilityPlan.from_dict, _stability),
-        Kind("superconductivity", TC_RUNGS, TcPlan.from_dict, _superconductivity),
+        Kind("stability", STABILITY_RUNGS, StabilityPlan.from_dict, _stability, publish_stability),
+        Kind("superconductivity", TC_RUNGS, TcPlan.from_dict, _superconductivity, publish_tc),
     )
 }
 

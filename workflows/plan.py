@@ -21,6 +21,7 @@ from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Ladder, Method, Rung, first_indices
 from megabar.workflows.protocols import kpoint_grid, metal_factor, protocol
+from megabar.workflows.publishing import structure_file, with_file_names
 from megabar.workflows.study import StabilityStudy, StudyFile
 
 JUDGED_DENSITY = 2.0
@@ -95,6 +96,15 @@ class StabilityPlan:
             }
         )
 
+    def published(self) -> dict[str, Any]:
+        """Return the plan as it may be published: with the names of data files instead of their places."""
+        content = self.to_dict()
+        content["method"] = with_file_names(content["method"])
+        content["judge"] = with_file_names(content["judge"]) if content["judge"] else None
+        if "functionals" in content:
+            content["functionals"] = [with_file_names(each) for each in content["functionals"]]
+        return content
+
     @property
     def fingerprint(self) -> str:
         """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
@@ -108,6 +118,14 @@ class StabilityPlan:
 def functional_kind(functional: str) -> str:
     """Return the kind of the rungs computed by another functional."""
     return f"functional {functional}"
+
+
+def published_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a study file asked as it may be published: structure files by their names."""
+    phases = definition.get("phases")
+    if not isinstance(phases, list | tuple):
+        return dict(definition)
+    return {**definition, "phases": [structure_file(each) for each in phases]}
 
 
 def resolve(file: StudyFile, config: Config) -> StabilityPlan:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from megabar.structures.errors import InputError
 from megabar.structures.series import CellParameters
+from megabar.workflows.report.cells import csv_text
 from megabar.workflows.structures_at import StructureAt
 
 TABLE_COLUMNS = (
@@ -92,12 +93,7 @@ def sites(cell: CellParameters) -> str:
 
 def table_csv(structures: Sequence[StructureAt]) -> str:
     """Return the table of cells as CSV."""
-    import csv
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(TABLE_COLUMNS)
-    for found in structures:
-        cells = row(found).values()
-        writer.writerow([f"{each:.6f}" if isinstance(each, float) else each for each in cells])
-    return text.getvalue()
+    rows = [
+        [f"{each:.6f}" if isinstance(each, float) else each for each in row(found).values()] for found in structures
+    ]
+    return csv_text(TABLE_COLUMNS, rows)

@@ -14,6 +14,7 @@ from megabar.structures.composition import parse_system
 from megabar.structures.errors import InputError
 from megabar.structures.files import read_phase
 from megabar.structures.library import find_phase, library, phases_of
+from megabar.structures.names import check_folder_name, check_name
 from megabar.structures.phase import Phase
 from megabar.workflows.calculation import digest
 from megabar.workflows.codes.registry import ADAPTERS
@@ -264,6 +265,10 @@ def load_study(path: Path) -> StudyFile:
     Raises InputError naming the file, the line and the key of a mistake.
     """
     content = read_yaml(path)
+    try:
+        check_folder_name(path.stem, "a study has the name of its file, and")
+    except InputError as error:
+        raise InputError(f"{path}: {error}: rename the file") from None
     kind = content.get("kind")
     if kind not in STUDIES:
         found = "is missing" if kind is None else f"is {kind!r}"
@@ -308,11 +313,22 @@ def _phases(study: StabilityStudy, folder: Path) -> tuple[Phase, ...]:
 
 def _phase(entry: str | PhaseFile, folder: Path) -> Phase:
     if isinstance(entry, PhaseFile):
-        return read_phase(folder / entry.file, entry.name, entry.pressure)
+        if entry.name is not None:
+            check_name(entry.name, "the phase")
+        return _named(read_phase(folder / entry.file, entry.name, entry.pressure))
     path = folder / entry
     if entry not in library() and (path.is_file() or path.suffix or "/" in entry):
-        return read_phase(path)
+        return _named(read_phase(path))
     return find_phase(entry)
+
+
+def _named(phase: Phase) -> Phase:
+    """Return a phase from a file; raises InputError where the file's name is none for a phase."""
+    try:
+        check_name(phase.name, "the phase")
+    except InputError as error:
+        raise InputError(f"{error}: give it another `name` ({{file: …, name: …}})") from None
+    return phase
 
 
 def _check_phases(study: StabilityStudy, phases: tuple[Phase, ...]) -> None:

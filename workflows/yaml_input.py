@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ruamel.yaml.comments import CommentedMap
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_BYTES, MOST_NODES, DEEPEST = 1_000_000, 50_000, 30
+"""Bounds of a file, aliases written out: thousands of phases fit in, and reading never takes long or much memory."""
 
 
 def read_yaml(path: Path) -> CommentedMap:
@@ -26,13 +28,9 @@ def read_yaml(path: Path) -> CommentedMap:
     from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    text = _text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    try:
+        _check_size(path, text)
         content = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -44,6 +42,53 @@ def read_yaml(path: Path) -> CommentedMap:
     if not isinstance(content, CommentedMap):
         raise InputError(f"{path}, line 1: a list of `key: value` lines is expected")
     return content
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise InputError(f"{path}: is larger than {MOST_BYTES // 1_000_000} MB; is it the file that was meant?")
+        return content.decode("utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Raise InputError where a text is nested too deeply, or becomes too much when its aliases are written out.
+
+    Counted from the events of the parser, before anything is built: nine lines of aliases may stand for a billion.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
+
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []  # anchor, nodes before it
+    nodes = 0
+    for event in YAML(typ="rt").parse(text):
+        line = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            if event.anchor not in sizes:
+                raise InputError(f"{path}, line {line}: the alias *{event.anchor} stands for nothing before it")
+            nodes += sizes[event.anchor]
+        elif isinstance(event, CollectionStartEvent):
+            open_nodes.append((event.anchor, nodes))
+            nodes += 1
+        elif isinstance(event, CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor:
+                sizes[anchor] = nodes - before
+        elif isinstance(event, NodeEvent):
+            nodes += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        if len(open_nodes) > DEEPEST:
+            raise InputError(f"{path}, line {line}: is nested more than {DEEPEST} levels deep")
+        if nodes > MOST_NODES:
+            raise InputError(f"{path}, line {line}: holds more than {MOST_NODES:,} values with its aliases written out")
 
 
 def validated(model: type[Model], content: CommentedMap, path: Path) -> Model:

@@ -21,6 +21,7 @@ from megabar.structures.errors import SetupError
 from megabar.workflows.codes.abinit_data import choose, read_pseudo
 from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text
+from megabar.workflows.codes.finite import NOT_A_NUMBER, number
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.protocols import protocol as named_protocol
@@ -134,16 +135,29 @@ class AbinitCalculator(ExternalCalculator):
         """Return energy (eV; with smearing the Mermin free energy), forces (eV/Å) and stress (eV/Å³)."""
         text, log = read_text(self.folder / "run.abo"), read_text(self.folder / self.stdout_name)
         check_output(text, log, self.tail())
-        from ase.io.abinit import read_abinit_out
-
-        found = read_abinit_out(StringIO(text))
+        found = _read(text)
         fermi = re.findall(r"^fermie\s*:\s*(\S+)", text, flags=re.MULTILINE)
         self.said = {
             "scf_steps": len(re.findall(r"^ ETOT\s+\d+", text, flags=re.MULTILINE)),
-            "fermi_eV": float(fermi[-1]) * Hartree if fermi else None,
+            "fermi_eV": number(fermi[-1], "the Fermi energy", "ABINIT") * Hartree if fermi else None,
             "code_warnings": int((re.findall(r"Delivered\s+(\d+) WARNINGs", text) or ["0"])[-1]),
         }
         return {name: found[name] for name in self.implemented_properties}
+
+
+def _read(text: str) -> dict[str, Any]:
+    """Return what ASE reads from a checked output; raises CalculationFailed where it finds no numbers or not all."""
+    from ase.io.abinit import read_abinit_out
+
+    try:
+        found: dict[str, Any] = read_abinit_out(StringIO(text))
+    except (ValueError, IndexError, KeyError, AssertionError, StopIteration, RuntimeError) as error:
+        cause = NOT_A_NUMBER if re.search(r"\bNaN\b|\*{6}", text, flags=re.IGNORECASE) else "incomplete-output"
+        raise CalculationFailed(cause, f"run.abo cannot be read ({type(error).__name__}: {error})") from None
+    missing = set(AbinitCalculator.implemented_properties) - set(found)
+    if missing:
+        raise CalculationFailed("incomplete-output", f"run.abo does not tell {', '.join(sorted(missing))}")
+    return found
 
 
 def abinit_input(atoms: Atoms, settings: Mapping[str, Any], data: Mapping[str, AtomicData]) -> str:
@@ -196,10 +210,10 @@ def bands(atoms: Atoms, data: Mapping[str, AtomicData]) -> int:
 
 def check_output(text: str, log: str, tail: str) -> None:
     """Raise CalculationFailed unless the output tells of a finished and converged run."""
-    if "was not enough SCF cycles to converge" in text:
+    if "was not enough SCF cycles to converge" in text + log or "!ScfConvergenceWarning" in text + log:
         steps = re.findall(r"nstep=\s*(\d+) was not enough", text)
         change = re.findall(r"^ ETOT\s+\d+\s+\S+\s+(\S+)", text, flags=re.MULTILINE)
-        left = f", the energy still changing by {abs(float(change[-1])) * Hartree:.2g} eV" if change else ""
+        left = f", the energy still changing by {change[-1].lstrip('-')} hartree" if change else ""
         raise CalculationFailed("scf-not-converged", f"ABINIT reached its {steps[-1] if steps else ''} SCF steps{left}")
     errors = re.findall(r"--- !(?:ERROR|BUG)\n.*?message: \|\n(.*?)\n\.\.\.", log, flags=re.DOTALL)
     if errors:

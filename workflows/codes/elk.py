@@ -22,6 +22,7 @@ from megabar.workflows.codes.common import check_functional, check_smearing, sha
 from megabar.workflows.codes.elk_smearing import entropy_term
 from megabar.workflows.codes.elk_species import muffin_tin_radii, species_text, with_radius
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
+from megabar.workflows.codes.finite import number
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.codes.running import Process, run_program
 from megabar.workflows.config import Config
@@ -156,7 +157,7 @@ class ElkCalculator(ExternalCalculator):
         text, said = read_text(self.folder / "INFO.OUT"), read_text(self.folder / self.stdout_name)
         radii = {element: self.data[element].radius_A / Bohr for element in species_order(atoms)}
         check_info(text, said, self.tail(), radii)
-        energy = float(_last(r"total energy\s*:\s*(\S+)", text)) * Hartree
+        energy = number(_last(r"total energy\s*:\s*(\S+)", text), "the total energy", "Elk") * Hartree
         self.said = observed(text, said)
         smearing = self.settings["smearing"]
         if smearing["kind"] == "methfessel-paxton":
@@ -220,7 +221,7 @@ def check_info(text: str, said: str, tail: str, radii_bohr: Mapping[str, float])
         raise CalculationFailed("code-error", errors[-1].strip())
     if "Reached self-consistent loops maximum" in text:
         change = re.findall(r"Absolute change in total energy[^:]*:\s*(\S+)", text)
-        left = f", the energy still changing by {float(change[-1]) * Hartree:.2g} eV" if change else ""
+        left = f", the energy still changing by {change[-1]} hartree" if change else ""
         raise CalculationFailed("scf-not-converged", f"Elk reached its {_loops(text)} self-consistent loops{left}")
     if not re.search(r"Elk version \S+ stopped", text) or "Convergence targets achieved" not in text:
         raise CalculationFailed("incomplete-output", f"Elk stopped before its end: {tail}")
@@ -244,9 +245,9 @@ def observed(text: str, said: str) -> dict[str, Any]:
     kinds = re.findall(r"Warning\((\w+)\)", said)
     return {
         "scf_steps": _loops(text),
-        "fermi_eV": float(_last(r"Fermi\s*:\s*(\S+)", text)) * Hartree,
+        "fermi_eV": number(_last(r"Fermi\s*:\s*(\S+)", text), "the Fermi energy", "Elk") * Hartree,
         "band_gap_eV": float(_last(r"Estimated indirect band gap\s*:\s*(\S+)", text)) * Hartree,
-        "charge_error": abs(float(_last(r"\n error\s*:\s*(\S+)", text))),
+        "charge_error": abs(number(_last(r"\n error\s*:\s*(\S+)", text), "the error of the charge", "Elk")),
         "core_leakage": max(leakage, default=0.0),
         "local_orbitals": int(_last(r"Total number of local-orbitals\s*:\s*(\d+)", text)),
         "code_warnings": {kind: kinds.count(kind) for kind in sorted(set(kinds))},

@@ -20,6 +20,11 @@ from megabar.workflows.mending.symptoms import cause_of, scf_cause
 XML = Path("out") / "pwscf.save" / "data-file-schema.xml"
 _ERROR_BOX = re.compile(r"%{10,}\s*\n(.*?)\n\s*%{10,}", re.DOTALL)
 _ERROR_LINE = re.compile(r"Error in routine.*\n?.*")
+_NOT_NUMBERS = re.compile(
+    r"^(?:!.*total energy|\s*Total force|.*total\s+stress|\s*the Fermi energy is).*(?:NaN|Infinity|\*{3}).*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Lines of the answer in which pw.x wrote no number; what it wrote on the way there does not matter."""
 _LAST_LINES = 25
 LARGEST_OCCUPATION = 0.005
 """Occupation of the highest band above which bands are lacking (that of aiida-quantumespresso; sodium with five bands
@@ -54,6 +59,9 @@ def check_output(folder: Path, returncode: int) -> None:
     for wanted in ("!    total energy", "Total force =", "total   stress", "convergence has been achieved"):
         if wanted not in output:
             raise CalculationFailed("incomplete-output", f"the output has no {wanted.strip('! =')!r}")
+    broken = _NOT_NUMBERS.search(output)
+    if broken:
+        raise CalculationFailed("not-a-number", f"pw.x wrote {' '.join(broken.group().split())!r}")
     occupation = highest_occupation(folder / XML)
     if occupation is not None and occupation > LARGEST_OCCUPATION:
         raise CalculationFailed(

@@ -27,6 +27,7 @@ from megabar.workflows.codes.espresso_restart import (
     remove_scratch,
     start_of,
 )
+from megabar.workflows.codes.finite import check_finite
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.codes.launch import (
     ALGEBRA_FLAGS,
@@ -202,4 +203,5 @@ def read_results(folder: Path) -> dict[str, Any]:
     missing = {"energy", "forces", "stress"} - set(results)
     if missing:
         raise CalculationFailed("incomplete-output", f"no {', '.join(sorted(missing))} could be read")
+    check_finite(results, "pw.x")
     return results

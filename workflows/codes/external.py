@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from megabar.structures.errors import SetupError
+from megabar.workflows.codes.finite import check_finite
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.running import Process, Stop, run_program, terminate, wait_for_stop
 from megabar.workflows.config import Config
@@ -65,12 +66,17 @@ class ExternalCalculator(Calculator):  # type: ignore[misc]
         for variant in (files, restarted) if restarted != files else (files,):
             if self._holds(variant):
                 try:
-                    self.results = self.outputs(self.atoms)
+                    self.results = self._checked_outputs()
                     return
                 except CalculationFailed:
                     pass
         self._run(files)
-        self.results = self.outputs(self.atoms)
+        self.results = self._checked_outputs()
+
+    def _checked_outputs(self) -> dict[str, Any]:
+        results = self.outputs(self.atoms)
+        check_finite(results, Path(self.command[0]).name)
+        return results
 
     def restarted(self, files: Mapping[str, str]) -> dict[str, str]:
         """Return the input files with which the program goes on from its restart files."""
@@ -101,7 +107,7 @@ class ExternalCalculator(Calculator):  # type: ignore[misc]
     def _stopped(self, files: Mapping[str, str], returned: int) -> None:
         """Raise Stopped unless the program came to its end all the same; note what it can go on from."""
         try:
-            self.outputs(self.atoms)
+            self._checked_outputs()
         except CalculationFailed:
             if (
                 returned == 0

@@ -21,6 +21,7 @@ from megabar.structures.errors import SetupError
 from megabar.workflows.calculation import digest
 from megabar.workflows.codes import gpaw_restart as restart
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
+from megabar.workflows.codes.finite import check_finite
 from megabar.workflows.codes.gpaw_symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.mending.gpaw import CAUSES, DEFAULTS, HANDLERS
@@ -106,9 +107,11 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
             if isinstance(error, CalculationFailed):
                 raise
             raise CalculationFailed(self._cause(error), f"{type(error).__name__}: {error}".rstrip(": ")) from error
-        if not all(np.all(np.isfinite(value)) for value in results.values()):
+        try:
+            check_finite(results, "GPAW")
+        except CalculationFailed:
             self._dft = None
-            raise CalculationFailed("not-a-number", "GPAW returned a value that is not finite")
+            raise
         return results
 
     def _converge(self) -> None:

@@ -21,6 +21,7 @@ from ase.units import GPa
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes.common import check_functional, check_smearing, cutoff_of_data, shared_settings
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
+from megabar.workflows.codes.finite import NOT_A_NUMBER, number
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.codes.vasp_potcar import choose, header
 from megabar.workflows.config import Config
@@ -37,6 +38,29 @@ ISMEAR = {"fermi-dirac": -1, "methfessel-paxton": 1}
 HOW_TO_GET = "set codes.vasp.command to it (VASP needs a licence, vasp.at)"
 SCF_STEPS = 100
 FINISHED = "General timing and accounting informations for this job"
+TROUBLE = (
+    (r"TOO FEW BANDS", "too-few-bands"),
+    (r"number of bands is not sufficient", "too-few-bands"),
+    (r"BRMIX: very serious problems", "wrong-charge"),
+    (r"ZBRENT: fatal", "error"),
+    (r"EDDDAV: Call to ZHEGV failed", "diagonalization-failed"),
+    (r"EDDRMM: call to ZHEGV failed", "diagonalization-failed"),
+    (r"EDDIAG: Call to routine ZHEEV failed", "diagonalization-failed"),
+    (r"EDWAV: internal error", "diagonalization-failed"),
+    (r"subspace rotation PSSYEVX", "diagonalization-failed"),
+    (r"Routine ZPOTRF failed", "overlap-not-positive"),
+    (r"nicht konvergent", "error"),
+    (r"REAL_OPT(?:LAY)?: internal error", "error"),
+    (r"Tetrahedron method fails", "input-refused"),
+    (r"unable to match k-point", "symmetry-error"),
+    (r"(?:inverse of )?rotation matrix was not found", "symmetry-error"),
+    (r"group operation missing", "symmetry-error"),
+    (r"REFUSE TO CONTINUE WITH THIS SICK JOB", "input-refused"),
+    (r"VERY BAD NEWS", "error"),
+)
+"""What VASP 5 and 6 say of a run whose numbers are worth nothing, though it may come to its end (boxes, lines in
+OUTCAR or on standard output), and the cause that it tells of. Words: vasp.at's wiki and forum; the error handlers of
+custodian (Ong et al., Comput. Mater. Sci. 68, 314 (2013), doi:10.1016/j.commatsci.2012.10.028)."""
 
 
 class Vasp:
@@ -132,7 +156,8 @@ class VaspCalculator(ExternalCalculator):
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
         """Return energy (eV; VASP's free energy TOTEN), forces (eV/Å) and stress (eV/Å³) of a finished run."""
         text = read_text(self.folder / "OUTCAR")
-        check_outcar(text, self.settings["scf"]["steps"], self.tail())
+        check_words(text + "\n" + read_text(self.folder / self.stdout_name))
+        check_outcar(text, self.settings["scf"], self.tail())
         results, self.said = read_outcar(text, atom_order(atoms))
         return results
 
@@ -200,16 +225,27 @@ def potcar_of(atoms: Atoms, data: Mapping[str, AtomicData]) -> str:
     return "".join(parts)
 
 
-def check_outcar(text: str, most_steps: int, tail: str) -> None:
+def check_words(said: str) -> None:
+    """Raise CalculationFailed where VASP itself speaks of trouble, however the run ended. said: OUTCAR and output."""
+    for words, cause in TROUBLE:
+        found = re.search(rf"^.*{words}.*$", said, flags=re.MULTILINE)
+        if found:
+            raise CalculationFailed(cause, f"VASP says: {' '.join(found.group().replace('|', ' ').split())}")
+
+
+def check_outcar(text: str, scf: Mapping[str, Any], tail: str) -> None:
     """Raise CalculationFailed unless OUTCAR tells of a finished run that converged.
 
-    VASP 6 says that EDIFF was not reached; VASP 5 just goes on after NELM steps without saying that it was.
+    scf: ``steps`` (NELM) and ``energy_eV`` (EDIFF). VASP 6 says that EDIFF was not reached. VASP 5 says after NELM
+    steps that it was, whatever the last change of energy and eigenvalues: there these two decide.
     """
-    steps = len(_iterations(text))
+    steps = max((int(each) for each in _iterations(text)), default=0)
     last_loop = re.findall(r"aborting loop (because EDIFF is reached|EDIFF was not reached)", text)
-    if "EDIFF was not reached" in last_loop or (not last_loop and steps >= most_steps):
-        change = re.findall(r"total energy-change \(2\. order\)\s*:\s*(\S+)", text)
-        left = f", the energy still changing by {abs(float(change[-1])):.2g} eV" if change else ""
+    change = re.findall(r"total energy-change \(2\. order\)\s*:\s*(\S+)\s*\(\s*([^\s)]+)", text)
+    changes = [abs(number(word, "the change of energy", "VASP")) for word in (change[-1] if change else ())]
+    at_nelm = steps >= scf["steps"] and not (changes and max(changes) <= scf["energy_eV"])
+    if "EDIFF was not reached" in last_loop or at_nelm:
+        left = f", the energy still changing by {max(changes):.2g} eV" if changes else ""
         raise CalculationFailed("scf-not-converged", f"VASP reached its {steps} electronic steps{left}")
     if FINISHED not in text or not last_loop:
         raise CalculationFailed("incomplete-output", f"VASP stopped before its end: {tail}")
@@ -221,25 +257,28 @@ def read_outcar(text: str, order: Sequence[int]) -> tuple[dict[str, Any], dict[s
     order: index in the structure of each atom of POSCAR. VASP prints stresses in kB (0.1 GPa), pressure positive.
     """
     energy = re.findall(r"free\s+energy\s+TOTEN\s*=\s*(\S+)", text)
-    stress = re.findall(r"^\s+in kB((?:\s+[-\d.]+){6})", text, flags=re.MULTILINE)
+    stress = re.findall(r"^\s+in kB(.*)$", text, flags=re.MULTILINE)
     table = re.findall(r"TOTAL-FORCE \(eV/Angst\)\n\s*-+\n(.*?)\n\s*-+", text, flags=re.DOTALL)
     if not (energy and stress and table):
         raise CalculationFailed("incomplete-output", "OUTCAR lacks the energy, the stress or the forces")
-    rows = np.array([row.split() for row in table[-1].splitlines()], dtype=float)
+    rows = [_columns(row, "the forces") for row in table[-1].splitlines()]
+    if len(rows) != len(order):
+        raise CalculationFailed("incomplete-output", f"OUTCAR has forces of {len(rows)} atoms, not of {len(order)}")
     forces = np.empty((len(order), 3))
-    forces[list(order)] = rows[:, 3:6]
-    xx, yy, zz, xy, yz, zx = (-float(word) * 0.1 * GPa for word in stress[-1].split())
+    forces[list(order)] = np.array(rows)[:, 3:6]
+    xx, yy, zz, xy, yz, zx = (-value * 0.1 * GPa for value in _columns(stress[-1], "the stress"))
+    total = number(energy[-1], "the energy", "VASP")
     version = re.search(r"^\s*vasp\.(\S+)", text, flags=re.MULTILINE)
     fermi = re.findall(r"E-fermi\s*:\s*(\S+)", text)
     results = {
-        "energy": float(energy[-1]),
-        "free_energy": float(energy[-1]),
+        "energy": total,
+        "free_energy": total,
         "forces": forces,
         "stress": np.array([xx, yy, zz, yz, zx, xy]),
     }
     said = {
         "version": version[1] if version else None,
-        "scf_steps": len(_iterations(text)),
+        "scf_steps": max((int(each) for each in _iterations(text)), default=0),
         "fermi_eV": float(fermi[-1]) if fermi else None,
     }
     return results, said
@@ -253,6 +292,14 @@ def _version(path: Path) -> str:
 
 def _iterations(text: str) -> list[str]:
     return re.findall(r"Iteration\s+\d+\(\s*(\d+)\)", text)
+
+
+def _columns(row: str, what: str) -> list[float]:
+    """Return the six numbers of a row; wide ones stand without a space between, and stars stand for too wide ones."""
+    words = re.findall(r"-?\d+\.\d+|[^\s\d.-]+", row)
+    if len(words) != 6:
+        raise CalculationFailed(NOT_A_NUMBER, f"VASP wrote {row.strip()!r} for {what}")
+    return [number(word, what, "VASP") for word in words]
 
 
 VASP = Vasp()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from math import isfinite
@@ -13,6 +11,7 @@ import numpy as np
 
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.workflows.answer import StabilityAnswer
+from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.tables import CalculationRow, cpu_seconds
 
 _APART_GPA = 0.02
@@ -34,7 +33,7 @@ def enthalpies_csv(answer: StabilityAnswer) -> str:
         for p, h, s in zip(pressures.tolist(), enthalpy.tolist(), sigma.tolist(), strict=True):
             if isfinite(h):
                 rows.append((curve.phase, curve.formula, f"{p:.8g}", f"{h:.9f}", f"{s:.3g}" if isfinite(s) else ""))
-    return _csv(ENTHALPY_COLUMNS, rows)
+    return csv_text(ENTHALPY_COLUMNS, rows)
 
 
 def _pressures(answer: StabilityAnswer, curve: EnthalpyCurve) -> Any:
@@ -66,7 +65,7 @@ def _between(curve: EnthalpyCurve, low: float, high: float) -> Any:
 
 def calculations_csv(rows: Sequence[CalculationRow]) -> str:
     """Return every calculation with its key, settings and result."""
-    return _csv(CALCULATION_COLUMNS, [_calculation(row) for row in rows])
+    return csv_text(CALCULATION_COLUMNS, [_calculation(row) for row in rows])
 
 
 def _calculation(row: CalculationRow) -> tuple[Any, ...]:
@@ -100,14 +99,6 @@ def _calculation(row: CalculationRow) -> tuple[Any, ...]:
 
 def _number(value: float | None, decimals: int) -> str:
     return "" if value is None or not isfinite(value) else f"{value:.{decimals}f}"
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    content = io.StringIO()
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return content.getvalue()
 
 
 def answer_json(answer: StabilityAnswer) -> str:

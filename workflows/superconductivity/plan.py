@@ -15,6 +15,7 @@ from megabar.workflows.config import Config
 from megabar.workflows.ladder import Ladder, Method, Rung
 from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.plan import resolve as resolve_stability
+from megabar.workflows.publishing import structure_file
 from megabar.workflows.study import StabilityStudy, StudyFile, SuperconductivityStudy
 from megabar.workflows.superconductivity.grids import Grids, accuracies, grids
 
@@ -154,6 +155,10 @@ class TcPlan:
             "isotopes": dict(self.isotopes),
         }
 
+    def published(self) -> dict[str, Any]:
+        """Return the plan as it may be published: with the names of data files instead of their places."""
+        return {**self.to_dict(), "volumes": self.volumes.published()}
+
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TcPlan:
         """Return the plan stored by ``to_dict``; raises TypeError where that has what is not known here."""
@@ -167,6 +172,11 @@ class TcPlan:
             mu_ref_meV=content["mu_ref_meV"],
             isotopes=content["isotopes"],
         )
+
+
+def published_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a study file asked as it may be published: the structure file by its name."""
+    return {**definition, "structure": structure_file(definition.get("structure"))}
 
 
 def resolve(file: StudyFile, config: Config) -> TcPlan:

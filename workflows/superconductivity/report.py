@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from megabar.analysis.superconductivity.modes import mode_rows
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.spectral import broadened, drawn_width_meV
 from megabar.workflows.files import write_atomically
+from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.citations import Citation
 from megabar.workflows.report.page import chem
 from megabar.workflows.report.tables import cpu_seconds, duration, flat, provenance
@@ -73,8 +72,10 @@ def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: Resu
     rows = [Row(rung, records.get(rung.key)) for rung in map(TcRung.from_dict, study.rungs)]
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "answer.json", json.dumps(_strict(answer.json()), indent=2, ensure_ascii=False) + "\n")
-    write_atomically(folder / "tc.csv", _csv(TC_COLUMNS, [row for each in answer.pressures for row in _tc_rows(each)]))
-    write_atomically(folder / "calculations.csv", _csv(CALCULATION_COLUMNS, [_calculation(row) for row in rows]))
+    write_atomically(
+        folder / "tc.csv", csv_text(TC_COLUMNS, [row for each in answer.pressures for row in _tc_rows(each)])
+    )
+    write_atomically(folder / "calculations.csv", csv_text(CALCULATION_COLUMNS, [_calculation(row) for row in rows]))
     for each in answer.pressures:
         for isotopes, reading in each.readings.items():
             _write_spectrum(folder, each, isotopes, reading)
@@ -104,7 +105,9 @@ def _write_spectrum(folder: Path, each: TcAt, isotopes: str, reading: Reading) -
             (row.number, *row.q, row.weight, row.mode, row.omega_meV, row.lambda_, row.part, row.linewidth_meV)
             for row in mode_rows(reading.coupling, reading.chosen)
         ]
-        write_atomically(folder / f"modes{name}.csv", _csv(MODE_COLUMNS, [tuple(map(_short, row)) for row in modes]))
+        write_atomically(
+            folder / f"modes{name}.csv", csv_text(MODE_COLUMNS, [tuple(map(_short, row)) for row in modes])
+        )
 
 
 def _short(value: float) -> str:
@@ -204,14 +207,6 @@ def _calculation(row: Row) -> tuple[Any, ...]:
     said = (record.cause or "", record.detail or "") if record else ("", "")
     cpu = "" if seconds is None else f"{seconds:.2f}"
     return (rung.phase, rung.kind, str(rung.index), row.state, cpu, rung.key, " ".join(rung.starts), *said)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    content = io.StringIO()
-    writer = csv.writer(content, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return content.getvalue()
 
 
 def _strict(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Structures read from files of others, checked against everything that a file says about itself."""
