@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from megabar import __version__
+from megabar.launchers import interrupts
 from megabar.launchers.cli_gap import gap
 from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_seeing import add_seeing
@@ -21,7 +22,9 @@ from megabar.launchers.cli_structures import structures
 from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
+from megabar.launchers.streams import take_everything
 from megabar.structures.errors import InputError
+from megabar.workflows.places import have_home
 from megabar.workflows.secrecy import hidden
 
 app = typer.Typer(
@@ -33,10 +36,8 @@ app = typer.Typer(
     help="First-principles workflows for matter under pressure.",
 )
 
-INTERRUPT_CODE = 130
 ALLOCATIONS = 50_000
 """Between two looks for cycles: with Python's 700 they are an eighth of a command that mostly imports."""
-INTERRUPTED = "megabar: stopped; the same command goes on from here"
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study file")]
 
@@ -44,6 +45,9 @@ StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study
 def main() -> None:
     """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
     gc.set_threshold(ALLOCATIONS)
+    interrupts.listen()
+    take_everything()
+    have_home()
     try:
         _run()
     finally:
@@ -61,11 +65,11 @@ def _leave_at_once() -> None:
 def _run() -> None:
     try:
         code = app(standalone_mode=False) or 0
-        sys.exit(_say(INTERRUPTED, code) if code == INTERRUPT_CODE else code)
+        sys.exit(_say(interrupts.STOPPED, code) if code == interrupts.CODE else code)
     except InputError as error:
         sys.exit(_say(f"megabar: {error}", 2))
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_say(INTERRUPTED, INTERRUPT_CODE))
+        sys.exit(_say(interrupts.STOPPED, interrupts.CODE))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -79,7 +83,7 @@ def _run() -> None:
         if said is not None:
             sys.exit(_say(f"megabar: {said[0]}", said[1]))
         what = hidden(f"{type(error).__name__}: {error}")
-        sys.exit(_say(f"megabar: a failure of ours: {what}; details in {_save_details()}", 1))
+        sys.exit(_say(f"megabar: a failure of ours: {what}; {_save_details()}", 1))
 
 
 def _of_database(error: Exception) -> tuple[str, int] | None:
@@ -102,12 +106,19 @@ def _say(text: str, code: int) -> int:
 
 
 def _save_details() -> str:
+    """Write what helps to mend a failure to a temporary file; return where it is, or all of it where none can be."""
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="megabar-", suffix=".log", delete=False) as file:
-        file.write(hidden(traceback.format_exc()))
-    return file.name
+    details = hidden(traceback.format_exc())
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="megabar-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(details)
+    except OSError:
+        return f"details:\n{details}"
+    return f"details in {file.name}"
 
 
 def _version(value: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from megabar.launchers.embedded_mongo import database_session, running
+from megabar.launchers.interrupts import waiting_for
 from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.answer import StabilityAnswer
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from megabar.workflows.superconductivity.answer import TcAnswer
 
 LEAST_FREE_BYTES = 500_000_000
+WRITING = "megabar: the figures and the report are being made"
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,13 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         before = runtime.store.get_study(identifier)
         if before is not None and before.machine:
             print(f"{identifier} is in the queue of {before.machine}, and workers here help with it", file=sys.stderr)
-        with Progress(file.name, plan, runtime.store) as progress:
+        with (
+            Progress(file.name, plan, runtime.store, config.workers or os.cpu_count() or 1) as progress,
+            waiting_for("the calculations that run are stopped, to go on later, within 10 s", progress.say),
+        ):
             for study in run_to_end(identifier, plan, runtime):
                 progress.update(study)
+        print(WRITING, file=sys.stderr, flush=True)
         result = answer_of(study, runtime.store)
         write_report(folder, study, result, runtime.store)
         return Outcome(
@@ -188,5 +195,6 @@ def report_on(name: str, folder: Path | None) -> Path:
         study = find_study(name, store)
         target = folder or Path(f"{study.name}-report")
         _check_report_folder(target)
+        print(WRITING, file=sys.stderr, flush=True)
         write_report(target, study, answer_of(study, store), store)
     return target / "index.html"

@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from megabar.launchers.sharing import system_user
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, advance_all, give_back, recover_lost
+from megabar.workflows.places import shorten_temporary_folder
 from megabar.workflows.stopping import Control
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def work(config: Config, task: Task) -> None:
     if task.parent:
         die_with_parent(signal.SIGTERM, task.parent)
     name = f"{platform.node()}-{os.getpid()}-{int(time.time())}"
+    shorten_temporary_folder()
     context = fork_server(task.code)
     if not wait_until_reachable(config.database.uri, config.database.name, lambda: control.stopping):
         return
@@ -254,4 +256,4 @@ def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
 def main() -> None:
     """Start a worker process: configuration (JSON) on standard input, what it is to do as JSON argument."""
     task = Task(**json.loads(sys.argv[1]))
-    work(Config.model_validate_json(sys.stdin.read()), replace(task, ends=task.ends - PREPARED_SECONDS))
+    work(Config.model_validate_json(sys.stdin.buffer.read()), replace(task, ends=task.ends - PREPARED_SECONDS))
