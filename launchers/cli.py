@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,7 @@ def main() -> None:
     interrupts.listen()
     take_everything()
     have_home()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written is no news each time
     try:
         _run()
     finally:

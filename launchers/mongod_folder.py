@@ -159,7 +159,7 @@ def socket_folder(folder: MongodFolder) -> Path:
     state, name = folder.state(), f"megabar-{os.getuid()}-{hashlib.sha256(os.fsencode(folder.root)).hexdigest()[:16]}"
     short = [place / name for place in temporary_folders()]
     last = Path(state.socket).parent
-    if state.host == os.uname().nodename and last in short:
+    if state.host == os.uname().nodename and last.name == name:
         short.insert(0, last)
     reasons = []
     for place in dict.fromkeys((folder.root, *short)):

@@ -31,6 +31,7 @@ PLAIN = {
     **dict.fromkeys("“”„", '"'),
     "°": " deg",
     "µ": "mu",
+    "\N{COMBINING MACRON}": "bar",
 }
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 
