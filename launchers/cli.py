@@ -181,6 +181,10 @@ def phases(
                 for phase in found
             ]
         )
+    elif not found:
+        raise InputError(
+            f"the library has no phase made of {system}; a study of it names files (CIF, POSCAR, extxyz) in `phases`"
+        )
     else:
         show(phases_table(found))
 
@@ -191,13 +195,13 @@ def plan(study: StudyPath, as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     from megabar.launchers.commands import plan_study
-    from megabar.launchers.terminal import plan_table, show
+    from megabar.launchers.terminal import plan_picture, show
 
     summary = plan_study(study)
     if as_json:
         _print_json({**asdict(summary), "calculations": summary.calculations})
     else:
-        show(plan_table(summary))
+        show(plan_picture(summary))
 
 
 @app.command()

@@ -18,9 +18,9 @@ from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.answer import StabilityAnswer
 from megabar.workflows.config import Config, load_config
-from megabar.workflows.cost import StudyEstimate
+from megabar.workflows.cost import StudyEstimate, as_it_stands
 from megabar.workflows.driver import retry_crashed
-from megabar.workflows.kinds import answer_of, estimate, resolve, write_report
+from megabar.workflows.kinds import answer_of, estimate, plan_of, resolve, write_report
 from megabar.workflows.plan import check_same_method
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import ResultStore, StudyRecord
@@ -96,7 +96,10 @@ def plan_study(path: Path) -> StudyEstimate:
     if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
         return estimate(file.name, plan, None)
     with existing_store(config) as store:
-        return estimate(file.name, plan, store)
+        first = estimate(file.name, plan, store)
+        known = store.get_study(file.identifier)
+        same = known is not None and plan_of(known).fingerprint == plan.fingerprint
+        return as_it_stands(first, known, store) if known is not None and same else first
 
 
 def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:

@@ -30,7 +30,7 @@ class Progress:
     def __init__(self, name: str, plan: Plan, store: ResultStore, workers: int) -> None:
         """Begin at the calculations that have ended by now; workers: how many calculations run at once."""
         self._name, self._plan, self._store, self._workers = name, plan, store, workers
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, markup=False, emoji=False)
         self._live = Live(console=self._console, refresh_per_second=4, transient=False)
         self._began = time.monotonic()
         self._said: tuple[float, tuple[int, int, int, bool] | None] = (-math.inf, None)

@@ -10,7 +10,6 @@ from megabar.launchers.words import core_time, counted, moment, spell
 from megabar.workflows.attempts import Attempt
 
 MOST_BLOCKS, MOST_LINES, MOST_NAMES, MOST_ATTEMPTS = 3, 8, 4, 6
-WIDTH = 160
 ENDS = {
     "stopped": "stopped, to go on from there",
     "trouble": "given back: trouble with the machine",
@@ -43,7 +42,7 @@ def why_text(story: Story) -> str:
     lines += ["", *story.next] if story.next else []
     if not story.calculations and not story.next:
         lines.append("nothing has failed, and nothing waits")
-    return "\n".join(line[:WIDTH] for line in lines)
+    return "\n".join(lines)
 
 
 def _place(each: Explanation) -> str:

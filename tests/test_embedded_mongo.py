@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -282,15 +283,20 @@ def test_long_path_has_its_socket_elsewhere(config, tmp_path):
 
 
 @pytest.fixture
-def temporary(tmp_path, monkeypatch):
-    """Two temporary folders, and no others."""
-    folders = [tmp_path / "first", tmp_path / "second"]
+def temporary(monkeypatch):
+    """Two temporary folders, and no others; pytest's own have names too long for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:
+        yield from _temporary(Path(base), monkeypatch)
+
+
+def _temporary(base, monkeypatch):
+    folders = [base / "1", base / "2"]
     for folder in folders:
         folder.mkdir()
     for name in (*places.VARIABLES, "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(places, "OTHER_TEMPORARY", tuple(map(str, folders)))
-    return folders
+    yield folders
 
 
 @pytest.mark.parametrize("name", ["Upper", "with space", "a%b", "a+b", "a@b", "a,b", "a:b", "größe", "x" * 120, "a=b"])
@@ -299,7 +305,7 @@ def test_socket_lies_where_drivers_find_it(tmp_path, temporary, name):
     folder = MongodFolder(tmp_path / name)
     folder.root.mkdir()
     assert socket_folder(folder).parent == temporary[0]
-    plain = MongodFolder(tmp_path / "plain-0.x_y")
+    plain = MongodFolder(temporary[1] / "plain-0.x_y")
     plain.root.mkdir()
     assert socket_folder(plain) == plain.root
 

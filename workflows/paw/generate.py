@@ -95,8 +95,8 @@ def gpaw_version() -> str:
         return version("gpaw")
     except PackageNotFoundError:
         raise SetupError(
-            "GPAW is not installed; get it with `apt-get install g++ libxc-dev libopenblas-dev` and "
-            "`CC=g++ pip install gpaw gpaw-data`"
+            "GPAW is not installed; `python3 launchers setup` in the repository builds it, or says which system "
+            "packages that needs"
         ) from None
 
 
