@@ -99,7 +99,7 @@ def _of_database(error: Exception) -> tuple[str, int] | None:
     if not isinstance(error, PyMongoError):
         return None
     refused = refusal(error, load_config())
-    return (refused, 2) if refused else (explain_outage(load_config()), 1)
+    return (refused, 2) if refused else (explain_outage(load_config(), error), 1)
 
 
 def _say(text: str, code: int) -> int:

@@ -21,6 +21,7 @@ from pathlib import Path
 from megabar.workflows.places import temporary_folders
 
 SOCKET_NAME = "mongod.sock"
+NO_SOCKET = "no folder is fit for its socket"
 USER = "megabar"
 REPLICA_SET = "megabar"
 # The socket's path is the replica set's host name: servers and drivers split it at colons, commas and the like, and
@@ -168,9 +169,18 @@ def socket_folder(folder: MongodFolder) -> Path:
             return place
         reasons.append(f"{place} {reason}")
     raise OSError(
-        f"no folder is fit for its socket: {'; '.join(reasons)}; name one in TMPDIR that can be written, whose path is "
+        f"{NO_SOCKET}: {'; '.join(reasons)}; name one in TMPDIR that can be written, whose path is "
         "short, in small letters and plain characters"
     )
+
+
+def library_folder(folder: MongodFolder) -> Path:
+    """Return where a library for mongod may be linked: the loader takes paths apart at : and ; and reads $ as its own.
+
+    Raises OSError as ``socket_folder`` does.
+    """
+    place = folder.root if not set(str(folder.root)) & set(":;$") else socket_folder(folder)
+    return place / "lib"
 
 
 def _unfit(place: Path, own: bool) -> str:
