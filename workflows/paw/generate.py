@@ -133,6 +133,7 @@ def _make(recipe: Recipe, scratch: Path) -> Path:
         env=environment,
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     path = scratch / f"{recipe.element}.{TAG}.{recipe.xc}"
