@@ -18,7 +18,7 @@ from megabar.launchers import embedded_mongo, mongo_uri, mongod_setup
 from megabar.launchers.embedded_mongo import database, database_session, running, stop_database
 from megabar.launchers.mongo_uri import with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
-from megabar.launchers.mongod_folder import MongodFolder, State, socket_folder, try_lock
+from megabar.launchers.mongod_folder import MongodFolder, State, library_folder, socket_folder, try_lock
 from megabar.structures.errors import SetupError
 from megabar.workflows import places
 from megabar.workflows.config import Config, DatabaseConfig
@@ -308,6 +308,14 @@ def test_socket_lies_where_drivers_find_it(tmp_path, temporary, name):
     plain = MongodFolder(temporary[1] / "plain-0.x_y")
     plain.root.mkdir()
     assert socket_folder(plain) == plain.root
+
+
+@pytest.mark.parametrize("name", ["a:b", "a;b", "$ORIGIN"])
+def test_the_library_lies_where_the_loader_finds_it(tmp_path, temporary, name):
+    folder = MongodFolder(tmp_path / name)
+    folder.root.mkdir()
+    assert library_folder(folder) == socket_folder(folder) / "lib"
+    assert library_folder(MongodFolder(tmp_path / "Größe, neu")) == tmp_path / "Größe, neu" / "lib"
 
 
 def test_short_socket_folder_of_somebody_else_is_not_used(tmp_path, temporary):
