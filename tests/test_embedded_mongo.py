@@ -329,6 +329,10 @@ def test_short_socket_folder_of_somebody_else_is_not_used(tmp_path, temporary):
         socket_folder(folder)
     assert f"{short} does not belong to this user alone" in str(error.value)
     assert "name one in TMPDIR" in str(error.value)
+    told = embedded_mongo._did_not_start(folder, str(error.value))
+    assert "name one in TMPDIR" in told
+    assert "repair" not in told  # which would not help
+    assert "repair" in embedded_mongo._did_not_start(folder, "the key is too short")
 
 
 def test_socket_stays_where_it_was_though_the_next_command_has_another_tmpdir(tmp_path, temporary, monkeypatch):
