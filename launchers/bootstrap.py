@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from megabar.launchers import system_packages as system
 from megabar.launchers.setup_site import LOCK_NAME, SetupFailed, Site, Stamp, install, run, say, tail
+from megabar.launchers.streams import take_everything
 
 EXTRAS = ("mongod", "dispersion")
 PARALLEL = ("-n", "auto", "--dist", "worksteal")  # DFT codes run on one core each
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str]) -> None:
     """Set up what the arguments need and become the command; exits with 2 or 1 where that is not possible."""
     site = Site(Path(__file__).resolve().parent.parent)
     started = time.monotonic()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `&` or `trap` may have left it ignored
+    take_everything()
     try:
         plan = plan_of(arguments)
         if set_up(site, plan):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from megabar import __version__
+from megabar.launchers import interrupts
 from megabar.launchers.cli_gap import gap
 from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_seeing import add_seeing
@@ -21,9 +23,11 @@ from megabar.launchers.cli_structures import structures
 from megabar.launchers.cli_tc import tc
 from megabar.launchers.options import AsJson
 from megabar.launchers.options import print_json as _print_json
+from megabar.launchers.streams import take_everything
 from megabar.structures.errors import InputError
 from megabar.structures.names import visible
 from megabar.structures.threads import limit as limit_threads
+from megabar.workflows.places import have_home
 from megabar.workflows.secrecy import hidden
 
 app = typer.Typer(
@@ -35,10 +39,8 @@ app = typer.Typer(
     help="First-principles workflows for matter under pressure.",
 )
 
-INTERRUPT_CODE = 130
 ALLOCATIONS = 50_000
 """Between two looks for cycles: with Python's 700 they are an eighth of a command that mostly imports."""
-INTERRUPTED = "megabar: stopped; the same command goes on from here"
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="the study file")]
 
@@ -47,6 +49,10 @@ def main() -> None:
     """Run the command: 0 on success, 2 on a user's mistake, 1 on a failure of ours, 130 when interrupted."""
     gc.set_threshold(ALLOCATIONS)
     limit_threads()
+    interrupts.listen()
+    take_everything()
+    have_home()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # a home that cannot be written is no news each time
     try:
         _run()
     finally:
@@ -64,11 +70,11 @@ def _leave_at_once() -> None:
 def _run() -> None:
     try:
         code = app(standalone_mode=False) or 0
-        sys.exit(_say(INTERRUPTED, code) if code == INTERRUPT_CODE else code)
+        sys.exit(_say(interrupts.STOPPED, code) if code == interrupts.CODE else code)
     except InputError as error:
         sys.exit(_say(f"megabar: {error}", 2))
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_say(INTERRUPTED, INTERRUPT_CODE))
+        sys.exit(_say(interrupts.STOPPED, interrupts.CODE))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -82,7 +88,7 @@ def _run() -> None:
         if said is not None:
             sys.exit(_say(f"megabar: {said[0]}", said[1]))
         what = hidden(f"{type(error).__name__}: {error}")
-        sys.exit(_say(f"megabar: a failure of ours: {what}; details in {_save_details()}", 1))
+        sys.exit(_say(f"megabar: a failure of ours: {what}; {_save_details()}", 1))
 
 
 def _of_database(error: Exception) -> tuple[str, int] | None:
@@ -96,7 +102,7 @@ def _of_database(error: Exception) -> tuple[str, int] | None:
     if not isinstance(error, PyMongoError):
         return None
     refused = refusal(error, load_config())
-    return (refused, 2) if refused else (explain_outage(load_config()), 1)
+    return (refused, 2) if refused else (explain_outage(load_config(), error), 1)
 
 
 def _say(text: str, code: int) -> int:
@@ -105,12 +111,19 @@ def _say(text: str, code: int) -> int:
 
 
 def _save_details() -> str:
+    """Write what helps to mend a failure to a temporary file; return where it is, or all of it where none can be."""
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="megabar-", suffix=".log", delete=False) as file:
-        file.write(hidden(traceback.format_exc()))
-    return file.name
+    details = hidden(traceback.format_exc())
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="megabar-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(details)
+    except OSError:
+        return f"details:\n{details}"
+    return f"details in {file.name}"
 
 
 def _version(value: bool) -> None:
@@ -171,6 +184,10 @@ def phases(
                 for phase in found
             ]
         )
+    elif not found:
+        raise InputError(
+            f"the library has no phase made of {system}; a study of it names files (CIF, POSCAR, extxyz) in `phases`"
+        )
     else:
         show(phases_table(found))
 
@@ -181,13 +198,13 @@ def plan(study: StudyPath, as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     from megabar.launchers.commands import plan_study
-    from megabar.launchers.terminal import plan_table, show
+    from megabar.launchers.terminal import plan_picture, show
 
     summary = plan_study(study)
     if as_json:
         _print_json({**asdict(summary), "calculations": summary.calculations})
     else:
-        show(plan_table(summary))
+        show(plan_picture(summary))
 
 
 @app.command()

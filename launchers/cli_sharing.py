@@ -11,7 +11,10 @@ import typer
 from megabar.launchers.options import AsJson, print_json
 
 database = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="A database that several people share."
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="A database that several people share; repairs.",
 )
 
 AdminFile = Annotated[
@@ -77,6 +80,24 @@ def check_database(as_json: AsJson = False) -> None:
         print_json(found)
     else:
         print(check_text(found))
+
+
+@database.command("repair")
+def repair_database(as_json: AsJson = False) -> None:
+    """Make megabar's own database work again: a lost key or password, damaged data files; no result is lost."""
+    from megabar.launchers.database_repair import repair
+    from megabar.workflows.config import load_config
+
+    done = repair(load_config())
+    if as_json:
+        print_json({**asdict(done), "set_aside": str(done.set_aside) if done.set_aside else None})
+        return
+    print(f"the database works: {'; '.join(done.said)}")
+    if done.set_aside:
+        print(
+            "the results lie in the folders of their calculations: `megabar run STUDY.yaml` takes them from there and "
+            "computes none anew"
+        )
 
 
 @database.command("create-admin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from megabar.launchers.embedded_mongo import database_session, running
+from megabar.launchers.interrupts import waiting_for
 from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
 from megabar.structures.names import check_folder_name
 from megabar.workflows.answer import StabilityAnswer
 from megabar.workflows.config import Config, load_config
-from megabar.workflows.cost import StudyEstimate
+from megabar.workflows.cost import StudyEstimate, as_it_stands
 from megabar.workflows.driver import retry_crashed
-from megabar.workflows.kinds import answer_of, estimate, resolve, write_report
+from megabar.workflows.kinds import answer_of, estimate, plan_of, resolve, write_report
 from megabar.workflows.plan import check_same_method
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import ResultStore, StudyRecord
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from megabar.workflows.superconductivity.answer import TcAnswer
 
 LEAST_FREE_BYTES = 500_000_000
+WRITING = "megabar: the figures and the report are being made"
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,10 @@ def plan_study(path: Path) -> StudyEstimate:
     if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
         return estimate(file.name, plan, None)
     with existing_store(config) as store:
-        return estimate(file.name, plan, store)
+        first = estimate(file.name, plan, store)
+        known = store.get_study(file.identifier)
+        same = known is not None and plan_of(known).fingerprint == plan.fingerprint
+        return as_it_stands(first, known, store) if known is not None and same else first
 
 
 def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
@@ -126,12 +132,17 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         if before is not None and before.machine:
             print(f"{identifier} is in the queue of {before.machine}, and workers here help with it", file=sys.stderr)
         local = LocalRun(identifier, plan, runtime)
-        with patiently(lambda: Progress(file.name, plan, store), config) as progress:
+        cores = config.workers or os.cpu_count() or 1
+        with (
+            patiently(lambda: Progress(file.name, plan, store, cores), config) as progress,
+            waiting_for("the calculations that run are stopped, to go on later, within 10 s", progress.say),
+        ):
             for study in local:
                 patiently(partial(progress.update, study), config)
                 if local.waits not in ("", said):
-                    print(f"megabar run: nothing of it runs now: {local.waits}", file=sys.stderr)
+                    progress.say(f"megabar run: nothing of it runs now: {local.waits}")
                 said = local.waits
+        print(WRITING, file=sys.stderr, flush=True)
         result = patiently(lambda: answer_of(study, store), config)
         patiently(lambda: write_report(folder, study, result, store), config)
         computed = patiently(lambda: local.computed(study), config)
@@ -210,5 +221,6 @@ def report_on(name: str, folder: Path | None) -> Path:
         study = find_study(name, store)
         target = folder or report_folder(study)
         _check_report_folder(target)
+        print(WRITING, file=sys.stderr, flush=True)
         write_report(target, study, answer_of(study, store), store)
     return target / "index.html"

@@ -83,9 +83,12 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding(part, "ok", state.version, f"megabar's own, running ({state.binary})")
         return
     try:
-        found = find_mongod()
+        with tempfile.TemporaryDirectory() as library_folder:
+            found = find_mongod(library_folder=Path(library_folder))
     except SetupError as error:
         yield Finding(part, "missing", detail=str(error).removesuffix(f": {HOW_TO_GET}"), how_to_get=HOW_TO_GET)
+    except OSError as error:
+        yield Finding(part, "missing", detail=f"no temporary folder ({error})", how_to_get="name one in TMPDIR")
     else:
         yield Finding(part, "ok", found.version, f"megabar's own, starts when it is needed ({found.path})")
 

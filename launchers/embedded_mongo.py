@@ -24,9 +24,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote_plus
 
+from megabar.launchers.mongo_access import AUTHENTICATION_FAILED
 from megabar.launchers.mongo_uri import DRIVER_OPTIONS, check_reachable, with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
-from megabar.launchers.mongod_folder import REPLICA_SET, USER, MongodFolder, State, answers, open_lock, try_lock
+from megabar.launchers.mongod_folder import (
+    NO_SOCKET,
+    REPLICA_SET,
+    USER,
+    MongodFolder,
+    State,
+    answers,
+    library_folder,
+    open_lock,
+    try_lock,
+)
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.secrecy import hosts
@@ -36,6 +47,7 @@ START_TIMEOUT_S = 330.0
 MOST_STARTS = 3
 LEAST_FREE_BYTES = 200_000_000
 WATCH_S = 1.0
+REPAIR = "`megabar database repair` mends it, and no result is lost"
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def database(config: Config, linger_s: float = LINGER_S) -> DatabaseAddress:
     """
     if config.database.uri:
         return _configured(config.database.uri, config.database.name)
-    folder = _own_folder(config)
+    folder = own_folder(config)
     with _lease(folder):
         return _embedded(folder, config, linger_s)
 
@@ -74,7 +86,7 @@ def database_session(config: Config, linger_s: float = LINGER_S) -> Iterator[Dat
     if config.database.uri:
         yield _configured(config.database.uri, config.database.name)
         return
-    folder = _own_folder(config)
+    folder = own_folder(config)
     done = threading.Event()
     with _lease(folder):
         address = _embedded(folder, config, linger_s)
@@ -93,7 +105,7 @@ def running(config: Config) -> State | None:
     return state if state.status == "ready" and state.socket and answers(state.socket) else None
 
 
-def explain_outage(config: Config) -> str:
+def explain_outage(config: Config, error: Exception | None = None) -> str:
     """Return, in one sentence, why the database does not answer any more: for the error of a driver in mid-work."""
     if config.database.uri:
         return f"the database at {hosts(config.database.uri)} does not answer any more"
@@ -103,6 +115,8 @@ def explain_outage(config: Config) -> str:
     free = _free_bytes(folder)
     if free < LEAST_FREE_BYTES:
         return f"{_no_space(folder, free)}; what was acknowledged is kept, and the same command goes on"
+    if getattr(error, "code", None) == AUTHENTICATION_FAILED:
+        return f"the password in {folder.password} is not that of the embedded database; {REPAIR}"
     said = folder.state().message
     reason = f" ({said})" if said else ""
     return f"the embedded database in {folder.root} does not answer any more{reason}; its log is {folder.log}"
@@ -148,7 +162,7 @@ def _root(config: Config) -> Path:
     return Path(os.path.realpath(config.data)) / "mongodb"
 
 
-def _own_folder(config: Config) -> MongodFolder:
+def own_folder(config: Config) -> MongodFolder:
     """Return the database's folder, made where it is missing; SetupError where it cannot be written."""
     folder = MongodFolder(_root(config))
     try:
@@ -188,7 +202,11 @@ def _lease(folder: MongodFolder) -> Iterator[None]:
 
 def _embedded(folder: MongodFolder, config: Config, linger_s: float) -> DatabaseAddress:
     state = _ensure_running(folder, linger_s)
-    password = folder.password.read_text(encoding="ascii")
+    try:
+        password = folder.password.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        raise SetupError(f"{folder.password}: cannot be read ({reason.lower()}); {REPAIR}") from None
     options = {"authSource": "admin", "replicaSet": REPLICA_SET, **DRIVER_OPTIONS}
     query = "&".join(f"{key}={value}" for key, value in options.items())
     name = config.database.name
@@ -224,11 +242,12 @@ def _ensure_running(folder: MongodFolder, linger_s: float) -> State:
         time.sleep(0.01)
 
 
-def _did_not_start(folder: MongodFolder) -> str:
-    said = folder.state().message or "its supervisor ended without a word"
+def _did_not_start(folder: MongodFolder, said: str = "") -> str:
+    said = said or folder.state().message or "its supervisor ended without a word"
     if "No space left" in said or _free_bytes(folder) < LEAST_FREE_BYTES // 10:
         return f"the embedded database cannot start in {folder.root} because the disk is full; free some space"
-    return f"the embedded database in {folder.root} did not start ({said}); its log is {folder.log}"
+    way_out = f"its log is {folder.log}" + ("" if said.startswith(NO_SOCKET) else f"; {REPAIR}")
+    return f"the embedded database in {folder.root} did not start ({said}); {way_out}"
 
 
 def _free_bytes(folder: MongodFolder) -> int:
@@ -247,7 +266,11 @@ def _start_supervisor(folder: MongodFolder, lock: int, linger_s: float) -> None:
     free = _free_bytes(folder)
     if free < LEAST_FREE_BYTES:
         raise SetupError(f"{_no_space(folder, free)}, or choose another folder with MEGABAR_DATA")
-    binary = find_mongod(folder.state().binary if folder.prepared.exists() else "", folder.root / "lib")
+    try:
+        preferred = folder.state().binary if folder.prepared.exists() else ""
+        binary = find_mongod(preferred, library_folder(folder))
+    except OSError as error:
+        raise SetupError(_did_not_start(folder, str(error))) from None
     command = [sys.executable, "-P", "-m", "megabar.launchers.mongod_supervisor", str(folder.root), str(lock)]
     command += [str(linger_s), binary.path, binary.version, *binary.environment.values()]
     try:

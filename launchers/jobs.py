@@ -10,6 +10,7 @@ from megabar.launchers.feeding import SHARED, requests
 from megabar.launchers.machines import Machine, Machines
 from megabar.launchers.schedulers.interface import JobRequest
 from megabar.workflows.config import Config
+from megabar.workflows.places import expanded
 from megabar.workflows.secrecy import SECRET_VARIABLES
 
 FOLDER = "jobs"
@@ -30,7 +31,7 @@ def job_environment(machines: Machines, config: Config, environment: Mapping[str
     }
     for name in ("MEGABAR_CONFIG", "MEGABAR_DATABASE_URI_FILE"):
         if name in kept:
-            kept[name] = str(Path(kept[name]).expanduser().absolute())
+            kept[name] = str(expanded(Path(kept[name])).absolute())
     kept["MEGABAR_DATA"] = str(config.data.absolute())
     kept["MEGABAR_DATABASE_NAME"] = config.database.name
     if config.database.uri_file is not None:

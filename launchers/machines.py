@@ -30,6 +30,7 @@ from pydantic import (
 from megabar.structures.errors import InputError
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.config import CodeConfig, Config, Words
+from megabar.workflows.places import configuration_folder
 from megabar.workflows.yaml_input import line_of, nearest, read_yaml, validated
 
 FILE_NAME = "machines.yaml"
@@ -204,7 +205,7 @@ def _find_file(folder: Path, environment: Mapping[str, str]) -> Path | None:
     places = [folder, *folder.parents]
     if environment.get("MEGABAR_CONFIG"):
         places.append(Path(environment["MEGABAR_CONFIG"]).absolute().parent)
-    places.append(Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "megabar")
+    places.append(configuration_folder(environment))
     return next((place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), None)
 
 

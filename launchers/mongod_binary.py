@@ -106,7 +106,13 @@ def examine(path: str, library_folder: Path | None = None) -> MongodBinary | str
 def _version(path: str, extra: Mapping[str, str]) -> subprocess.CompletedProcess[str] | str:
     try:
         return subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=30, env={**os.environ, **extra}, check=False
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+            env={**os.environ, **extra},
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"does not run ({getattr(error, 'strerror', None) or error})"

@@ -1,6 +1,6 @@
 """The folder of the embedded database: its files, its locks, and the cheapest question one can ask a server.
 
-Standard library only: the supervisor of the database lives as long as the database and should cost nothing.
+Nothing but the standard library: the supervisor of the database lives as long as it and should cost nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from megabar.workflows.places import temporary_folders
+
 SOCKET_NAME = "mongod.sock"
+NO_SOCKET = "no folder is fit for its socket"
 USER = "megabar"
 REPLICA_SET = "megabar"
-# The socket's path is the replica set's host name, which servers and drivers split at colons, commas and the like.
-PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+=@-]+")
+# The socket's path is the replica set's host name: servers and drivers split it at colons, commas and the like, and
+# drivers write what a server tells them in small letters.
+PLAIN_PATH = re.compile(r"[a-z0-9/._-]+")
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class MongodFolder:
     """Paths in the folder of one embedded database (``<data>/mongodb``, mode 0700)."""
 
     root: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's path for its state, the same in every locale."""
+        return os.fsencode(self.root).decode("utf-8", "surrogateescape")
 
     @property
     def data(self) -> Path:
@@ -97,7 +106,7 @@ class MongodFolder:
             state = State(**json.loads(self.state_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return State()
-        return state if state.root == str(self.root) else State(binary=state.binary, version=state.version)
+        return state if state.root == self.name else State(binary=state.binary, version=state.version)
 
     def write_state(self, state: State) -> None:
         """Replace the state at once, so that nobody reads half of it."""
@@ -145,23 +154,54 @@ def socket_folder(folder: MongodFolder) -> Path:
     """Return a folder of the owner's alone in which a Unix socket can be bound.
 
     The database's own folder where its path is plain and short enough (107 characters on Linux) and its file system
-    has sockets, otherwise a folder in the system's temporary one, named after the path. Raises OSError.
+    has sockets, otherwise one in a temporary folder, named after the path; of several the one used last, as clients
+    may still look for the server there. Raises OSError that says what was tried and what to do.
     """
-    probe = folder.root / f"{SOCKET_NAME}.probe"
-    if PLAIN_PATH.fullmatch(str(probe)):
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+    state, name = folder.state(), f"megabar-{os.getuid()}-{hashlib.sha256(os.fsencode(folder.root)).hexdigest()[:16]}"
+    short = [place / name for place in temporary_folders()]
+    last = Path(state.socket).parent
+    if state.host == os.uname().nodename and last.name == name:
+        short.insert(0, last)
+    reasons = []
+    for place in dict.fromkeys((folder.root, *short)):
+        reason = _unfit(place, own=place == folder.root)
+        if not reason:
+            return place
+        reasons.append(f"{place} {reason}")
+    raise OSError(
+        f"{NO_SOCKET}: {'; '.join(reasons)}; name one in TMPDIR that can be written, whose path is "
+        "short, in small letters and plain characters"
+    )
+
+
+def library_folder(folder: MongodFolder) -> Path:
+    """Return where a library for mongod may be linked: the loader takes paths apart at : and ; and reads $ as its own.
+
+    Raises OSError as ``socket_folder`` does.
+    """
+    place = folder.root if not set(str(folder.root)) & set(":;$") else socket_folder(folder)
+    return place / "lib"
+
+
+def _unfit(place: Path, own: bool) -> str:
+    """Return why a socket cannot be in a folder, "" where it can; the folder is made where it is not the user's own."""
+    probe = place / f"{SOCKET_NAME}.probe"
+    if not PLAIN_PATH.fullmatch(str(probe)):
+        return "has other characters than small letters, digits and / . _ -"
+    try:
+        if not own:
+            with contextlib.suppress(FileExistsError):
+                place.mkdir(mode=0o700)
+            found = place.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+                return "does not belong to this user alone"
+        with socket.socket(socket.AF_UNIX) as listener:
             probe.unlink(missing_ok=True)
             listener.bind(os.fspath(probe))
             probe.unlink()
-            return folder.root
-    name = hashlib.sha256(os.fsencode(folder.root)).hexdigest()[:16]
-    short = Path(tempfile.gettempdir()) / f"megabar-{os.getuid()}-{name}"
-    with contextlib.suppress(FileExistsError):
-        short.mkdir(mode=0o700)
-    found = short.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{short} does not belong to this user alone")
-    return short
+    except OSError as error:
+        return f"takes none ({(error.strerror or str(error)).lower()})"
+    return ""
 
 
 def _hello() -> bytes:

@@ -185,7 +185,8 @@ def _start(supervisor: Supervisor) -> Server:
     """Start mongod and return it when it accepts writes, the first time with replica set and user made."""
     folder, socket = supervisor.folder, Path(supervisor.state.socket)
     _make_secrets(folder)
-    folder.data.mkdir(mode=0o700, exist_ok=True)
+    for place in (folder.data, socket.parent):  # who tidies temporary folders may have removed the socket's
+        place.mkdir(mode=0o700, exist_ok=True)
     if folder.log.exists() and folder.log.stat().st_size > LOG_LIMIT:
         folder.log.replace(folder.log.with_suffix(".log.1"))
     with open(os.open(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
@@ -304,7 +305,7 @@ def main(arguments: list[str]) -> None:
         os._exit(0)
     os.set_inheritable(int(lock), False)
     folder = MongodFolder(Path(root))
-    state = State("starting", root, os.uname().nodename, os.getpid(), "", binary, version)
+    state = State("starting", folder.name, os.uname().nodename, os.getpid(), "", binary, version)
     environment = {"LD_LIBRARY_PATH": libraries[0]} if libraries else {}
     supervisor = Supervisor(folder, state, environment, float(linger_s), threading.Event())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):

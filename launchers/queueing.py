@@ -15,6 +15,7 @@ from types import FrameType
 
 from pymongo.errors import PyMongoError
 
+from megabar.launchers import interrupts
 from megabar.launchers.commands import check_data_folder, open_runtime
 from megabar.launchers.embedded_mongo import explain_outage
 from megabar.launchers.feeding import (
@@ -241,20 +242,29 @@ def _code(machine: Machine) -> str:
 
 
 def _supervise(pool: WorkerPool, job: Allocation | None) -> None:
-    """Keep workers going until they end by themselves or this process is told to stop; then see that they do."""
-    told = False
+    """Keep workers going until they end by themselves or this process is told to stop; then see that they do.
+
+    Raises KeyboardInterrupt where it was told by Ctrl-C.
+    """
+    told = 0
+    patience_s = pool.task.patience_s + 10.0
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal told
-        told = True
+        told = number
+        if number == signal.SIGINT:
+            interrupts.answer()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
         signal.signal(number, stop)
-    pool.fill()
-    while not told:
-        time.sleep(0.5)
-        pool.fill()  # those that died are replaced, those that ended by themselves are not
-        if all(process.poll() is not None for process in pool.processes):
-            break
-    pool.stop(patience_s=pool.task.patience_s + 10.0)
+    with interrupts.waiting_for(f"the calculations that run are stopped, to go on later, within {patience_s:.0f} s"):
+        pool.fill()
+        while not told:
+            time.sleep(0.5)
+            pool.fill()  # those that died are replaced, those that ended by themselves are not
+            if all(process.poll() is not None for process in pool.processes):
+                break
+        pool.stop(patience_s)
+    if told == signal.SIGINT:
+        raise KeyboardInterrupt
     print(f"megabar worker: {'told to stop' if told else 'nothing more to do'}", file=sys.stderr)

@@ -101,7 +101,7 @@ def install(site: Site, requirements: Sequence[str], again: bool, environment: M
 def index_of_pip(site: Site) -> dict[str, str]:
     """Return uv's variables for the package index that pip is configured to use: uv does not read pip's files."""
     done = subprocess.run(
-        [str(site.python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+        [str(site.python), "-m", "pip", "config", "list"], capture_output=True, text=True, errors="replace", check=False
     )
     settings = {}
     for line in done.stdout.splitlines():

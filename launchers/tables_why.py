@@ -11,7 +11,6 @@ from megabar.structures.names import visible
 from megabar.workflows.attempts import Attempt
 
 MOST_BLOCKS, MOST_LINES, MOST_NAMES, MOST_ATTEMPTS = 3, 8, 4, 6
-WIDTH = 160
 ENDS = {
     "stopped": "stopped, to go on from there",
     "trouble": "given back: trouble with the machine",
@@ -44,7 +43,7 @@ def why_text(story: Story) -> str:
     lines += ["", *story.next] if story.next else []
     if not story.calculations and not story.next:
         lines.append("nothing has failed, and nothing waits")
-    return visible("\n".join(line[:WIDTH] for line in lines))
+    return visible("\n".join(lines))
 
 
 def _place(each: Explanation) -> str:

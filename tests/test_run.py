@@ -94,6 +94,15 @@ def test_run_again_and_share(folder: Path) -> None:
     page = (folder / answer["report"]).read_text(encoding="utf-8")
     assert "toy" in page
 
+    assert "the figures and the report are being made" in first.stderr
+    shown = [line for line in first.stderr.splitlines() if " calculations, " in line]
+    lines = [(line.partition(" calculations, ")[0], line.endswith("complete")) for line in shown]
+    assert len(lines) == len(set(lines))  # none says what the one before said
+
+    planned = megabar(folder, "plan", "cuau.yaml")
+    assert "cuau: complete, nothing is left to run" in planned.stdout
+    assert json.loads(megabar(folder, "plan", "cuau.yaml", "--json").stdout)["calculations"] == 0
+
     again = json.loads(megabar(folder, "run", "cuau.yaml", "--json").stdout)
     assert again["calculations_run"] == 0
     assert again["stable"] == answer["stable"]
@@ -194,7 +203,14 @@ def test_wrong_commands_are_told_in_a_sentence(folder: Path) -> None:
         ("hull", "nothing.csv"): "nothing.csv",
         ("phases", "Xx"): "Xx",
         ("report", "nobody"): "no results",
+        ("phases", "W"): "the library has no phase made of W; a study of it names files",
+        (
+            "plan",
+            "tungsten.yaml",
+        ): "line 4: the library has no phase of pure W, and formation enthalpies need one; list",
     }
+    tungsten = STUDY.replace("Cu-Au", "W").replace(STUDY.splitlines()[3], "phases: library")
+    (folder / "tungsten.yaml").write_text(tungsten)
     for arguments, expected in cases.items():
         said = megabar(folder, *arguments)
         assert said.returncode == 2, (arguments, said.stderr)

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,16 +16,20 @@ from typing import Any
 import pytest
 from ase.build import bulk
 
+from megabar.launchers import progress
 from megabar.launchers.embedded_mongo import database_session, stop_database
 from megabar.launchers.explaining import story
 from megabar.launchers.outputs import last_output
 from megabar.launchers.standing import MachineStanding, Status, situation, status_in
 from megabar.launchers.tables_standing import machine_text, status_picture, study_line
 from megabar.launchers.tables_why import why_text
+from megabar.launchers.terminal import plan_picture, show
 from megabar.launchers.words import ago, core_time, counted, hours, spell
 from megabar.structures.errors import InputError
 from megabar.workflows.config import Config
+from megabar.workflows.cost import PhaseEstimate, StudyEstimate, as_it_stands
 from megabar.workflows.indexes import LAUNCHPAD, RESULTS
+from megabar.workflows.ladder import Method
 from megabar.workflows.presence import STALE_SECONDS, Presence, Worker
 from megabar.workflows.runtime import launchpad
 from megabar.workflows.spending import spending, total
@@ -488,6 +492,90 @@ def test_the_screen_stays_one_however_much_there_is(filler: Filler, config: Conf
     assert len(text.splitlines()) <= 50
     assert "failed: scf-not-converged (50)" in text
     assert "100 calculations of P0 (10), P1 (10), P2 (10), P3 (10) and 6 more phases" in text
+
+
+def test_nothing_is_cut_off(filler: Filler, config: Config) -> None:
+    keys = filler.study("one", {"A": ["failed"]})
+    long = "the reason is " + "long " * 100 + "and this is its end"
+    filler.store.database.calculations.update_one({"_id": keys["failed"][0]}, {"$set": {"detail": long}})
+    study = filler.store.get_study("one")
+    assert study is not None
+    assert long in why_text(story(study, None, filler.store, config))
+
+
+# --- plan and run --------------------------------------------------------------------------------------------------
+
+
+def estimate_of(*phases: tuple[str, int, int]) -> StudyEstimate:
+    """An estimate of phases, each with its calculations and how many of them are stored; each costs a minute."""
+    rows = tuple(
+        PhaseEstimate(name, "X", 1, (0.0, 1.0), (1, 1, 1), False, volumes, stored, float(volumes - stored))
+        for name, volumes, stored in phases
+    )
+    return StudyEstimate("one", "emt", "1", "fast", "EMT", rows, 6, 1.3 * sum(row.core_minutes for row in rows))
+
+
+def test_the_plan_of_a_study_that_has_begun_counts_what_it_asked_for(filler: Filler) -> None:
+    """Also where these are other calculations than its first ones, or of a kind that is not known before."""
+    filler.study("one", {"A": ["done"] * 4 + ["READY"], "B": ["failed", "nowhere"]})
+    study = filler.store.get_study("one")
+    assert study is not None
+    found = as_it_stands(estimate_of(("A", 3, 0), ("B", 3, 1), ("C", 2, 0)), study, filler.store)
+    assert [(row.volumes, row.stored) for row in found.phases] == [(5, 4), (3, 1), (2, 0)]
+    assert found.calculations == 1 + 2 + 2
+    assert [row.core_minutes for row in found.phases] == pytest.approx([1, 2, 2])
+    assert found.core_minutes == pytest.approx(1.3 * 5)
+    assert found.extra_calculations == 4
+    assert not found.complete
+
+
+def test_the_plan_of_a_complete_study_has_nothing_to_run(filler: Filler, capsys: pytest.CaptureFixture[str]) -> None:
+    filler.study("one", {"A": ["done", "left", "failed"]}, fields={"complete": True})
+    study = filler.store.get_study("one")
+    assert study is not None
+    found = as_it_stands(estimate_of(("A", 3, 0), ("A at 20 GPa", 9, 0)), study, filler.store)
+    assert (found.calculations, found.extra_calculations, found.core_minutes) == (0, 0, 0.0)
+    show(plan_picture(found))
+    said = capsys.readouterr().out
+    assert "one: complete, nothing is left to run" in said
+    assert "calculations to run" not in said
+
+
+class Toy:
+    """As much of a plan as its progress needs."""
+
+    method = Method("emt", "1", "fast", "EMT", ())
+
+    def calculation(self, rung: Mapping[str, Any]) -> str:
+        return str(rung["key"])
+
+
+def test_without_a_terminal_a_line_when_something_has_changed(
+    filler: Filler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "seconds", lambda *_: 60.0)
+    monkeypatch.setattr(progress, "measured_rate", lambda *_: None)
+    keys = filler.study("one", {"A": ["done", "READY", "READY"]})
+    shown = progress.Progress("one", Toy(), filler.store, workers=2)  # type: ignore[arg-type]
+
+    def look() -> str:
+        study = filler.store.get_study("one")
+        assert study is not None
+        shown.update(study)
+        return capsys.readouterr().err
+
+    with shown:
+        assert re.fullmatch(r"one: 1 of 3 calculations, \d s, about 60 s left for these\n", look())
+        assert look() == ""
+        filler.add(filler.result(keys["READY"][0], "failed", "one"))
+        assert re.fullmatch(r"one: 2 of 3 calculations, 1 failed, \d s, about \d+ s left for these\n", look())
+        assert look() == ""
+        filler.add(filler.result(keys["READY"][1], "done", "one"))
+        filler.store.database.studies.update_one({"_id": "one"}, {"$set": {"complete": True}})
+        assert re.fullmatch(r"one: 3 of 3 calculations, 1 failed, \d s, complete\n", look())
+        assert look() == ""
+    assert shown.computed == 2
 
 
 def test_the_last_output_is_that_of_the_code(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The logic of a stability study without a DFT code: exact curves stand for the results."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,16 +12,20 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from megabar.analysis.enthalpy import Outlier, VolumePoint
 from megabar.analysis.eos import vinet_shapes
 from megabar.structures.phase import Phase
-from megabar.workflows.answer import answer
+from megabar.workflows.answer import answer, off_text
 from megabar.workflows.calculation import Relaxation, Structure
+from megabar.workflows.config import Config
+from megabar.workflows.cost import estimate
 from megabar.workflows.execution import LEFT_PHASE
 from megabar.workflows.ladder import Ladder, Method, Rung, chain_parents, first_indices
 from megabar.workflows.phase_state import phase_states
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.plan import StabilityPlan, resolve
 from megabar.workflows.stability import wanted_next
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.study import load_study
 
 GPA = 160.21766208
 Truth = dict[str, tuple[float, float, float, float]]
@@ -441,3 +446,36 @@ def test_phases_that_may_be_magnetic_are_named_beside_their_numbers() -> None:
     assert any("stable at all pressures without spin" in note for note in found.warnings)
     assert set(found.without_spin) == {"Fe-hcp"}
     assert not any("spin" in note for note in answer(plan_of(ladder("He-one", WHOLE)), [], {}).warnings)
+
+
+@pytest.mark.parametrize(
+    ("energy_eV", "pressure_GPa", "text"),
+    [
+        (0.0123, 2.0, "12.3 meV/atom and 2.0 GPa"),
+        (-0.00002, -1.26, "-1.3 GPa"),
+        (0.004, 0.01, "4.0 meV/atom"),
+        (-0.00002, 0.01, "-0.02 meV/atom and 0.01 GPa"),
+    ],
+)
+def test_how_far_a_point_is_off_is_said_without_what_rounds_to_nothing(
+    energy_eV: float, pressure_GPa: float, text: str
+) -> None:
+    assert off_text(Outlier(VolumePoint(10.0, 0.0, 0.0), energy_eV, pressure_GPa, 5.0)) == text
+
+
+def test_a_structure_under_two_names_is_computed_once_and_said(tmp_path: Path) -> None:
+    for name, a in (("Cu-fcc", 3.6), ("mine", 3.4), ("other", 3.5)):
+        bulk("Cu", "bcc" if name == "other" else "fcc", a=a, cubic=True).write(tmp_path / f"{name}.cif")
+    text = "kind: stability\nsystem: Cu\npressures: [0, 10]\nphases: [{}]\nmethod: {{code: emt}}\n"
+    plans = []
+    for phases in ("Cu-fcc.cif, other.cif", "Cu-fcc.cif, mine.cif, other.cif"):
+        (tmp_path / "s.yaml").write_text(text.format(phases))
+        plans.append(resolve(load_study(tmp_path / "s.yaml"), Config(data=tmp_path)))
+    alone, twice = plans
+    assert [ladder.phase for ladder in twice.ladders] == [ladder.phase for ladder in alone.ladders]
+    said = "mine is the same structure as Cu-fcc, and is answered as that"
+    assert answer(twice, [], {}).warnings[1] == said
+    assert estimate("twice", twice, None).notes == (said,)
+    assert StabilityPlan.from_dict(json.loads(json.dumps(twice.to_dict()))) == twice
+    assert alone.copies == ()
+    assert "copies" not in alone.to_dict()  # its fingerprint is that of plans from before

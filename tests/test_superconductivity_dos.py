@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.dft.dos import linear_tetrahedron_integration
+from elph_data import extracted
 from scipy.constants import electron_mass, elementary_charge, hbar
 
 from megabar.analysis.superconductivity.readers.espresso_bands import read_bands
@@ -55,8 +55,7 @@ def test_free_electrons() -> None:
 @pytest.fixture(scope="module")
 def hcp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hcp")
-    with tarfile.open(Path(__file__).parent / "data" / "espresso" / "hcp_al_bands.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    extracted(Path(__file__).parent / "data" / "espresso" / "hcp_al_bands.tar.xz", folder)
     return folder
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ase import units
 
 from megabar.analysis.curve import Clipped, clipped
-from megabar.analysis.enthalpy import EnthalpyCurve, outliers
+from megabar.analysis.enthalpy import EnthalpyCurve, Outlier, outliers
 from megabar.analysis.near_hull import NearHull, near_hull
 from megabar.analysis.resolution import resolved
 from megabar.analysis.stability import Stability, Transition, analyse
@@ -327,6 +327,7 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
         found.append(f"{plan.method.code} is a toy: its numbers have no physical meaning")
     else:
         found += spin_notes(plan)
+    found += plan.remarks
     for state in states:
         phase, done = state.ladder.phase, state.done
         if not done:
@@ -343,7 +344,7 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
         for outlier in outliers([volume_point(record) for record in done.values()]):
             found.append(
                 f"{phase}: the calculation at {outlier.point.volume_A3:.2f} Å³/atom disagrees with its neighbours "
-                f"by {1000 * outlier.energy_off_eV:.0f} meV/atom and {outlier.pressure_off_GPa:.1f} GPa"
+                f"by {off_text(outlier)}"
             )
     return found
 
@@ -360,6 +361,13 @@ def spin_notes(plan: StabilityPlan) -> list[str]:
         found.append(f"not spin-polarised: {why}; energies of {names} are too high where it is")
         found += dict.fromkeys(f"{ladder.phase}: {ladder.note}" for ladder in ladders if ladder.note)
     return found
+
+
+def off_text(outlier: Outlier) -> str:
+    """Return how far a point is off, without a number that rounds to nothing."""
+    numbers = ((1000 * outlier.energy_off_eV, "meV/atom"), (outlier.pressure_off_GPa, "GPa"))
+    said = [f"{off:.1f} {unit}" for off, unit in numbers if abs(off) >= 0.05]
+    return " and ".join(said) or " and ".join(f"{off:.2g} {unit}" for off, unit in numbers)
 
 
 def judged_transitions(stability: Stability) -> list[Transition]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from megabar.structures.errors import InputError
+from megabar.workflows.places import configuration_folder, expanded
 from megabar.workflows.secrecy import has_password, open_to_others, read_uri_file, with_absolute_files
 from megabar.workflows.yaml_input import read_yaml, validated
 
@@ -97,7 +99,7 @@ def _database(
     if uri:
         return DatabaseConfig(uri=with_absolute_files(uri, folder), name=name)
     if uri_file:
-        place = folder / Path(uri_file).expanduser()
+        place = folder / expanded(Path(uri_file))
         return DatabaseConfig(uri=read_uri_file(place, "MEGABAR_DATABASE_URI_FILE"), uri_file=place, name=name)
     if path is None or (database.uri is None and database.uri_file is None):
         return database.model_copy(update={"name": name})
@@ -111,7 +113,7 @@ def _database(
         return DatabaseConfig(uri=with_absolute_files(database.uri, path.parent), name=name)
     if database.uri is not None:
         raise InputError(f"{path}: give `database.uri` or `database.uri_file`, not both")
-    place = path.parent / database.uri_file.expanduser()
+    place = path.parent / expanded(database.uri_file)
     return DatabaseConfig(uri=read_uri_file(place, f"{path}: `database.uri_file`"), uri_file=place, name=name)
 
 
@@ -124,7 +126,7 @@ def _find_file(folder: Path, environment: Mapping[str, str]) -> Path | None:
     for place in (folder, *folder.parents):
         if (place / FILE_NAME).is_file():
             return place / FILE_NAME
-    home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "megabar" / "config.yaml"
+    home = configuration_folder(environment) / "config.yaml"
     return home if home.is_file() else None
 
 
@@ -158,10 +160,24 @@ def _overridden(config: Config, environment: Mapping[str, str], base: Path) -> C
         if workers < 1:
             raise InputError(f"MEGABAR_WORKERS is {workers}; at least 1 worker is needed")
     data = Path(environment.get("MEGABAR_DATA") or config.data)
+    data = data if data.is_absolute() else base / data
+    _check_readable(data)
     return config.model_copy(
         update={
-            "data": data if data.is_absolute() else base / data,
+            "data": data,
             "codes": codes,
             "workers": workers,
         }
     )
+
+
+def _check_readable(data: Path) -> None:
+    """Raise InputError where the data folder's name is no text here, as it is stored with every result."""
+    try:
+        str(data).encode()
+    except UnicodeEncodeError:
+        shown = str(data).encode("ascii", "backslashreplace").decode("ascii")
+        raise InputError(
+            f"the data folder's name cannot be read in this locale ({sys.getfilesystemencoding()}): {shown}; choose "
+            "another with MEGABAR_DATA or `data:` in megabar.yaml, or set LC_ALL=C.UTF-8"
+        ) from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from statistics import median
@@ -17,7 +18,7 @@ from megabar.workflows.answer import spin_notes
 from megabar.workflows.calculation import ENERGY, Calculation, Structure
 from megabar.workflows.ladder import Ladder, chain_parents
 from megabar.workflows.plan import StabilityPlan
-from megabar.workflows.store import ResultStore
+from megabar.workflows.store import ResultStore, StudyRecord
 
 SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e-6, "elk": 4e-4, "emt": 1e-9}
 """Core-seconds of one ionic step per unit of ``size``, measured on one core; stored calculations overrule it."""
@@ -49,7 +50,7 @@ class PhaseEstimate:
 class StudyEstimate:
     """What a study would compute: its phases, and what it may add where the hull depends on it.
 
-    notes: what a user should know of the phases before anything runs.
+    complete: whether it has been run to its end. notes: what a user should know of the phases before anything runs.
     """
 
     name: str
@@ -60,6 +61,7 @@ class StudyEstimate:
     phases: tuple[PhaseEstimate, ...]
     extra_calculations: int
     core_minutes: float
+    complete: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -224,7 +226,29 @@ def estimate(name: str, plan: StabilityPlan, store: ResultStore | None) -> Study
         phases=tuple(phases),
         extra_calculations=_extra(sum(each.volumes for each in phases), len(plan.functionals)),
         core_minutes=total / 60,
-        notes=() if plan.toy else tuple(spin_notes(plan)),
+        notes=(*plan.remarks, *(() if plan.toy else spin_notes(plan))),
+    )
+
+
+def as_it_stands(estimate: StudyEstimate, study: StudyRecord, store: ResultStore) -> StudyEstimate:
+    """Return the estimate of a study of any kind that has begun: by what it asked for and has, as far as that is."""
+    ended = store.ended(study.wanted)
+    asked = Counter(rung["phase"] for rung in study.rungs)
+    had = Counter(rung["phase"] for rung in study.rungs if rung["key"] in ended)
+    phases = []
+    for row in estimate.phases:
+        wanted = asked[row.phase] if study.complete else max(row.volumes, asked[row.phase])
+        share = (wanted - had[row.phase]) / max(row.volumes - row.stored, 1)
+        row = replace(row, volumes=wanted, stored=had[row.phase], core_minutes=row.core_minutes * share)
+        phases.append(replace(row, stored=wanted, core_minutes=0.0) if study.complete else row)
+    more = sum(row.volumes for row in phases) - sum(row.volumes for row in estimate.phases)
+    first, left = (sum(row.core_minutes for row in rows) for rows in (estimate.phases, phases))
+    return replace(
+        estimate,
+        phases=tuple(phases),
+        extra_calculations=0 if study.complete else max(0, estimate.extra_calculations - more),
+        core_minutes=left * (estimate.core_minutes / first if first else 1.0),
+        complete=study.complete,
     )
 
 

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from megabar.structures.composition import parse_system
 from megabar.structures.contacts import shortest_distances
+from megabar.structures.copies import copies
 from megabar.structures.errors import InputError
 from megabar.structures.phase import Phase
 from megabar.structures.scaling import guess_volume, scaled_to
@@ -41,6 +42,7 @@ class StabilityPlan:
     resolution_eV: differences (eV/atom) that the method does not resolve: they do not make a phase worth following
     outside of the pressures that it is known for.
     judge: the method of the verifying code, if any. functionals: those of the other functionals to compare with.
+    copies: phases that are not computed, each with the one of the same structure whose ladder answers for it.
     """
 
     system: str
@@ -52,6 +54,12 @@ class StabilityPlan:
     toy: bool
     judge: Method | None = None
     functionals: tuple[Method, ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is to be known of the plan, in sentences."""
+        return [f"{copy} is the same structure as {first}, and is answered as that" for copy, first in self.copies]
 
     def ladder(self, phase: str) -> Ladder:
         """Return the ladder of a phase."""
@@ -76,10 +84,11 @@ class StabilityPlan:
         return ladder.calculation(self.method, rung.index, rung.starts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data; without other functionals as it was before there were any."""
+        """Return the plan as JSON-able data; what is empty and came later is left out, so that fingerprints stay."""
         content = {**asdict(self), "ladders": [ladder.to_dict() for ladder in self.ladders]}
-        if not self.functionals:
-            del content["functionals"]
+        for name in ("functionals", "copies"):
+            if not content[name]:
+                del content[name]
         return content
 
     @classmethod
@@ -93,6 +102,7 @@ class StabilityPlan:
                 "ladders": tuple(Ladder.from_dict(each) for each in content["ladders"]),
                 "judge": Method.from_dict(content["judge"]) if content["judge"] else None,
                 "functionals": tuple(Method.from_dict(each) for each in content.get("functionals", ())),
+                "copies": tuple((copy, first) for copy, first in content.get("copies", ())),
             }
         )
 
@@ -143,16 +153,20 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
     judge = None
     if study.verify is not None:
         judge = _method(find_code(study.verify.code), study.verify.protocol, file, config)
+    same = copies({phase.name: phase.atoms for phase in file.phases})
     return StabilityPlan(
         system=study.system,
         pressures_GPa=study.pressure_values,
         accuracy_eV=(study.accuracy_meV or limits.accuracy_meV) / 1000,
         resolution_eV=limits.resolution_meV / 1000,
         method=method,
-        ladders=tuple(_ladder(phase, study, method, judge, functionals) for phase in file.phases),
+        ladders=tuple(
+            _ladder(phase, study, method, judge, functionals) for phase in file.phases if phase.name not in same
+        ),
         toy=code.toy,
         judge=judge,
         functionals=functionals,
+        copies=tuple(same.items()),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from megabar.structures.errors import InputError
+from megabar.workflows.places import expanded
 
 _ADDRESS = re.compile(r"mongodb(?:\+srv)?://\S*")
 _FILE_OPTIONS = ("tlscafile", "tlscertificatekeyfile", "tlscrlfile")
@@ -83,7 +84,7 @@ def with_absolute_files(uri: str, folder: Path) -> str:
     for option in query.split("&"):
         name, _, value = option.partition("=")
         if name.lower() in _FILE_OPTIONS and value:
-            value = quote(str(folder / Path(unquote(value)).expanduser()), safe=_UNRESERVED)
+            value = quote(str(folder / expanded(Path(unquote(value)))), safe=_UNRESERVED)
             option = f"{name}={value}"
         options.append(option)
     return f"{address}?{'&'.join(options)}"

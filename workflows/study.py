@@ -343,4 +343,9 @@ def _check_phases(study: StabilityStudy, phases: tuple[Phase, ...]) -> None:
             raise InputError(f"the phase {phase.name!r} has {', '.join(foreign)}, not in the system {study.system}")
     for element in elements:
         if not any(list(phase.counts) == [element] for phase in phases):
-            raise InputError(f"no phase of pure {element} is given; formation enthalpies need one")
+            if study.phases == "library":
+                raise InputError(
+                    f"the library has no phase of pure {element}, and formation enthalpies need one; list in `phases` "
+                    f"what is to be computed, with a file (CIF, POSCAR, extxyz) for {element}"
+                )
+            raise InputError(f"no phase of pure {element} is given, and formation enthalpies need one; add one")

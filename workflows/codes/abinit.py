@@ -235,7 +235,9 @@ def _folders(functional: str, config: Config) -> list[Path]:
 
 @cache
 def _version(command: tuple[str, ...]) -> str:
-    run = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    run = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL
+    )
     match = re.search(r"^\s*(\d+\.\d+\S*)\s*$", run.stdout, flags=re.MULTILINE)
     if not match:
         raise SetupError(f"{command[0]} does not say a version of ABINIT: is it ABINIT?")

@@ -156,7 +156,14 @@ def _version(words: tuple[str, ...], launch: tuple[str, ...]) -> str:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 output = subprocess.run(
-                    command, input="", capture_output=True, text=True, timeout=60, check=False, cwd=folder
+                    command,
+                    input="",
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    timeout=60,
+                    check=False,
+                    cwd=folder,
                 ).stdout
             except (OSError, subprocess.TimeoutExpired):
                 continue

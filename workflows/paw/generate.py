@@ -96,8 +96,8 @@ def gpaw_version() -> str:
         return version("gpaw")
     except PackageNotFoundError:
         raise SetupError(
-            "GPAW is not installed; get it with `apt-get install g++ libxc-dev libopenblas-dev` and "
-            "`CC=g++ pip install gpaw gpaw-data`"
+            "GPAW is not installed; `python3 launchers setup` in the repository builds it, or says which system "
+            "packages that needs"
         ) from None
 
 
@@ -134,6 +134,7 @@ def _make(recipe: Recipe, scratch: Path) -> Path:
         env=environment,
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     path = scratch / f"{recipe.element}.{TAG}.{recipe.xc}"

@@ -198,6 +198,7 @@ def _run_ld1(folder: Path, text: str, ld1: str) -> None:
                 [ld1],
                 input=text,
                 text=True,
+                errors="replace",
                 cwd=folder,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -217,7 +218,7 @@ def ld1_version(ld1: str) -> str:
     try:
         with tempfile.TemporaryDirectory() as folder:
             output = subprocess.run(
-                [ld1], input="", capture_output=True, text=True, timeout=60, check=False, cwd=folder
+                [ld1], input="", capture_output=True, text=True, errors="replace", timeout=60, check=False, cwd=folder
             ).stdout
     except (OSError, subprocess.TimeoutExpired):
         raise SetupError(
