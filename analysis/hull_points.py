@@ -32,7 +32,7 @@ def single_pressures(curves: Sequence[Curve]) -> list[float]:
     entries = compositions([curve.formula for curve in curves])
     alone = {curve.from_GPa for curve in curves if curve.from_GPa == curve.to_GPa}
     ends = sorted(alone | {curve.from_GPa for curve in curves} | {curve.to_GPa for curve in curves})
-    pure = [np.flatnonzero(entries.fractions[:, column] == 1) for column in range(len(entries.elements))]
+    pure = [np.flatnonzero(entries.fractions[:, column] == 1).tolist() for column in range(len(entries.elements))]
 
     def complete(low: float, high: float) -> bool:
         return all(any(curves[i].from_GPa <= low and curves[i].to_GPa >= high for i in phases) for phases in pure)

@@ -290,7 +290,7 @@ def report(
     ],
     folder: Annotated[Path | None, typer.Option("--to", help="folder to write to (default: STUDY-report)")] = None,
 ) -> None:
-    """Write the report of a study or a table: figures (PNG, SVG), tables (CSV, JSON) and one self-contained HTML page."""
+    """Write the report of a study or a table: figures (PNG, SVG), tables (CSV, JSON) and one HTML page."""
     from megabar.launchers.commands import report_on
 
     print(report_on(study, folder))

@@ -179,6 +179,8 @@ def hull_of(sources: Sequence[str], at: float | None, figure: Path | None = None
         stability = analyse(list({curve.phase: curve for each in answers for curve in each.curves}.values()))
         document = stability_json(stability, at)
     if figure is not None:
+        from megabar.workflows.report import toy_warning
+
         asked = sorted({pressure for plan in plans for pressure in plan.pressures_GPa})
         document |= write_hull_figures(stability, asked, figure, warning=toy_warning(plans[0]))
     return document

@@ -64,6 +64,7 @@ def report_of_table(path: Path, folder: Path | None) -> Path:
 
 
 def check_report_folder(folder: Path) -> None:
+    """Raise InputError or SetupError where a report cannot be written to a folder."""
     parent = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     if not parent.is_dir():
         raise InputError(f"{folder} cannot be the report's folder: {parent} is a file")

@@ -191,8 +191,8 @@ def _source_lines(answer: dict[str, Any]) -> list[str]:
         return []
     return [
         "",
-        f"The {answer['points']} points are those of {answer['source']}, computed by somebody else; nothing is computed "
-        f"here. {answer['interpolation']}.",
+        f"The {answer['points']} points are those of {answer['source']}, computed by somebody else; "
+        f"nothing is computed here. {answer['interpolation']}.",
     ]
 
 

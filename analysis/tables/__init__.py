@@ -19,9 +19,10 @@ INTERPOLATION = (
     "H(P) is smooth between the points of the table: a cubic spline in (P + c)^q, in which a solid is nearly straight, "
     "concave where the points are; no phase takes part beyond its points"
 )
+AT_ONE_PRESSURE = "All points are at one pressure: nothing is interpolated"
 DIFFERENCES = (
-    "every element is zero at all pressures: the enthalpies are taken as differences (formation enthalpies, or relative "
-    "to a phase), whose slope is no volume, so that less of them can be checked"
+    "every element is zero at all pressures: the enthalpies are taken as differences (formation enthalpies, or "
+    "relative to a phase), whose slope is no volume, so that less of them can be checked"
 )
 
 
@@ -41,9 +42,14 @@ class Table:
     notes: tuple[str, ...]
 
     @property
+    def interpolation(self) -> str:
+        """How the enthalpies between the points are had, in a sentence without its full stop."""
+        return INTERPOLATION if len(self.pressures_GPa) > 1 else AT_ONE_PRESSURE
+
+    @property
     def pressures_GPa(self) -> list[float]:
         """All pressures of the table (GPa), increasing."""
-        return np.unique(np.concatenate([curve.pressures_GPa for curve in self.curves])).tolist()
+        return sorted({float(pressure) for curve in self.curves for pressure in curve.pressures_GPa})
 
 
 def read_table(path: str | Path) -> Table:

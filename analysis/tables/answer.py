@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from megabar.analysis.curve import Curve
 from megabar.analysis.error_budget import with_budget
 from megabar.analysis.stability import Stability, analyse
 from megabar.analysis.stability_output import stability_json
-from megabar.analysis.tables import INTERPOLATION, Table
+from megabar.analysis.tables import Table
 from megabar.analysis.ties import without_ties
 
 GIVEN = "given"
@@ -21,13 +19,9 @@ NOT_INCLUDED = ("the interpolation between the points", "whatever the uncertaint
 
 def table_stability(table: Table) -> Stability:
     """Return the stability of the phases of a table; exact ties are degenerate and decide nothing."""
-
-    def again(curves: Sequence[Curve]) -> Stability:
-        return with_budget(analyse(curves, error_name=GIVEN), lambda transition: ())
-
-    computed = [curve.pressures_GPa for curve in table.curves]
-    found = without_ties(again(table.curves), computed, table.tie_eV, again)
-    return replace(found, notes=(*found.notes, *table.notes))
+    curves, ties = without_ties(table.curves, [curve.pressures_GPa for curve in table.curves], table.tie_eV)
+    found = with_budget(analyse(curves, error_name=GIVEN), lambda transition: ())
+    return replace(found, notes=(*found.notes, *ties, *table.notes))
 
 
 def table_json(table: Table, stability: Stability, at_GPa: float | None = None) -> dict[str, Any]:
@@ -36,7 +30,7 @@ def table_json(table: Table, stability: Stability, at_GPa: float | None = None) 
     document["source"] = str(table.path)
     document["points"] = sum(len(curve.pressures_GPa) for curve in table.curves)
     document["differences"] = table.differences
-    document["interpolation"] = INTERPOLATION
+    document["interpolation"] = table.interpolation
     if any(each.error_GPa is not None for each in stability.transitions):
         document["error_sources"] = ERROR_SOURCES
         document["error_not_included"] = list(NOT_INCLUDED)

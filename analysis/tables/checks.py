@@ -27,7 +27,7 @@ GAIN, LEAST_NOISE_eV = 4.0, 5e-5
 
 
 def check_enthalpies(path: Path, points: Points) -> tuple[Points, list[str]]:
-    """Return the points of H(P), smooth where they scatter, with what was done; InputError where they cannot be right."""
+    """Return the points of H(P), smooth where they scatter, and what was done; InputError where they are wrong."""
     if len(points.pressures) < 2:
         return points, []
     allowed = _allowed(points)
@@ -168,8 +168,8 @@ def _few(path: Path, points: Points, allowed: float) -> tuple[Points, list[str]]
         first = at if steps[at] <= steps[at + 1] else at + 1
         pair = [first, first + 1]
         notes.append(
-            f"{points.phase}: its points at {points.pressures[pair[0]]:g} and {points.pressures[pair[1]]:g} GPa are too "
-            f"close for a scatter of {1000 * _bends(points)[at]:.2g} meV/atom: their mean is taken"
+            f"{points.phase}: its points at {points.pressures[pair[0]]:g} and {points.pressures[pair[1]]:g} GPa are "
+            f"too close for a scatter of {1000 * _bends(points)[at]:.2g} meV/atom: their mean is taken"
         )
         points = replace(
             points,
@@ -207,10 +207,14 @@ def _check_volumes(path: Path, points: Points, allowed: float) -> None:
     at = int(np.argmax(beyond))
     if beyond[at] > allowed:
         raise InputError(
-            f"{path}: line {points.lines[at + 1]}: phase {points.phase} {in_words(points.pressures[[at, at + 1]].tolist())} "
-            f"would have the slope dH/dP = {found.volumes[at]:.3g} Å³/atom, which is its volume; between "
+            f"{path}: line {points.lines[at + 1]}: phase {points.phase} {_step(points, at)} would "
+            f"have the slope dH/dP = {found.volumes[at]:.3g} Å³/atom, which is its volume; between "
             f"{low[at]:.3g} and {high[at]:.3g} can be right there: mend the rows at these pressures or leave them out"
         )
+
+
+def _step(points: Points, at: int) -> str:
+    return in_words(points.pressures[[at, at + 1]].tolist())
 
 
 def _check_volume_differences(path: Path, points: Points, allowed: float) -> None:
@@ -220,7 +224,7 @@ def _check_volume_differences(path: Path, points: Points, allowed: float) -> Non
     at = int(np.argmax(beyond))
     if beyond[at] > allowed:
         raise InputError(
-            f"{path}: line {points.lines[at + 1]}: phase {points.phase} {in_words(points.pressures[[at, at + 1]].tolist())} "
-            f"would differ from its elements by {found.volumes[at]:+.3g} Å³/atom, more than their own volume of about "
+            f"{path}: line {points.lines[at + 1]}: phase {points.phase} {_step(points, at)} would "
+            f"differ from its elements by {found.volumes[at]:+.3g} Å³/atom, more than their own volume of about "
             f"{found.expected[at]:.3g}: mend the rows at these pressures, or their units"
         )

@@ -80,12 +80,14 @@ def read_header(where: str, cells: Sequence[str]) -> dict[str, Column]:
         quantity, column = found
         if quantity in columns:
             other = columns[quantity].name
-            what = f"the column {cell} appears twice" if other == cell else f"{other} and {cell} are both the {quantity}"
+            what = (
+                f"the column {cell} appears twice" if other == cell else f"{other} and {cell} are both the {quantity}"
+            )
             raise InputError(f"{where}: {what}; leave one of them")
         columns[quantity] = column
-    for quantity, error in refused.items():
+    for quantity, refusal in refused.items():
         if quantity not in columns:
-            raise error
+            raise refusal
     _check_others(where, cells, columns)
     return columns
 
@@ -124,7 +126,7 @@ def _quantity(name: str) -> str:
 
 
 def _plain_name(cell: str) -> str:
-    """Return a name as it would be without brackets, slashes and blanks: ``Enthalpy (eV/f.u.)`` as Enthalpy_eV_per_fu."""
+    """Return a name without brackets, slashes and blanks: ``Enthalpy (eV/f.u.)`` as ``Enthalpy_eV_per_fu``."""
     text = re.sub(r"f\.\s?u\.?", "fu", cell.strip()).replace("/", " per ").replace("formula unit", "formula_unit")
     return re.sub(r"[\s()\[\],_]+", "_", text).strip("_")
 
@@ -142,8 +144,7 @@ def _factor(where: str, cell: str, unit: str, known: Mapping[str, float], after:
     if found is None:
         said = f"has the unit {unit!r}, which is not known" if unit else "does not say its unit"
         raise InputError(
-            f"{where}: the column {cell} {said}; it can be {', '.join(each + after for each in known)} "
-            f"(as in {_LIKE})"
+            f"{where}: the column {cell} {said}; it can be {', '.join(each + after for each in known)} (as in {_LIKE})"
         )
     return known[found]
 

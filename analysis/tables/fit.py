@@ -92,7 +92,7 @@ def _likeliest(basis: Array, spread: Array, enthalpies: Array) -> tuple[float, f
 
 
 def smoothed(pressures: Array, enthalpies: Array, found: Fit, falling: bool) -> Array:
-    """Return the enthalpies (eV) of the smooth curve; `falling`: smooth enough for a volume that falls with pressure."""
+    """Return the enthalpies (eV) of the smooth curve; `falling`: so smooth that the volume falls with pressure."""
     ratio = max(found.ratio, _RATIOS[1] * found.spread[-1])
     while True:
         values = enthalpies - found.left(enthalpies, ratio)

@@ -66,11 +66,11 @@ def _points(path: Path, rows: Sequence[Row]) -> Points:
                 f"{path}: line {max(one.line, other.line)}: phase {first.phase} already has "
                 f"{one.pressure:g} GPa in line {min(one.line, other.line)}"
             )
-    numbers = np.array([(row.pressure, row.enthalpy, row.uncertainty) for row in rows], float).T
+    pressures, enthalpies, uncertainties = np.array([(r.pressure, r.enthalpy, r.uncertainty) for r in rows], float).T
     # A cell that happens to end in zeros that were not written says nothing of the others.
     rounding = float(np.median([row.rounding for row in rows]))
     lines = tuple(row.line for row in rows)
-    return Points(first.phase, first.formula, first.counts, *numbers, rounding, lines)
+    return Points(first.phase, first.formula, first.counts, pressures, enthalpies, uncertainties, rounding, lines)
 
 
 def _check_elements(path: Path, rows: Sequence[Row]) -> None:
