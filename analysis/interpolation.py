@@ -35,7 +35,7 @@ def interpolate(pressures: Array, enthalpies: Array) -> Interpolant:
     spline = CubicSpline(x(pressures), enthalpies)
     smooth = Interpolant(lambda p: spline(x(p)), lambda p: spline(x(p), 1) * dx(p))
     secants = np.diff(enthalpies) / np.diff(pressures)
-    if not np.all(np.diff(secants) < 0) or _falls(smooth, pressures, bool(secants[-1] > 0)):
+    if not np.all(np.diff(secants) < 0) or is_falling(smooth, pressures, bool(secants[-1] > 0)):
         return smooth
     return _keeping_shape(pressures, enthalpies, secants, smooth.slope(pressures))
 
@@ -117,7 +117,20 @@ def _refine(t: Array, h: Array, c: float, q: float, fixed_power: bool) -> tuple[
     return c, q
 
 
-def _falls(curve: Interpolant, pressures: Array, positive: bool) -> bool:
+def straight_coordinate(pressures: Array, enthalpies: Array) -> Callable[[Array], Array]:
+    """Return the x(P) in which the points are straightest (see `interpolate`), for any pressure."""
+    x = _straightening(pressures, enthalpies)[0]
+    # Left of the first point (P + c) may be negative; there x goes on as it is at that point.
+    return lambda p: x(np.maximum(p, pressures[0])) + np.minimum(p - pressures[0], 0.0) * _first_slope(x, pressures)
+
+
+def _first_slope(x: Callable[[Array], Array], pressures: Array) -> float:
+    step = 1e-3 * (pressures[1] - pressures[0])
+    ends = x(np.array([pressures[0], pressures[0] + step]))
+    return float((ends[1] - ends[0]) / step)
+
+
+def is_falling(curve: Interpolant, pressures: Array, positive: bool = False) -> bool:
     """Tell whether the slope falls everywhere (and stays positive where the points rise)."""
     inside = (pressures[:-1, None] + np.diff(pressures)[:, None] * np.arange(4) / 4).ravel()
     slope = curve.slope(np.append(inside, pressures[-1]))

@@ -292,6 +292,8 @@ def _joined(curves: Sequence[Curve], grids: list[Array], sweeps: list[Sweep]) ->
 
 
 def _single_point_notes(curves: Sequence[Curve]) -> list[str]:
+    if len({end for curve in curves for end in (curve.from_GPa, curve.to_GPa)}) == 1:
+        return []  # there are no other pressures
     return [
         f"{curve.phase} is known at {curve.from_GPa:g} GPa only and takes no part at other pressures"
         for curve in curves

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from megabar.analysis.hull_points import HullPoint, hull_points, single_pressures
 from megabar.analysis.stability import Stability, StableInterval
 
 
@@ -14,7 +15,9 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
     the data; ``open`` lists these bounds, as ``from`` and ``to``) and ``from_error_GPa``, ``to_error_GPa`` where known.
     ``transitions``: ``pressure_GPa``, ``error_GPa`` where known (all parts together), ``error_parts_GPa``, ``reaction``
     and more; ``resolved`` is false where the error leaves a phase no pressure, absent where that is not known.
-    With a pressure, ``above_hull_eV_per_atom`` by phase there. ``notes``: sentences on what is missing.
+    ``at_pressures``, where there are any: the hull at single pressures that no range contains, with ``stable`` and,
+    by phase, ``formation_enthalpy_eV_per_atom`` and ``above_hull_eV_per_atom``. With a pressure,
+    ``above_hull_eV_per_atom`` by phase there. ``notes``: sentences on what is missing.
     """
     document: dict[str, Any] = {
         "elements": list(stability.elements),
@@ -35,6 +38,9 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
             for transition in stability.transitions
         ],
     }
+    alone = hull_points(stability.curves, single_pressures(stability.curves))
+    if alone:
+        document["at_pressures"] = [_point(each) for each in alone]
     notes = list(stability.notes)
     if at_GPa is not None:
         above = stability.above_hull(at_GPa)
@@ -43,6 +49,15 @@ def stability_json(stability: Stability, at_GPa: float | None = None) -> dict[st
         notes += [_absent(stability, curve.phase, at_GPa) for curve in stability.curves if curve.phase not in above]
     document["notes"] = notes
     return document
+
+
+def _point(point: HullPoint) -> dict[str, Any]:
+    return {
+        "pressure_GPa": point.pressure_GPa,
+        "stable": list(point.stable),
+        "formation_enthalpy_eV_per_atom": point.formation_eV,
+        "above_hull_eV_per_atom": point.above_eV,
+    }
 
 
 def _interval(interval: StableInterval) -> dict[str, Any]:

@@ -288,12 +288,15 @@ def hull(
     ],
     at: Annotated[float | None, typer.Option(help="also the distance above the hull at this pressure (GPa)")] = None,
     as_json: AsJson = False,
+    figure: Annotated[
+        Path | None, typer.Option(help="draw the hull into an image (.png, .svg), or all figures into a folder")
+    ] = None,
 ) -> None:
     """Say which phases are stable at which pressures, and by which reactions they appear and go."""
     from megabar.launchers.commands import hull_of
     from megabar.launchers.terminal import hull_text
 
-    answer = hull_of(sources, at)
+    answer = hull_of(sources, at, figure)
     if as_json:
         _print_json(answer)
     else:
@@ -302,10 +305,12 @@ def hull(
 
 @app.command()
 def report(
-    study: Annotated[str, typer.Argument(help="a study file, or the name of a stored study")],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY|FILE.csv", help="a study file, a stored study, or enthalpies in a CSV file")
+    ],
     folder: Annotated[Path | None, typer.Option("--to", help="folder to write to (default: STUDY-report)")] = None,
 ) -> None:
-    """Write the report of a study: figures (PNG, SVG), tables (CSV, JSON) and one self-contained HTML page."""
+    """Write the report of a study or a table: figures (PNG, SVG), tables (CSV, JSON) and one HTML page."""
     from megabar.launchers.commands import report_on
 
     print(report_on(study, folder))

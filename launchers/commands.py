@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from megabar.launchers.embedded_mongo import database_session, running
+from megabar.launchers.figure_files import check_figure
+from megabar.launchers.hull_tables import (
+    check_report_folder,
+    hull_of_table,
+    is_table,
+    report_of_table,
+    write_hull_figures,
+)
 from megabar.launchers.interrupts import waiting_for
 from megabar.launchers.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
@@ -119,7 +127,7 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         config = config.model_copy(update={"workers": workers})
     check_data_folder(config)
     folder = report or Path(f"{file.name}-report")
-    _check_report_folder(folder)
+    check_report_folder(folder)
     plan = resolve(file, config)
     with ExitStack() as stack:
         runtime = patiently(lambda: stack.enter_context(open_runtime(config)), config)
@@ -168,17 +176,6 @@ def report_folder(study: StudyRecord) -> Path:
     return Path(f"{study.name}-report")
 
 
-def _check_report_folder(folder: Path) -> None:
-    parent = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    if not parent.is_dir():
-        raise InputError(f"{folder} cannot be the report's folder: {parent} is a file")
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise SetupError(f"the report cannot be written to {folder} ({error.strerror}); choose with --report") from None
-
-
 def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
     """Return the answer of a stored study of stability from the results that are there.
 
@@ -190,37 +187,46 @@ def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
     return found
 
 
-def hull_of(sources: Sequence[str], at: float | None) -> dict[str, Any]:
-    """Return the hull analysis (as JSON-able data) of a CSV file of enthalpies, or of one or more stored studies.
+def hull_of(sources: Sequence[str], at: float | None, figure: Path | None = None) -> dict[str, Any]:
+    """Return the hull analysis (as JSON-able data) of a table of enthalpies, or of one or more stored studies.
 
-    Raises InputError where studies were computed in ways that must not be mixed.
+    figure: where figures are wanted, an image file or a folder. Raises InputError where studies were computed in ways
+    that must not be mixed, and for a table that cannot be right.
     """
     from megabar.analysis.stability import analyse
     from megabar.analysis.stability_output import stability_json
 
-    path = Path(sources[0])
-    if path.suffix.lower() == ".csv" or (path.is_file() and path.suffix not in (".yaml", ".yml")):
-        from megabar.analysis.tables import read_curves
-
+    check_figure(figure)
+    if is_table(sources[0]):
         if len(sources) > 1:
             raise InputError(f"one file at a time: {', '.join(sources)}")
-        return stability_json(analyse(read_curves(path)), at)
+        return hull_of_table(Path(sources[0]), at, figure)
     with existing_store(load_config()) as store:
         studies = [find_study(source, store) for source in sources]
         answers = [stored_answer(study, store) for study in studies]
+    plans = [each.plan for each in answers]
     if len(answers) == 1:
-        return answers[0].json(at)
-    check_same_method([each.plan for each in answers])
-    curves = {curve.phase: curve for each in answers for curve in each.curves}
-    return stability_json(analyse(list(curves.values())), at)
+        document, stability = answers[0].json(at), answers[0].stability
+    else:
+        check_same_method(plans)
+        stability = analyse(list({curve.phase: curve for each in answers for curve in each.curves}.values()))
+        document = stability_json(stability, at)
+    if figure is not None:
+        from megabar.workflows.report import toy_warning
+
+        asked = sorted({pressure for plan in plans for pressure in plan.pressures_GPa})
+        document |= write_hull_figures(stability, asked, figure, warning=toy_warning(plans[0]))
+    return document
 
 
 def report_on(name: str, folder: Path | None) -> Path:
-    """Write the report of a stored study and return its page."""
+    """Write the report of a stored study, or of a table of enthalpies, and return its page."""
+    if is_table(name):
+        return report_of_table(Path(name), folder)
     with existing_store(load_config()) as store:
         study = find_study(name, store)
         target = folder or report_folder(study)
-        _check_report_folder(target)
+        check_report_folder(target)
         print(WRITING, file=sys.stderr, flush=True)
         write_report(target, study, answer_of(study, store), store)
     return target / "index.html"

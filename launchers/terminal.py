@@ -160,13 +160,14 @@ def cells_table(structures: Sequence[StructureAt]) -> Table:
 
 def hull_text(answer: dict[str, Any]) -> str:
     """Return the text of `megabar hull`: stable phases, transitions, distances above the hull."""
-    lines = ["Stable phases (GPa; in brackets: the end of what is known):"]
+    ranges = answer["stable"] or not answer.get("at_pressures")
+    lines = ["Stable phases (GPa; in brackets: the end of what is known):"] if ranges else []
     width = max((len(each["phase"]) for each in answer["stable"]), default=0)
     for each in answer["stable"]:
         low = _bound(each["from_GPa"], each.get("from_error_GPa"), each.get("from_open", False))
         high = _bound(each["to_GPa"], each.get("to_error_GPa"), each.get("to_open", False))
         lines.append(f"  {each['phase']:<{width}}  {low} – {high}")
-    lines += _transition_lines(answer)
+    lines += _transition_lines(answer) + _single_pressure_lines(answer)
     if "above_hull_eV_per_atom" in answer:
         lines += ["", f"Above the hull at {answer['at_GPa']:g} GPa (meV/atom):"]
         for phase, value in sorted(answer["above_hull_eV_per_atom"].items(), key=lambda item: item[1]):
@@ -181,8 +182,36 @@ def hull_text(answer: dict[str, Any]) -> str:
             f"Verification by {each['code']}: {each['reaction']} at {each['judged_pressure_GPa']:.1f} GPa "
             f"instead of {each['pressure_GPa']:.1f} GPa"
         )
+    lines += _source_lines(answer)
     lines += [f"Note: {note}" for note in answer.get("notes", [])]
-    return visible("\n".join(lines))
+    return visible("\n".join(lines).lstrip("\n"))
+
+
+def _single_pressure_lines(answer: dict[str, Any]) -> list[str]:
+    """Return the hull at single pressures that no range contains."""
+    lines = []
+    for each in answer.get("at_pressures", []):
+        above = sorted(each["above_hull_eV_per_atom"].items(), key=lambda item: item[1])
+        formation = each["formation_enthalpy_eV_per_atom"]
+        width = max(len(phase) for phase, _ in above)
+        lines += ["", f"At {each['pressure_GPa']:g} GPa (meV/atom: formation enthalpy, height above the hull):"]
+        lines += [
+            f"  {phase:<{width}}  {1000 * formation[phase]:9.1f}  "
+            + ("stable" if phase in each["stable"] else f"{1000 * height:.1f}")
+            for phase, height in above
+        ]
+    return lines
+
+
+def _source_lines(answer: dict[str, Any]) -> list[str]:
+    """Say whose points a table's are, and how the pressures between them were had."""
+    if "interpolation" not in answer:
+        return []
+    return [
+        "",
+        f"The {answer['points']} points are those of {answer['source']}, computed by somebody else; "
+        f"nothing is computed here. {answer['interpolation']}.",
+    ]
 
 
 def _transition_lines(answer: dict[str, Any]) -> list[str]:

@@ -32,11 +32,16 @@ class Drawings:
 
 
 def draw_stability(
-    curves: Sequence[Curve], stability: Stability | None, pressures_GPa: Sequence[float], warning: str = ""
+    curves: Sequence[Curve],
+    stability: Stability | None,
+    pressures_GPa: Sequence[float],
+    warning: str = "",
+    volumes: bool = True,
 ) -> Drawings:
     """Return the figures of some phases: those of the hull too where it is known.
 
     pressures_GPa: pressures asked for, ascending; they set what is shown. warning: written on every figure.
+    volumes: whether the slopes of the curves are volumes.
     """
     from megabar.analysis.figures.differences import pressure_range
     from megabar.analysis.figures.enthalpies import polymorph_figure
@@ -52,7 +57,7 @@ def draw_stability(
         figure = polymorph_figure(curves, stability, look, limits)
         if figure is not None:
             found.append(Drawing("polymorphs", "Phases of one composition among themselves", _POLYMORPHS, figure))
-        figure = volume_figure(curves, look, limits)
+        figure = volume_figure(curves, look, limits) if volumes else None
         if figure is not None:
             found.append(Drawing("volumes", "Equations of state", _VOLUMES, figure))
         for drawing in found:

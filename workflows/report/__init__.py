@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from megabar.workflows.answer import StabilityAnswer
 from megabar.workflows.files import write_atomically
+from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import ResultStore, StudyRecord
+
+if TYPE_CHECKING:
+    from megabar.analysis.figures import Drawings
 
 
 def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, store: ResultStore) -> None:
@@ -15,7 +20,6 @@ def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, stor
     The folder is made where it is missing; each file is written atomically, the page last.
     """
     from megabar.analysis.figures import draw_stability
-    from megabar.analysis.figures.style import inline_svg, png, svg
     from megabar.workflows.report.files import answer_json, calculations_csv, enthalpies_csv
     from megabar.workflows.report.page import render
     from megabar.workflows.report.tables import calculation_rows
@@ -26,15 +30,28 @@ def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, stor
     write_atomically(folder / "answer.json", answer_json(answer))
     write_atomically(folder / "enthalpies.csv", enthalpies_csv(answer))
     write_atomically(folder / "calculations.csv", calculations_csv(rows))
-    warning = f"{plan.method.code}: a toy, no physical meaning" if plan.toy else ""
-    drawings = draw_stability(answer.curves, answer.stability, plan.pressures_GPa, warning)
+    drawings = draw_stability(answer.curves, answer.stability, plan.pressures_GPa, toy_warning(plan))
+    inline = write_drawings(folder, drawings)
+    write_atomically(folder / "index.html", render(study, answer, rows, drawings, inline))
+
+
+def toy_warning(plan: StabilityPlan) -> str:
+    """Return what stands across the figures of a toy, empty for what has a meaning."""
+    return f"{plan.method.code}: a toy, no physical meaning" if plan.toy else ""
+
+
+def write_drawings(folder: Path, drawings: Drawings) -> dict[str, str]:
+    """Write figures as PNG and SVG to ``figures/`` of a report; return them as SVG for the page, by name."""
+    from megabar.analysis.figures.style import inline_svg, png, svg
+
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
     inline = {}
     for drawing in drawings.drawings:
         text = svg(drawing.figure)
         write_atomically(folder / "figures" / f"{drawing.name}.svg", text)
         write_atomically(folder / "figures" / f"{drawing.name}.png", png(drawing.figure))
         inline[drawing.name] = inline_svg(text, drawing.name)
-    write_atomically(folder / "index.html", render(study, answer, rows, drawings, inline))
+    return inline
 
 
-__all__ = ["write_report"]
+__all__ = ["toy_warning", "write_drawings", "write_report"]

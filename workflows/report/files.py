@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from megabar.analysis.enthalpy import EnthalpyCurve
+from megabar.analysis.tables.curve import TabulatedCurve
 from megabar.workflows.answer import StabilityAnswer
 from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.tables import CalculationRow, cpu_seconds
@@ -63,6 +64,18 @@ def _between(curve: EnthalpyCurve, low: float, high: float) -> Any:
     return np.interp(-levels, -volume, fine)
 
 
+def table_csv(curves: Sequence[TabulatedCurve]) -> str:
+    """Return the points of the curves of a table as they were understood: per atom, in GPa and eV."""
+    rows = [
+        (curve.phase, curve.formula, f"{p:.8g}", f"{h:.9f}", f"{s:.3g}" if isfinite(s) else "")
+        for curve in curves
+        for p, h, s in zip(
+            curve.pressures_GPa.tolist(), curve.enthalpies_eV.tolist(), curve.uncertainties_eV.tolist(), strict=True
+        )
+    ]
+    return _csv(ENTHALPY_COLUMNS, rows)
+
+
 def calculations_csv(rows: Sequence[CalculationRow]) -> str:
     """Return every calculation with its key, settings and result."""
     return csv_text(CALCULATION_COLUMNS, [_calculation(row) for row in rows])
@@ -103,7 +116,12 @@ def _number(value: float | None, decimals: int) -> str:
 
 def answer_json(answer: StabilityAnswer) -> str:
     """Return the answer as JSON; what is not a number is null there."""
-    return json.dumps(_strict(answer.json()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return document_json(answer.json())
+
+
+def document_json(document: dict[str, Any]) -> str:
+    """Return a document as JSON; what is not a number is null there."""
+    return json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _strict(value: Any) -> Any:

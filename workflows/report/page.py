@@ -44,11 +44,12 @@ def render(
     svgs: Mapping[str, str],
 ) -> str:
     """Return the page; ``svgs``: each figure as SVG, by name."""
-    return _template().render(_context(study, answer, rows, drawings, svgs))
+    return template("page.html.j2").render(_context(study, answer, rows, drawings, svgs))
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 
     environment = Environment(
@@ -64,7 +65,14 @@ def _template() -> Template:
         "measured": measured,
         "cpu": lambda record: "–" if cpu_seconds(record) is None else duration(cpu_seconds(record) or 0.0),
     }
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
+
+
+def style() -> Markup:
+    """Return the style sheet of a page."""
+    from markupsafe import Markup
+
+    return Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
 
 
 def chem(text: str) -> Markup:
@@ -103,7 +111,7 @@ def _context(
         "formulas": {ladder.phase: ladder.formula for ladder in plan.ladders},
         "answer": answer,
         "plan": plan,
-        "style": Markup(Path(__file__).with_name("page.css").read_text(encoding="utf-8")),
+        "style": style(),
         "palettes": (PALETTE, DARK_PALETTE),
         "sentences": headline(answer),
         "spin_notes": [] if plan.toy else spin_notes(plan),

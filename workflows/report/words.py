@@ -49,10 +49,17 @@ def headline(answer: StabilityAnswer) -> list[Sentence]:
     stability = answer.stability
     if stability is None:
         return [Sentence("There is no hull yet: an element has no converged calculation.")]
-    pressures = answer.plan.pressures_GPa
-    if not stability.intervals:
-        return _at_single_pressures(stability, pressures)
     formulas = list(dict.fromkeys(ladder.formula for ladder in answer.plan.ladders))
+    return sentences(stability, formulas, answer.plan.pressures_GPa)
+
+
+def sentences(stability: Stability, formulas: Sequence[str], pressures_GPa: Sequence[float]) -> list[Sentence]:
+    """Return what a stability says of formulas: compounds first, then the transitions of the elements.
+
+    pressures_GPa: where the hull is told if no phase is stable over a range.
+    """
+    if not stability.intervals:
+        return _at_single_pressures(stability, pressures_GPa)
     compounds = [formula for formula in formulas if len(parse_formula(formula)) > 1]
     elements = [formula for formula in formulas if len(parse_formula(formula)) == 1]
     said = [sentence for formula in compounds for sentence in _compound(stability, formula)]
