@@ -102,7 +102,7 @@ def _candidates(curves: Sequence[Curve], computed_GPa: Sequence[Array], tie_eV: 
 
 
 def _stretches(pressures: Array, ties: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
-    """Return the ranges of pressure (GPa) of three or more neighbouring points that tie, or of all where there are fewer.
+    """Return the ranges of pressure (GPa) of three or more neighbouring points that tie, of all where there are fewer.
 
     Two alone are where a phase becomes stable and ceases to be, if the table has points at its transitions.
     """

@@ -73,7 +73,7 @@ def table_csv(curves: Sequence[TabulatedCurve]) -> str:
             curve.pressures_GPa.tolist(), curve.enthalpies_eV.tolist(), curve.uncertainties_eV.tolist(), strict=True
         )
     ]
-    return _csv(ENTHALPY_COLUMNS, rows)
+    return csv_text(ENTHALPY_COLUMNS, rows)
 
 
 def calculations_csv(rows: Sequence[CalculationRow]) -> str:
