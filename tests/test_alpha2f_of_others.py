@@ -309,6 +309,15 @@ def test_records_of_two_lines_in_old_files_of_matdyn(matdyn: Path, first: int) -
     assert read_alpha2f(matdyn / "a2F.dos8").spectrum.lambda_ == expected.lambda_
 
 
+def test_rounding_below_zero_is_no_imaginary_mode(matdyn: Path) -> None:
+    """A first frequency of −1e-10 Ry, where α²F is not quite 0 either."""
+    lines = (matdyn / "a2F.dos8").read_text().splitlines()
+    first = next(n for n, line in enumerate(lines) if numbers(line) is not None)
+    lines.insert(first, " -1.0E-10 1.0E-9 0.0 0.0 0.0")
+    (matdyn / "a2F.dos8").write_text("\n".join(lines))
+    assert not [note for note in read_alpha2f(matdyn / "a2F.dos8").spectrum.notes if "imaginary" in note]
+
+
 def test_rows_of_several_lines(tmp_path: Path) -> None:
     text = "1 2 3\n4 5\n2 3 4\n5 6\n"
     assert rows(text, tmp_path, wrapped=True).tolist() == [[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]]

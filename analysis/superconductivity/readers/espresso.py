@@ -22,7 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from megabar.analysis.superconductivity.checks import LOBES, check_lambda
+from megabar.analysis.superconductivity.checks import LOBES, ROUNDING, check_lambda
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant, of_stable_modes, own_unit, variant
 from megabar.analysis.superconductivity.readers.text import NUMBER, numbers, read_text, rows
 from megabar.analysis.superconductivity.smearing import choose
@@ -216,7 +216,7 @@ def _of_dos(path: Path, unit: str, smearing_Ry: float | None, dos_per_Ry: float 
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#") and "lambda" not in line]
     table = rows("\n".join(lines), path, wrapped=True)
     omega, alpha2f, said = of_stable_modes(table[:, 0], table[:, 1], str(path), unit)
-    if table[0, 0] < 0:
+    if table[0, 0] < -ROUNDING * table[-1, 0]:
         said += (
             f"the phonons of this calculation go down to {table[0, 0] * MEV_PER_RY:.3g} meV; matdyn.x leaves imaginary "
             "ones out of α²F (the per-q files tell what they would have carried)",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from megabar.analysis.superconductivity.checks import NEGATIVE
+from megabar.analysis.superconductivity.checks import NEGATIVE, ROUNDING
 from megabar.analysis.superconductivity.spectral import SpectralFunction, tabulated
 from megabar.analysis.superconductivity.units import MEV_PER, unit_named
 from megabar.structures.errors import InputError
@@ -76,7 +76,7 @@ def of_stable_modes(
     frequency, value = np.asarray(omega, float), np.asarray(alpha2f, float)
     if not (np.all(np.isfinite(frequency)) and np.all(np.isfinite(value))):
         raise InputError(f"{source}: it holds nan or infinity; the calculation that wrote it failed")
-    below = frequency < 0
+    below = frequency < -ROUNDING * np.max(frequency)
     if not below.any() or below.sum() > len(frequency) - 3:
         return frequency, value, ()
     step = np.gradient(frequency)
