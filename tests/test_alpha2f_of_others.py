@@ -1,7 +1,9 @@
 """Tables and files as other people write them: each a minimal one with the feature that was misread."""
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,7 @@ def test_the_unit_is_that_of_the_frequency_column(tmp_path: Path, heading: str, 
         "# H3S 200 GPa, Tc = 204 K",
         "# K-points 8 8 8, Ecut 60 Ry, N(EF) = 0.3 states/eV",
         "# energy cutoff 60 Ry",
+        "# K  a2F",
         "# omega  a2F (THz)",
         "# Fermi energy 7 eV",
         "",
@@ -382,6 +385,54 @@ def test_a_grid_shifted_by_half_a_step(al: Path, tmp_path: Path) -> None:
     head.write_text(f"3 3 3\n2\n{kept[0].q}\n{kept[1].q}\n")
     with pytest.raises(InputError, match="the stars of the q-points have"):
         read_alpha2f(folder)
+
+
+CRYSTAL = """&system ibrav=2 celldm(1)=7.5 nat=1 ntyp=1 ecutwfc=15 occupations='tetrahedra_opt' nbnd=8 /
+&electrons conv_thr=1d-10 /
+ATOMIC_SPECIES
+Al 26.98 Al.upf
+ATOMIC_POSITIONS
+Al 0 0 0
+K_POINTS automatic
+"""
+PHONONS = (
+    "x\n&inputph prefix='al' outdir='./o' fildyn='al.dyn' fildvscf='dv' ldisp=.true. lshift_q=.true. nq1=2 nq2=2 nq3=2 "
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ph.x") is None or shutil.which("ld1.x") is None, reason="ph.x is not installed")
+def test_tetrahedra_as_ph_x_writes_them_today(tmp_path: Path) -> None:
+    """Al on 2×2×2 q shifted by half a step: two stars, of 8 and 24 members; λ is their mean by these."""
+    from megabar.workflows.pseudopotentials.generate import generated
+
+    shutil.copy(generated("Al", "PBE", tmp_path / "pseudopotentials", "ld1.x"), tmp_path / "Al.upf")
+    control = "&control calculation='{}' prefix='al' outdir='./o' pseudo_dir='.' /\n"
+    steps = (
+        ("pw.x", control.format("scf") + CRYSTAL + "4 4 4 0 0 0\n"),
+        ("ph.x", PHONONS + "tr2_ph=1d-12 /\n"),
+        ("pw.x", control.format("nscf") + CRYSTAL + "8 8 8 0 0 0\n"),
+        ("ph.x", PHONONS + "trans=.false. electron_phonon='lambda_tetra' nk1=8 nk2=8 nk3=8 /\n"),
+    )
+    for program, given in steps:
+        subprocess.run(
+            [program],
+            input=given,
+            cwd=tmp_path,
+            text=True,
+            capture_output=True,
+            check=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+    reading = read_alpha2f(tmp_path)
+    found = []
+    for number in (1, 2):
+        text = (tmp_path / f"al.dyn{number}.elph.{number}").read_text()
+        found.append(sum(float(each) for each in re.findall(r"lambda\(.*?\)=\s*(\S+)", text)))
+    assert reading.coupling is not None
+    assert [len(point.star_q) for point in reading.coupling.points] == [8, 24]
+    assert reading.spectrum.lambda_ == pytest.approx((8 * found[0] + 24 * found[1]) / 32, rel=1e-6)
+    assert 0.1 < reading.spectrum.lambda_ < 0.6
 
 
 def test_a_folder_of_something_else_names_what_is_looked_for(tmp_path: Path) -> None:
