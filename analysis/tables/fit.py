@@ -105,8 +105,9 @@ def outlier(pressures: Array, enthalpies: Array, found: Fit, least_eV: Array) ->
     """Return the point between others that these contradict most, and by how much (eV); None where none is.
 
     found: the fit to all. least_eV: deviations that are of no concern, shape (n,). Noise and coordinate of the
-    judgement come from the others alone, or one point far off would hide itself. A point is contradicted where it is off by six standard errors, and
-    by a quarter of what the curve bends between its neighbours: soft solids at long steps are not predicted better.
+    judgement come from the others alone, or one point far off would hide itself. A point is contradicted where it is
+    off by six standard errors, and by a quarter of what the curve bends between its neighbours: soft solids at long
+    steps are not predicted better.
     The first and the last point are not judged so: nothing bounds how quickly a soft solid stiffens.
     """
     off, error = found.against_others(enthalpies)
