@@ -9,7 +9,7 @@ import numpy as np
 from ase.units import GPa
 
 from megabar.analysis.curve import Array
-from megabar.analysis.tables.fit import LEAST_POINTS, fit, outlier, smoothed
+from megabar.analysis.tables.fit import LEAST_POINTS, Fit, fit, outlier, smoothed
 from megabar.analysis.tables.points import Points
 from megabar.analysis.tables.scale import Secants, bounds, in_words, looks_like, secants, suspicious
 from megabar.structures.errors import InputError
@@ -30,10 +30,15 @@ def check_enthalpies(path: Path, points: Points) -> tuple[Points, list[str]]:
     """Return the points of H(P), smooth where they scatter, and what was done; InputError where they are wrong."""
     if len(points.pressures) < 2:
         return points, []
-    allowed = _allowed(points)
-    notes = _check_scale(path, points, allowed) + _check_outlier(path, points, float(np.max(allowed)))
-    found, said = _without_scatter(path, points, float(np.max(allowed)))
-    _check_volumes(path, found, float(np.max(allowed)))
+    allowed = float(np.max(_allowed(points)))
+    notes = _check_scale(path, points, allowed)
+    if len(points.pressures) < LEAST_POINTS:
+        found, said = _few(path, points, allowed)
+    else:
+        fitted = fit(points.pressures, points.enthalpies)
+        notes += _check_outlier(path, points, fitted, allowed)
+        found, said = _without_scatter(path, points, fitted, allowed)
+    _check_volumes(path, found, allowed)
     return found, [*notes, *said]
 
 
@@ -46,10 +51,10 @@ def check_differences(path: Path, points: Points) -> tuple[Points, list[str]]:
     if len(points.pressures) < LEAST_POINTS:
         return points, []
     least = np.full(len(points.pressures), max(KINK_eV, allowed))
-    off = outlier(points.pressures, points.enthalpies, least)
+    found = fit(points.pressures, points.enthalpies)
+    off = outlier(points.pressures, points.enthalpies, found, least)
     if off is not None:
         raise InputError(_told_outlier(path, points, *off))
-    found = fit(points.pressures, points.enthalpies)
     if found.gain < GAIN or not LEAST_NOISE_eV < found.noise_eV < allowed:
         return points, []
     values = smoothed(points.pressures, points.enthalpies, found, falling=False)
@@ -62,15 +67,15 @@ def _allowed(points: Points) -> Array:
     return np.maximum(4 * given, max(SCATTER_eV, 2 * points.rounding_eV))
 
 
-def _check_scale(path: Path, points: Points, allowed: Array) -> list[str]:
+def _check_scale(path: Path, points: Points, allowed: float) -> list[str]:
     """Refuse numbers that as a whole cannot be eV per atom and GPa; say where they are unusual."""
     found = secants(points.counts, points.pressures, points.enthalpies)
     low, high = bounds(found)
     beyond = np.where(found.volumes < low, low - found.volumes, np.maximum(found.volumes - high, 0.0))
-    wrong = beyond * found.step * GPa > 0.1 * float(np.max(allowed))
+    wrong = beyond * found.step * GPa > 0.1 * allowed
     middle = float(np.average(found.volumes, weights=found.step))
-    if found.step[wrong].sum() > 0.5 * found.step.sum() and (beyond * found.step).sum() * GPa > np.max(allowed):
-        like = looks_like(points.counts, found, points.written, _convex(points) > float(np.max(allowed)))
+    if found.step[wrong].sum() > 0.5 * found.step.sum() and (beyond * found.step).sum() * GPa > allowed:
+        like = looks_like(points.counts, found, points.written, _convex(points) > allowed)
         ends = points.pressures[[0, -1]].tolist()
         raise InputError(
             f"{path}: lines {min(points.lines)} to {max(points.lines)}: phase {points.phase} {in_words(ends)} would "
@@ -86,10 +91,8 @@ def _check_scale(path: Path, points: Points, allowed: Array) -> list[str]:
     return []
 
 
-def _check_outlier(path: Path, points: Points, allowed: float) -> list[str]:
-    if len(points.pressures) < LEAST_POINTS:
-        return []
-    off = outlier(points.pressures, points.enthalpies, np.full(len(points.pressures), max(OFF_eV, allowed)))
+def _check_outlier(path: Path, points: Points, fitted: Fit, allowed: float) -> list[str]:
+    off = outlier(points.pressures, points.enthalpies, fitted, np.full(len(points.pressures), max(OFF_eV, allowed)))
     if off is None:
         return []
     if _convex(points) <= allowed and abs(off[1]) < KINK_eV:
@@ -132,11 +135,8 @@ def _convex(points: Points) -> float:
     return float(np.max(np.interp(p, p[chain], h[chain]) - h))
 
 
-def _without_scatter(path: Path, points: Points, allowed: float) -> tuple[Points, list[str]]:
+def _without_scatter(path: Path, points: Points, found: Fit, allowed: float) -> tuple[Points, list[str]]:
     """Return points whose volume falls with pressure, moved by no more than they may scatter."""
-    if len(points.pressures) < LEAST_POINTS:
-        return _few(path, points, allowed)
-    found = fit(points.pressures, points.enthalpies)
     if np.max(_bends(points)) < ROUNDING_eV and (found.gain < GAIN or found.noise_eV < LEAST_NOISE_eV):
         return points, []
     values = smoothed(points.pressures, points.enthalpies, found, falling=True)

@@ -101,15 +101,16 @@ def smoothed(pressures: Array, enthalpies: Array, found: Fit, falling: bool) -> 
         ratio *= 3.0
 
 
-def outlier(pressures: Array, enthalpies: Array, least_eV: Array) -> tuple[int, float] | None:
+def outlier(pressures: Array, enthalpies: Array, found: Fit, least_eV: Array) -> tuple[int, float] | None:
     """Return the point between others that these contradict most, and by how much (eV); None where none is.
 
-    least_eV: deviations that are of no concern, shape (n,). Noise and coordinate of the judgement come from the others
-    alone, or one point far off would hide itself. A point is contradicted where it is off by six standard errors, and
-    by a quarter of what the curve bends between its neighbours: soft solids at long steps are not predicted better.
+    found: the fit to all. least_eV: deviations that are of no concern, shape (n,). Noise and coordinate of the
+    judgement come from the others alone, or one point far off would hide itself. A point is contradicted where it is
+    off by six standard errors, and by a quarter of what the curve bends between its neighbours: soft solids at long
+    steps are not predicted better.
     The first and the last point are not judged so: nothing bounds how quickly a soft solid stiffens.
     """
-    off, error = fit(pressures, enthalpies).against_others(enthalpies)
+    off, error = found.against_others(enthalpies)
     inside = np.arange(1, len(pressures) - 1)
     suspects = inside[np.abs(off[inside]) > least_eV[inside]]
     suspects = suspects[np.argsort(-np.abs(off / error)[suspects])][:SUSPECTS]

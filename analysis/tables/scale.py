@@ -14,7 +14,7 @@ from megabar.structures.elements import elements_volume
 
 FIRM_GPa = 30.0
 """Above this pressure the empty space of molecules is gone and volumes of elements add up better."""
-LEAST, MOST = (0.2, 0.4), (2.2, 1.8)
+LEAST, MOST = (0.2, 0.4), (2.2, 2.2)
 """What a volume is of that of its elements (`elements_volume`), below and above FIRM_GPa. The library's phases have 0.3
 (stishovite, of oxygen that is a liquid as an element) to 1.0 at zero pressure and 0.68 to 1.07 above 30 GPa."""
 SUSPICIOUS = (0.25, 1.6), (0.6, 1.4)

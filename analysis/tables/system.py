@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +45,11 @@ def check_compounds(path: Path, points: Sequence[Points], curves: Sequence[Tabul
         element: [curve for curve in curves if set(parse_formula(curve.formula)) == {element}]
         for element in dict.fromkeys(symbol for each in points for symbol in each.counts)
     }
+    known: dict[tuple[str, bytes], Array] = {}
     for each, curve in zip(points, curves, strict=True):
         if len(each.counts) == 1:
             continue
-        enthalpy, volume = _elements(each, pure)
+        enthalpy, volume = _elements(each, pure, known)
         formation = each.enthalpies - enthalpy
         reach = MOST_eV + 0.5 * GPa * np.abs(each.pressures) * elements_volume(each.counts, each.pressures)
         beyond = np.flatnonzero(np.abs(formation) > reach)
@@ -60,18 +61,30 @@ def check_compounds(path: Path, points: Sequence[Points], curves: Sequence[Tabul
             _refuse(path, each, 0, f"{np.median(ratio):.3g} times the volume of its elements in this table")
 
 
-def _elements(each: Points, pure: dict[str, list[TabulatedCurve]]) -> tuple[Array, Array]:
-    """Return enthalpy (eV/atom) and volume (Å³/atom) of a compound's elements at its pressures; nan where unknown."""
+def _elements(
+    each: Points, pure: Mapping[str, Sequence[TabulatedCurve]], known: dict[tuple[str, bytes], Array]
+) -> tuple[Array, Array]:
+    """Return enthalpy (eV/atom) and volume (Å³/atom) of a compound's elements at its pressures; nan where unknown.
+
+    known: what was found for other compounds at the same pressures.
+    """
     total = sum(each.counts.values())
-    enthalpy, volume = np.zeros((2, len(each.pressures)))
+    found = np.zeros((2, len(each.pressures)))
     for element, count in each.counts.items():
-        heights = np.array([curve.enthalpy(each.pressures) for curve in pure[element]])
-        volumes = np.array([curve.volume(each.pressures) for curve in pure[element]])
-        lowest = np.where(np.isfinite(heights), heights, np.inf).argmin(axis=0)
-        columns = np.arange(len(each.pressures))
-        enthalpy += count / total * heights[lowest, columns]
-        volume += count / total * volumes[lowest, columns]
-    return enthalpy, volume
+        place = element, each.pressures.tobytes()
+        if place not in known:
+            known[place] = _lowest(pure[element], each.pressures)
+        found += count / total * known[place]
+    return found[0], found[1]
+
+
+def _lowest(curves: Sequence[TabulatedCurve], pressures: Array) -> Array:
+    """Return enthalpy and volume of the lowest phase at each pressure, shape (2, n)."""
+    heights = np.array([curve.enthalpy(pressures) for curve in curves])
+    lowest = np.where(np.isfinite(heights), heights, np.inf).argmin(axis=0)
+    volumes = np.array([curve.volume(pressures) for curve in curves])
+    columns = np.arange(len(pressures))
+    return np.array([heights[lowest, columns], volumes[lowest, columns]])
 
 
 def _refuse(path: Path, each: Points, at: int, what: str) -> None:
