@@ -303,6 +303,14 @@ def test_another_compound_volume_or_density_is_refused(tmp_path: Path) -> None:
     assert "Z is 2" in read_phase(written(tmp_path, odd)).note
 
 
+@pytest.mark.parametrize("nothing", ["''", '""', "?", "."])
+def test_a_tag_that_comes_again_without_a_value_is_no_value(tmp_path: Path, nothing: str) -> None:
+    """Files of the American Mineralogist database have their formula, and then an empty one."""
+    text = cif(cubic(5.463), FLUORITE, symbol="F m -3 m", chemical_formula_sum="Ca F")
+    text = text.replace("_symmetry", f"_chemical_formula_sum {nothing}\n_symmetry")
+    assert "its formula is Ca F" in refused(tmp_path, text)
+
+
 def test_formulas_of_the_whole_cell_are_understood(tmp_path: Path) -> None:
     """The Materials Project's files give that of the cell beside its Z."""
     text = cif(cubic(5.463), FLUORITE, symbol="F m -3 m", chemical_formula_sum="Ca4 F8", cell_formula_units_Z=4)

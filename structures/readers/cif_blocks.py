@@ -14,6 +14,8 @@ from megabar.structures.errors import InputError
 UNKNOWN = ("", "?", ".")
 """A value that is not known (?) or not applicable (.)."""
 MOST_BYTES = 50_000_000
+_UNSAID = re.compile(r"""^_\S+[ \t]+(?:''|""|\?|\.)[ \t]*\r?$""", re.MULTILINE)
+"""A tag without a value: some files have it again, with one or without, and the last would count."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def blocks_of(path: Path) -> list[Block]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # words that belong to nothing: titles without quotes
-                block = CifBlock.from_str(part)
+                block = CifBlock.from_str(_UNSAID.sub("", part))
         except Exception as error:  # asserts, zips and divides by zero where a loop is incomplete
             if "_atom_site_" not in part.lower() and "_atom_site." not in part.lower():
                 continue
