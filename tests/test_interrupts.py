@@ -105,7 +105,7 @@ sys.meta_path.insert(0, Finder())
     ("module", "arguments"),
     [
         ("typer", "--version"),
-        ("pydantic", "phases Na-He"),
+        ("yaml", "phases Na-He"),
         ("numpy", "phases Na-He"),
         ("ase.cell", "phases Na-He"),
         ("rich.table", "phases Na-He"),

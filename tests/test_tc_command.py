@@ -178,9 +178,8 @@ def test_figure_shows_the_spectrum_and_the_whole_of_lambda(h3s: Path) -> None:
     assert right.lines[0].get_ydata()[-1] == pytest.approx(spectrum.lambda_)
     assert left.get_xlim()[0] == 0 and left.get_ylim()[0] == 0
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["S", "H"]
-    area = np.trapezoid if hasattr(np, "trapezoid") else np.trapz  # NumPy 1 has the old name
     x, y = left.lines[0].get_data()
-    assert 2 * area(y / x, x) == pytest.approx(spectrum.lambda_, rel=1e-3)
+    assert 2 * np.trapezoid(y / x, x) == pytest.approx(spectrum.lambda_, rel=1e-3)
     assert "Gaussians of 3.3 meV" in caption(spectrum)
     assert "Gaussians" not in caption(read_alpha2f(DATA / "epw" / "al.a2f").spectrum)
 

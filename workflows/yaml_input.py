@@ -72,7 +72,7 @@ def _check_size(path: Path, text: str) -> None:
         line = event.start_mark.line + 1
         if isinstance(event, AliasEvent):
             if event.anchor not in sizes:
-                raise InputError(f"{path}, line {line}: the alias *{event.anchor} stands for nothing before it")
+                raise InputError(f"{path}, line {line}: the alias *{hidden(event.anchor)} stands for nothing before it")
             nodes += sizes[event.anchor]
         elif isinstance(event, CollectionStartEvent):
             open_nodes.append((event.anchor, nodes))
