@@ -327,7 +327,7 @@ def counted(server: UserMongod, watch: Watch, folder: Path, moved: set[str]) -> 
         "results": len(records),
         "missing": len(wanted - records.keys()),
         **{state: sum(each["state"] == state for each in records.values()) for state in ("failed", "left")},
-        "ended_otherwise": sum(each["state"] != _end(each) for each in records.values()),
+        "ended_otherwise": sum(_is_odd(each) for each in records.values()),
         "stored_more_than_once": sum(count > 1 for count in written.values()) + changed,
         "computed_again": len((watch.rewritten | again) - moved),
         "interrupted": sum(count > 0 for count in tries.values()),
@@ -339,8 +339,10 @@ def counted(server: UserMongod, watch: Watch, folder: Path, moved: set[str]) -> 
     }
 
 
-def _end(record: dict[str, Any]) -> str:
-    return outcome(record["_id"])
+def _is_odd(record: dict[str, Any]) -> bool:
+    """Return whether a calculation ended otherwise than the campaign wants; some leave their phase by themselves."""
+    wanted = outcome(record["_id"])
+    return record["state"] not in ((wanted,) if wanted != "done" else ("done", "left"))
 
 
 def _operations(client: MongoClient[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -15,9 +16,9 @@ from megabar.workflows.attempts import Attempt, attempts_at, last_lines
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.execution import STATE
 from megabar.workflows.files import read_json
-from megabar.workflows.isolation import ATTEMPTS
+from megabar.workflows.isolation import attempts_of
 from megabar.workflows.ladder import Ladder
-from megabar.workflows.mending.record import FILE as MENDINGS
+from megabar.workflows.mending.record import steps_taken
 from megabar.workflows.runtime import folder_in
 from megabar.workflows.standing import Running, interrupted, running_now, workers_of
 from megabar.workflows.store import ResultStore, StudyRecord
@@ -173,11 +174,12 @@ def _explained(
     attempts = facts.attempts.get(key, [])
     places = [provenance.get("folder"), *(each.folder for each in attempts[::-1]), str(folder_in(config, key))]
     folder = Path(next(place for place in places if place))
-    there = folder.is_dir()
+    there = os.access(folder, os.R_OK | os.X_OK)
     host = provenance.get("host") or (attempts[-1].host if attempts else "")
     steps = record.get("ionic_steps")
     if steps is None and there:
-        steps = len((read_json(folder / STATE) or {}).get("steps", [])) or None
+        state_kept = read_json(folder / STATE)
+        steps = len(state_kept.get("steps", [])) or None if isinstance(state_kept, dict) else None
     spent = [each.wall_s * each.cores for each in attempts if each.wall_s is not None]
     return Explanation(
         phase=rung["phase"],
@@ -191,7 +193,7 @@ def _explained(
         detail=record.get("detail"),
         waits=_waits(key, facts) if state in ("waiting", "lost") else "",
         attempts=attempts,
-        mendings=record.get("mendings", []) or _mendings_so_far(folder),
+        mendings=record.get("mendings", []) or (_mendings_so_far(folder) if there else []),
         warnings=record.get("warnings", []),
         crash=facts.crashes.get(key, ""),
         core_s=round(max(sum(spent), provenance.get("cpu_s", 0.0)), 3) if spent or provenance.get("cpu_s") else None,
@@ -204,9 +206,8 @@ def _explained(
 
 def _mendings_so_far(folder: Path) -> list[str]:
     """Return what was mended in a calculation that has not ended, and how its processes died."""
-    kept = read_json(folder / MENDINGS)
-    deaths = [f"started again after: {each}" for each in read_json(folder / ATTEMPTS) or []]
-    return [*(kept.get("steps", []) if isinstance(kept, dict) else []), *deaths]
+    deaths = [f"started again after: {each}" for each in attempts_of(folder)]
+    return [*steps_taken(folder), *deaths]
 
 
 def _waits(key: str, facts: _Facts) -> str:

@@ -224,7 +224,7 @@ class LocalRun:
         return known and began.isdigit() and int(began) >= int(self.began)
 
     def _until_complete(self, pool: WorkerPool) -> Iterator[StudyRecord]:
-        complete, cared = False, time.monotonic()
+        complete, before, cared = False, "", time.monotonic()
         looked = cared
         while not complete:
             self.pids |= {process.pid for process in pool.processes}
@@ -237,7 +237,8 @@ class LocalRun:
                 self._wait(self._check_machine)
                 cared = time.monotonic()
             if not complete and time.monotonic() - looked > LOOK_SECONDS:
-                self.waits, looked = self._wait(self._what_it_waits_for), time.monotonic()
+                now, looked = self._wait(self._what_it_waits_for), time.monotonic()
+                self.waits, before = now if before else "", now  # between two calculations nothing runs either
             yield study
 
     def _wait(self, action: Callable[[], T]) -> T:

@@ -32,8 +32,10 @@ from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import sweep
 from megabar.workflows.isolation import _child, fork_server, run_isolated
+from megabar.workflows.kinds import plan_of
+from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime, use
-from megabar.workflows.store import put_history
+from megabar.workflows.store import put_history, record_of
 from megabar.workflows.sweeping import sweep_pieces
 from megabar.workflows.troubles import FOLDER_CODE, FolderTrouble, MachineTrouble, exit_code, trouble_of
 
@@ -308,6 +310,29 @@ def test_what_parses_but_makes_no_sense_is_computed_again(runtime: Runtime, name
     assert tasks.run_and_store(item, here) == "done"
     assert here.store.crashes([item.key]) == {}
     assert len(here.store.history(item.key)["energy_eV"]) == 1
+
+
+def test_what_is_tried_again_after_an_internal_error_begins_anew(runtime: Runtime, study: str) -> None:  # noqa: F811
+    """What led to it may be anything that was kept; after another failure all of that is used again."""
+    advance(study, runtime)
+    [internal, other] = runtime.store.get_study(study).wanted[:2]
+    items = {rung["key"]: rung for rung in runtime.store.get_study(study).rungs}
+    plan = plan_of(runtime.store.get_study(study))
+    for key, cause in ((internal, "internal-error"), (other, "scf-not-converged")):
+        folder, failure = runtime.folder(key), {"state": "failed", "cause": cause, "detail": "by a test"}
+        shutil.rmtree(folder, ignore_errors=True)
+        prepare(folder, plan.calculation(items[key]), bulk("Cu", "fcc", a=3.6))
+        (folder / "restart").mkdir()
+        for name in ("state.json", "output.log", "restart/density"):
+            (folder / name).write_text('{"steps": [{"wrong": 1}]}')
+        (folder / "result.json").write_text(json.dumps(failure))
+        runtime.store.save(record_of(plan.calculation(items[key]), failure, {}))
+    forget_failures([internal, other], study, runtime)
+    left = {key: {path.name for path in runtime.folder(key).iterdir()} for key in (internal, other)}
+    assert left[internal] == {"retries.json", "output.log"}
+    assert left[other] == {"retries.json", "output.log", "input.json", "state.json", "restart"}
+    work_off(runtime, study)
+    assert runtime.store.get_study(study).complete
 
 
 def test_steps_are_kept_up_to_the_first_that_is_damaged() -> None:

@@ -275,7 +275,7 @@ def test_a_study_that_is_too_large_is_told_before_anything_is_submitted(
     (tmp_path / "many.yaml").write_text(STUDY.replace("Cu.cif", names))
     file = load_study(tmp_path / "many.yaml")
     plan = resolve(file, runtime.config)
-    monkeypatch.setattr(size, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(size, "MOST_BYTES", 20_000)
     with pytest.raises(InputError, match=r"many.yaml: 20 phases are too many .* about [0-9]+ of these fit"):
         register(file, plan, runtime)
     assert runtime.store.find_studies() == []
@@ -283,11 +283,13 @@ def test_a_study_that_is_too_large_is_told_before_anything_is_submitted(
     assert register(file, plan, runtime)
 
 
-def test_a_study_whose_document_is_full_says_so(runtime: Runtime, study: str) -> None:
+@pytest.mark.parametrize("room", [40, 200])
+def test_a_study_whose_document_is_full_says_so(runtime: Runtime, study: str, room: int) -> None:
     """Padded to just below 16 MB: nothing can be added to it any more."""
     studies = runtime.store.database.studies
-    room = 16 * 2**20 - len(encode(studies.find_one({"_id": study}))) - 100
-    studies.update_one({"_id": study}, {"$set": {"definition.padding": "x" * room}})
+    document = studies.find_one_and_delete({"_id": study})
+    document["definition"]["padding"] = "x" * (16 * 2**20 - len(encode(document)) - room)
+    studies.insert_one(document)
     with pytest.raises(InputError, match="has grown too large to be stored"):
         advance(study, runtime)
     _, said = status_in(runtime.store, study, None, True).situations[study]

@@ -162,6 +162,19 @@ def test_kill_minus_9_of_everything(folder: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_runs_at_once_share_the_work_and_each_says_its_own_part(folder: Path) -> None:
+    words = [*MEGABAR, "run", "cuau.yaml", "--json", "--workers", "1"]
+    options: dict[str, Any] = {"cwd": folder, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen([*words, "--report", f"report-{number}"], **options) for number in range(2)]
+    said = [each.communicate(timeout=240) for each in runs]
+    assert [each.returncode for each in runs] == [0, 0], said
+    answers = [json.loads(out) for out, _ in said]
+    count = len(results(folder))
+    assert sum(each["calculations_run"] for each in answers) == count
+    assert [each["calculations_run"] + each["calculations_reused"] for each in answers] == [count, count]
+
+
+@pytest.mark.slow
 def test_interrupt_says_how_to_go_on(folder: Path) -> None:
     run = started(folder, "run", "cuau.yaml")
     wait_for_results(folder, 2)

@@ -60,28 +60,26 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
     where its kind fails; the last two are noted with the study.
     """
     store = runtime.store
-    with lease(identifier, runtime, patient) as ours:
-        if not ours:
-            return False
-        try:
-            study = store.get_study(identifier)
+    try:
+        with lease(identifier, runtime, patient) as ours:
+            study = store.get_study(identifier) if ours else None
             if study is None or study.complete or study.cancelled:
                 return study is not None
             return _plan(study, runtime)
-        except Stopped:
-            return False
-        except NotOurs:
+    except Stopped:
+        return False
+    except NotOurs:
+        raise
+    except PyMongoError as error:
+        if not too_large(error):
             raise
-        except PyMongoError as error:
-            if not too_large(error):
-                raise
-            said = f"{identifier} has grown too large to be stored: ask for fewer phases, in several studies"
-            store.note_fault(identifier, said)
-            raise InputError(said) from error
-        except Exception as error:
-            said = f"a failure of ours: what it wants next cannot be told ({type(error).__name__}: {error})"
-            store.note_fault(identifier, said)
-            raise PlanningFailed(f"{identifier}: {said}") from error
+        said = f"{identifier} has grown too large to be stored: ask for fewer phases, in several studies"
+        store.note_fault(identifier, said)
+        raise InputError(said) from error
+    except Exception as error:
+        said = f"a failure of ours: what it wants next cannot be told ({type(error).__name__}: {error})"
+        store.note_fault(identifier, said)
+        raise PlanningFailed(f"{identifier}: {said}") from error
 
 
 def _plan(study: StudyRecord, runtime: Runtime) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pymongo.errors import ConnectionFailure, DocumentTooLarge, NotPrimaryError, OperationFailure, PyMongoError
 
-TOO_LARGE_CODES = (10334, 17419, 17420)
-"""BSONObjectTooLarge, and what an update says whose document would be."""
+TOO_LARGE_CODES = (10334, 17419, 17420, 388)
+"""BSONObjectTooLarge, what an update says whose document would be, and TransactionTooLargeForCache."""
 STARTING_CODES = (91, 189, 11600, 11602, 13435, 13436)
 """Of a server that begins or ends: ShutdownInProgress, PrimarySteppedDown, Interrupted…, NotPrimary…"""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve
@@ -15,6 +15,9 @@ from megabar.workflows.store import CalculationRecord
 
 BRIDGED_LN_VOLUME = 0.01
 """How far a curve is extrapolated, so that a volume at 0.3 GPa need not be followed by one below 0 GPa."""
+
+MOST_CURVES = 4096
+"""Kept in a process: of a few large studies."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,14 @@ class PhaseState:
 
     @cached_property
     def _curve(self) -> EnthalpyCurve | None:
-        points = [volume_point(record) for record in self.done.values()]
-        if not points:
-            return None
-        return enthalpy_curve(self.ladder.phase, self.ladder.formula, points, BRIDGED_LN_VOLUME)
+        points = tuple(volume_point(record) for record in self.done.values())
+        return curve_of(self.ladder.phase, self.ladder.formula, points) if points else None
+
+
+@lru_cache(maxsize=MOST_CURVES)
+def curve_of(phase: str, formula: str, points: tuple[VolumePoint, ...]) -> EnthalpyCurve:
+    """Return the enthalpy curve through some points; kept, since a study is planned anew after each of its results."""
+    return enthalpy_curve(phase, formula, points, BRIDGED_LN_VOLUME)
 
 
 def volume_point(record: CalculationRecord) -> VolumePoint:

@@ -8,7 +8,7 @@ from megabar.structures.errors import InputError
 from megabar.workflows.store import StudyRecord
 
 MOST_BYTES = 16 * 2**20
-RUNG_BYTES, ADDED_RUNGS = 420, 3
+RUNG_BYTES, ADDED_RUNGS = 300, 3
 """Of a calculation that it asks for (the key twice, those it starts from); how many a phase gets beyond its first."""
 
 
