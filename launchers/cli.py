@@ -163,7 +163,7 @@ def phases(
     as_json: AsJson = False,
 ) -> None:
     """List the known phases of a system, with where they come from."""
-    from megabar.launchers.terminal import phases_table, show
+    from megabar.launchers.terminal import phases_picture, show
     from megabar.structures.composition import parse_system
     from megabar.structures.library import library, phases_of
 
@@ -189,7 +189,7 @@ def phases(
             f"the library has no phase made of {system}; a study of it names files (CIF, POSCAR, extxyz) in `phases`"
         )
     else:
-        show(phases_table(found))
+        show(phases_picture(found))
 
 
 @app.command()

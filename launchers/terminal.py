@@ -52,8 +52,23 @@ def _range(ends: tuple[float, float]) -> str:
     return f"{ends[0]:g}–{ends[1]:g}"
 
 
-def phases_table(phases: Iterable[Phase]) -> Table:
-    """Return the table of `megabar phases`."""
+def phases_picture(phases: Sequence[Phase]) -> RenderableType:
+    """Return what `megabar phases` shows: the phases, and what the library says of them."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from megabar.structures.magnetism import spin_matters
+
+    notes = [f"{phase.name}: {phase.note}" for phase in phases if phase.note]
+    reasons: dict[str, list[str]] = {}
+    for phase in phases:
+        if why := spin_matters(phase.counts):
+            reasons.setdefault(why, []).append(phase.name)
+    notes += [f"{', '.join(names)}: {why}; nothing here is spin-polarised yet" for why, names in reasons.items()]
+    return Group(_phases_table(phases), *(Text(f"Note: {note}") for note in notes))
+
+
+def _phases_table(phases: Iterable[Phase]) -> Table:
     table = empty_table("", "phase", "formula", "atoms", "known, GPa", "source", numbers=(2,))
     for phase in phases:
         source = phase.source + (f", doi:{phase.doi}" if phase.doi else "")
