@@ -1,4 +1,4 @@
-"""Where spin matters and nothing here knows of it: which phases, and that a user sees it before and beside the number."""
+"""Where spin matters and nothing here knows of it: which phases, and that a user sees it beside the number."""
 
 from __future__ import annotations
 
