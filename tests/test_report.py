@@ -274,7 +274,7 @@ def test_the_csv_gives_the_same_answer(written):
         assert theirs[interval] == pytest.approx(ends, abs=0.03), interval
     assert [t.reaction.text for t in again.transitions] == [t.reaction.text for t in found.stability.transitions]
     for one, other in zip(again.transitions, found.stability.transitions, strict=True):
-        assert one.error_GPa == pytest.approx(other.error_GPa, rel=0.1)
+        assert one.error_GPa == pytest.approx(other.error_parts_GPa["interpolation"], rel=0.1)
 
 
 def test_the_answer_as_json(written):
