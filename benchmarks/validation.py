@@ -72,7 +72,8 @@ def _line(row: dict[str, Any]) -> str:
     published = row["published"]
     said = f"{published[0]:g}–{published[1]:g}" if isinstance(published, list) else f"{published:g}"
     digits = row.get("decimals", 1)
-    source = row["source"] + (f", [doi:{row['doi']}](https://doi.org/{row['doi']})" if row.get("doi") else "")
+    link = row.get("doi", "").replace("(", "%28").replace(")", "%29")
+    source = row["source"] + (f", [doi:{row['doi']}](https://doi.org/{link})" if link else "")
     cells = (
         row["system"],
         row["quantity"],
