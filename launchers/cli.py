@@ -15,6 +15,7 @@ import typer
 
 from megabar import __version__
 from megabar.launchers import interrupts
+from megabar.launchers.cli_figures import figures
 from megabar.launchers.cli_gap import gap
 from megabar.launchers.cli_machine import machine as machine_commands
 from megabar.launchers.cli_seeing import add_seeing
@@ -289,7 +290,7 @@ def hull(
     at: Annotated[float | None, typer.Option(help="also the distance above the hull at this pressure (GPa)")] = None,
     as_json: AsJson = False,
     figure: Annotated[
-        Path | None, typer.Option(help="draw the hull into an image (.png, .svg), or all figures into a folder")
+        Path | None, typer.Option(help="draw the hull into an image (.pdf, .png, .svg), or all figures into a folder")
     ] = None,
 ) -> None:
     """Say which phases are stable at which pressures, and by which reactions they appear and go."""
@@ -310,7 +311,7 @@ def report(
     ],
     folder: Annotated[Path | None, typer.Option("--to", help="folder to write to (default: STUDY-report)")] = None,
 ) -> None:
-    """Write the report of a study or a table: figures (PNG, SVG), tables (CSV, JSON) and one HTML page."""
+    """Write the report of a study or a table: figures (PDF, SVG, PNG), tables (CSV, JSON) and one HTML page."""
     from megabar.launchers.commands import report_on
 
     print(report_on(study, folder))
@@ -318,6 +319,7 @@ def report(
 
 add_seeing(app)
 add_commands(app)
+app.command()(figures)
 app.command()(tc)
 app.command()(gap)
 app.command()(structures)

@@ -35,7 +35,7 @@ def gap(
     figure: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE|FOLDER", help="draw Δ(T), Δ(ω), N(ω) and Hc(T) into this file (.png, .svg) or folder"
+            metavar="FILE|FOLDER", help="draw Δ(T), Δ(ω), N(ω) and Hc(T) into this file (.pdf, .png, .svg) or folder"
         ),
     ] = None,
     as_alpha2f: AsAlpha2f = False,

@@ -32,7 +32,7 @@ def tc(
     figure: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE|FOLDER", help="draw α²F into this file (.png, .svg), or all figures into this folder"
+            metavar="FILE|FOLDER", help="draw α²F into this file (.pdf, .png, .svg), or all figures into this folder"
         ),
     ] = None,
     mu_star_error: Annotated[

@@ -1,18 +1,37 @@
 """Figures hold what they must; invented phases with known enthalpies."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.units import GPa
+from curves import Line
 
 from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import VolumePoint, enthalpy_curve
-from megabar.analysis.figures import draw_stability
-from megabar.analysis.figures.differences import compound_differences
-from megabar.analysis.figures.labels import spread
-from megabar.analysis.figures.style import PAPER, inline_svg, png, svg
+from megabar.analysis.figures import Options, draw_stability, panels_of
+from megabar.analysis.figures.differences import compound_differences, polymorph_differences
+from megabar.analysis.figures.labels import _DIRECTIONS, Label, _RINGS_pt, place_labels, spread, spread_widths
+from megabar.analysis.figures.looks import DISTINCT, looks
+from megabar.analysis.figures.occupancy import Occupancy
+from megabar.analysis.figures.selection import nearness
+from megabar.analysis.figures.style import (
+    INK,
+    PAPER,
+    columns_for,
+    figures_of_width,
+    inline_svg,
+    journal_style,
+    panels,
+    pdf,
+    png,
+    svg,
+    symbols,
+)
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.stability import analyse
 from megabar.analysis.tables import read_curves
+from megabar.structures.errors import InputError
 
 RANGE = (0.0, 500.0)
 ASKED = tuple(np.arange(0.0, 501.0, 25.0).tolist())
@@ -114,7 +133,7 @@ def line(ax, label):
 
 
 def test_which_figures_there_are(binary):
-    assert list(binary[2]) == ["stability", "hull", "compounds", "distance", "polymorphs", "volumes"]
+    assert list(binary[2]) == ["stability", "hull", "compounds", "polymorphs", "distance", "volumes"]
 
 
 def test_enthalpies_of_polymorphs_are_those_put_in(binary):
@@ -152,7 +171,8 @@ def test_formation_enthalpy_changes_sign_where_the_compound_becomes_stable(binar
 
 def test_decomposition_is_told_apart_from_formation():
     curves = hydrogen_sulfur()
-    formation, decomposition = compound_differences(curves, (0.0, 300.0))
+    found = compound_differences(curves, (0.0, 300.0))
+    formation, decomposition = found.formation, found.decomposition
     stability = analyse(curves)
     pressures = np.array([20.0, 60.0, 120.0, 250.0])
     for pressure in pressures:
@@ -182,7 +202,8 @@ def test_hull_panels_show_stable_filled_and_metastable_open(binary):
             if curve.phase in above:
                 filled = line(ax, curve.phase).get_markerfacecolor() != PAPER
                 assert filled == (above[curve.phase] < 1e-9), (pressure, curve.phase)
-        assert {"Na", "He", "Na₂He"} >= set(texts(ax)) >= {"Na", "He"}
+        stable = {curve.phase for curve in curves if above.get(curve.phase, 1) < 1e-9}
+        assert {name.replace("Na2He", "Na₂He") for name in stable} <= set(texts(ax))  # which polymorph it is
     shown = {float(ax.get_gid().removeprefix("hull-")) for ax in axes}
     assert min(shown) < 160 < max(shown)  # before and after the compound becomes stable
 
@@ -238,7 +259,7 @@ def test_ternary_has_triangles_and_more_elements_a_sentence():
     drawn = draw_stability(curves, analyse(curves), (0.0, 100.0, 200.0))
     [hull] = [each.figure for each in drawn.drawings if each.name == "hull"]
     ax = panel(hull, "hull-100")
-    assert {"Mg", "S", "O", "MgO", "SO₃"} <= set(texts(ax))
+    assert {"Mg", "S", "O", "MgO-B1", "SO₃"} <= set(texts(ax))
     more = [*curves, invented("He-hcp", "He", {"He": 1}, 0, 0, np.linspace(-0.3, 205, 6))]
     drawn = draw_stability(more, analyse(more), (0.0, 100.0, 200.0))
     assert "hull" not in [each.name for each in drawn.drawings]
@@ -300,3 +321,208 @@ def test_labels_are_spread_no_further_than_needed():
     assert spread([99, 100], 10, 0, 100) == pytest.approx([90, 100])
     crowded = spread([1, 2, 30, 31, 32, 33], 4, 0, 100)
     assert np.diff(crowded).min() >= 4 - 1e-9
+
+
+# many phases, distinct looks, ends of data, labels
+
+
+def lines_of_phases(count, formulas=("Na", "Na2He", "NaHe", "He"), to_GPa=100.0):
+    """Return straight lines, H rising by 1 meV/atom from phase to phase of a formula."""
+    volumes = {"Na": 20.0, "Na2He": 16.0, "NaHe": 14.0, "He": 8.0}
+    depth = {"Na": 0.0, "Na2He": -0.05, "NaHe": -0.04, "He": 0.0}
+    return [
+        Line(f"{f}-p{i}", volumes[f], depth[f] + 1e-3 * (i // len(formulas)), formula=f, to_GPa=to_GPa)
+        for i in range(count)
+        for f in [formulas[i % len(formulas)]]
+    ]
+
+
+def test_no_two_phases_look_the_same():
+    curves = lines_of_phases(550)
+    found = looks(curves)
+    assert len(set(found.values())) == len(curves) == DISTINCT
+    assert len({looks(curves[:10])[curve.phase].color for curve in curves[:10]}) == 10
+    of_one = [found[curve.phase].color for curve in curves if curve.formula == "NaHe"][:10]
+    assert len(set(of_one)) == 10  # polymorphs in one panel differ by colour while there are colours
+
+
+def test_the_phases_nearest_to_the_hull_have_colours_of_their_own():
+    curves = lines_of_phases(40)
+    near = nearness(curves, analyse(curves))
+    stable = [curve.phase for curve in curves if near[curve.phase] < 1e-9]
+    found = looks(curves, near)
+    assert len(stable) == 4 and len({found[phase].color for phase in stable}) == 4
+    assert near["He-p7"] == pytest.approx(1.0)
+
+
+def test_many_phases_are_left_out_with_a_sentence_and_the_files_stay_small():
+    curves = lines_of_phases(600)
+    drawn = {each.name: each for each in draw_stability(curves, analyse(curves), (0.0, 50.0, 100.0)).drawings}
+    ax = panel(drawn["distance"].figure, "distance-map")
+    assert len(ax.get_yticklabels()) == 40
+    assert "Not shown: 560 more phases, at least 10 meV/atom above the hull" in drawn["distance"].caption
+    assert "Not shown: 292 more phases, at least 4 meV/atom" in drawn["compounds"].caption
+    polymorphs = panel(drawn["polymorphs"].figure, "polymorphs-NaHe")
+    assert {f"p{2 + 4 * i}" for i in range(7)} <= set(texts(polymorphs))
+    assert "Not shown: 572 more phases, at least 7 meV/atom" in drawn["polymorphs"].caption
+    assert "Grey points: further phases" in drawn["hull"].caption
+    for each in drawn.values():
+        assert len(svg(each.figure)) < 600_000, each.name
+
+
+def test_labels_cost_the_same_each_however_much_there_is(monkeypatch):
+    """Places that are tried and cells that are looked up, counted: in proportion to the labels alone."""
+    tried = []
+    real = Occupancy.count
+    monkeypatch.setattr(Occupancy, "count", lambda self, low, high: tried.append(len(low)) or real(self, low, high))
+    costs = {}
+    for labels, points in ((20, 10), (20, 4000), (40, 4000)):
+        tried.clear()
+        with journal_style():
+            _, [ax] = panels(1, 1, 3.0)
+            ax.set(xlim=(0, 1), ylim=(0, 1))
+            x = np.linspace(0.05, 0.95, labels)
+            wanted = [Label.beside(f"p{i}", INK, float(at), 0.5 + 0.3 * np.sin(40 * at)) for i, at in enumerate(x)]
+            place_labels(ax, wanted, [np.random.default_rng(1).uniform(size=(1, 2)) for _ in range(points)])
+        costs[labels, points] = sum(tried)
+    most = len(_DIRECTIONS) * len(_RINGS_pt) * 15  # look-ups a label
+    assert costs[20, 10] <= costs[20, 4000] <= 20 * most
+    assert costs[40, 4000] <= 40 * most
+
+
+def test_occupancy_counts_what_boxes_touch():
+    grid = Occupancy(np.zeros(2), np.full(2, 10.0), 1.0)
+    grid.add_points(np.array([[1.5, 1.5], [8.2, 3.9], [20.0, 1.0]]))
+    grid.add_boxes([(4.1, 4.1, 5.2, 4.9)])
+    low, high = np.array([[1.0, 1.0], [0.0, 0.0], [6.1, 4.0]]), np.array([[2.0, 2.0], [10.0, 10.0], [6.5, 5.0]])
+    assert grid.count(low, high).tolist() == [1, 4, 0]
+
+
+def test_a_marker_that_needs_no_name_gets_none_where_it_would_cover_others():
+    with journal_style():
+        _, [ax] = panels(1, 1, 2.0, 2.0)
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        crowd = np.random.default_rng(2).uniform(size=(600, 1, 2))
+        labels = [Label.beside(name, INK, 0.5, 0.5, needed) for name, needed in (("needed", True), ("other", False))]
+        assert [each.text for each in place_labels(ax, labels, list(crowd))] == ["other"]
+    assert texts(ax) == ["needed"]
+
+
+def test_lines_are_broken_where_the_data_of_a_rival_end():
+    """Up to 40 GPa Na2He competes with Na3He too; what it decomposes into lies higher beyond."""
+    rival = Line("Na3He", 17.0, -0.06, formula="Na3He", to_GPa=40.0)
+    curves = [*lines_of_phases(4), rival]
+    found = compound_differences(curves, (0.0, 100.0))
+    assert [(each.phase, each.pressure_GPa, each.begins) for each in found.decomposition_breaks] == [
+        ("Na3He", 40.0, False)
+    ]
+    assert not found.formation_breaks
+    [na2he] = [each for each in found.decomposition if each.phase == "Na2He-p1"]
+    p, d = na2he.pressure_GPa, na2he.delta_meV
+    gaps = p[np.isnan(d)]
+    assert len(gaps) == 1 and gaps[0] == pytest.approx(40.0, abs=1e-3)
+    known = np.isfinite(d)
+    assert np.abs(np.diff(d[known])).max() > 10  # the jump, which no line crosses
+    assert p[known][p[known] <= 40].max() == 40.0
+    drawn = draw_stability(curves, analyse(curves), (0.0, 50.0, 100.0))
+    [compounds] = [each for each in drawn.drawings if each.name == "compounds"]
+    assert "those of Na₃He end at 40 GPa" in compounds.caption
+    ends = [each for each in panel(compounds.figure, "decomposition").lines if each.get_label() == "_data-end"]
+    assert [each.get_xdata()[0] for each in ends] == [40.0]
+
+
+def test_above_the_stable_phase_lines_cross_but_do_not_jump():
+    """Nobody is known everywhere: b ends at 60 GPa, 50 meV below c, the next lowest."""
+    a, b, c = (Line(n, 10.0, e, from_GPa=lo, to_GPa=hi) for n, e, lo, hi in
+               (("a", 0.0, 0, 30), ("b", -0.05, 10, 60), ("c", 0.0, 20, 100)))  # fmt: skip
+    found = polymorph_differences([a, b, c], (0.0, 100.0))
+    assert found.reference == ""
+    assert [(each.phase, each.begins) for each in found.breaks] == [("b", True), ("b", False)]
+    third = found.differences[2]
+    beside = np.abs(third.pressure_GPa - 60) < 0.01
+    assert np.isnan(third.delta_meV[beside]).sum() == 1
+    assert third.at(np.array([59.0, 61.0])) == pytest.approx([50.0, 0.0])
+
+
+def test_a_phase_known_in_a_small_part_has_a_panel_of_its_own_range():
+    na = {"Na": 1}
+    curves = [
+        invented("Na-bcc", "Na", na, 0, 0, np.linspace(0, 505, 9)),
+        invented("Na-fcc", "Na", na, 26, -0.4, np.linspace(0, 505, 9)),
+        invented("Na-x", "Na", na, 4, -0.1, np.linspace(30, 54, 4)),
+        invented("He-a", "He", {"He": 1}, 0, 0, np.linspace(-0.2, 510, 11)),
+        invented("He-b", "He", {"He": 1}, 1.5, 0.01, np.linspace(0, 30, 3)),
+    ]
+    [figure] = [e.figure for e in draw_stability(curves, None, ASKED).drawings if e.name == "polymorphs"]
+    whole, zoom, helium = (panel(figure, f"polymorphs-{name}") for name in ("Na", "Na-1", "He"))
+    assert whole.get_xlim() == (0, 500)
+    assert zoom.get_xlim() == pytest.approx((24, 60), abs=0.2) and "x" in texts(zoom)
+    assert helium.get_xlim() == pytest.approx((0, 32.4), abs=0.3)  # what both share, not 24 of 500 GPa
+
+
+def test_errors_of_transitions_are_bars_and_what_is_not_resolved_is_seen(binary):
+    curves, stability, _ = binary
+    first, second, *rest = stability.transitions
+    wide = replace(first, error_GPa=14.0, resolved=True)
+    lost = replace(second, error_GPa=60.0, resolved=False)
+    intervals = [
+        replace(i, to_error_GPa=60.0) if abs(i.to_GPa - second.pressure_GPa) < 1e-3 else i for i in stability.intervals
+    ]
+    changed = replace(stability, transitions=(wide, lost, *rest), intervals=tuple(intervals))
+    drawn = {each.name: each for each in draw_stability(curves, changed, ASKED).drawings}
+    ax = panel(drawn["polymorphs"].figure, "polymorphs-Na")
+    spans = [bar.get_segments()[0][:, 0] for bar in ax.collections if bar.get_label() == "_transition-error"]
+    assert any(span == pytest.approx([first.pressure_GPa - 14, first.pressure_GPa + 14]) for span in spans)
+    assert "65" in texts(ax) and "(105)" in texts(ax)
+    assert "in parentheses and dotted: not resolved" in drawn["polymorphs"].caption
+    bars = {patch.get_label(): patch.get_hatch() for patch in panel(drawn["stability"].figure, "stability-map").patches}
+    assert bars["Na-fcc"] and not bars["Na-hP4"] and not bars["Na2He"]
+    errors = [each for each in panel(drawn["stability"].figure, "stability-map").collections
+              if each.get_label() == "_transition-error"]  # fmt: skip
+    assert errors
+
+
+def test_single_panels_sizes_labels_and_pressures(binary):
+    curves, stability, _ = binary
+    names = panels_of(curves, stability, ASKED)
+    assert {"stability", "hull", "hull-500", "formation", "polymorphs-Na", "volumes-Na2He"} <= set(names)
+    options = Options(("hull-333", "polymorphs-Na"), {"Na-fcc": "cubic"}, (333.0, 400.0))
+    with figures_of_width(86 / 25.4):
+        hull, polymorphs = draw_stability(curves, stability, ASKED, options=options).drawings
+    assert [ax.get_gid() for ax in hull.figure.axes] == ["hull-333"]
+    assert hull.figure.get_figwidth() == pytest.approx(86 / 25.4)
+    assert "cubic" in texts(panel(polymorphs.figure, "polymorphs-Na"))
+    assert pdf(hull.figure).startswith(b"%PDF") and pdf(hull.figure) == pdf(hull.figure)
+    with pytest.raises(InputError, match="there is no panel 'hull-7'"):
+        draw_stability(curves, stability, ASKED, options=Options(("hull-7",)))
+    with pytest.raises(InputError, match="given to Na-x, which is no phase here"):
+        draw_stability(curves, stability, ASKED, options=Options(labels={"Na-x": "x"}))
+
+
+def test_a_narrow_figure_has_fewer_panels_side_by_side(binary):
+    curves, stability, _ = binary
+    wide = draw_stability(curves, stability, ASKED, options=Options(("hull",))).drawings[0].figure
+    with figures_of_width(3.4):
+        narrow = draw_stability(curves, stability, ASKED, options=Options(("hull",))).drawings[0].figure
+    across = [len({round(ax.get_position().x0, 4) for ax in figure.axes}) for figure in (wide, narrow)]
+    assert across == [3, 2]
+    assert narrow.axes[0].get_position().width * 3.4 > 1.1  # inches
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "columns"), [(1, 3, 1), (3, 3, 3), (4, 3, 2), (5, 3, 3), (6, 3, 3), (7, 3, 2)]
+)
+def test_few_places_of_a_figure_stay_empty(count, most, columns):
+    assert columns_for(count, most) == columns
+
+
+def test_names_side_by_side_keep_their_widths():
+    places = spread_widths([10, 11, 50], [4, 6, 5], 0, 100)
+    assert places[1] - places[0] == pytest.approx(5) and places[2] == 50
+    assert min(places) - 2 >= 0
+
+
+def test_symbols_have_their_indices_and_dollars_stay():
+    assert symbols("Tc (K)") == r"$T_\mathrm{c}$ (K)"
+    assert symbols("1.8 k_BTc") == r"1.8 $k_\mathrm{B}T_\mathrm{c}$"
+    assert symbols("$5 Hc") == r"\$5 $H_\mathrm{c}$"

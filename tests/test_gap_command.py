@@ -189,7 +189,7 @@ def test_a_study_has_it_at_each_pressure(folder: Path, monkeypatch: pytest.Monke
         (["{folder}", "--mu-star", "0.7"], "--mu-star is 0.7"),
         (["{folder}", "--mu-ref-mev", "2"], "--mu-ref-mev is 2"),
         (["{folder}", "--smearing", "0.033"], "--smearing is 0.033 Ry"),
-        (["{folder}", "--figure", "x.gif"], "its name must end with .png or .svg"),
+        (["{folder}", "--figure", "x.gif"], "its name must end with .pdf, .png or .svg"),
         (["lambda.dat"], "it holds λ and ω_log only; a gap needs α²F"),
     ],
 )

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.units import GPa
+from curves import Line
 
+from megabar.analysis.figures import draw_stability
 from megabar.analysis.stability import analyse
 from megabar.analysis.tables import read_curves
 from megabar.workflows.answer import answer
@@ -19,8 +21,9 @@ from megabar.workflows.calculation import Relaxation, Structure
 from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.ladder import Ladder, Method, Rung
 from megabar.workflows.plan import StabilityPlan
-from megabar.workflows.report import write_report
+from megabar.workflows.report import write_drawings, write_report
 from megabar.workflows.report.cells import csv_text
+from megabar.workflows.report.page import Most, symbols
 from megabar.workflows.report.words import headline, measured
 from megabar.workflows.store import CalculationRecord, StudyRecord
 
@@ -147,6 +150,7 @@ def report(folder, plan, rungs, records, pictures=False):
     with pytest.MonkeyPatch.context() as patch:
         if not pictures:
             patch.setattr("megabar.analysis.figures.style.png", lambda figure: b"")
+            patch.setattr("megabar.analysis.figures.style.pdf", lambda figure: b"")
             patch.setattr("megabar.analysis.figures.style.svg", lambda figure: "<svg></svg>")
         write_report(folder, study_of(rungs), found, Shelf(records))
     return found, (folder / "index.html").read_text()
@@ -181,9 +185,10 @@ def test_all_files_are_there(written):
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     figures = {"stability", "hull", "compounds", "distance", "polymorphs", "volumes"}
     assert names == {"index.html", "answer.json", "enthalpies.csv", "calculations.csv"} | {
-        f"figures/{figure}.{kind}" for figure in figures for kind in ("png", "svg")
+        f"figures/{figure}.{kind}" for figure in figures for kind in ("pdf", "png", "svg")
     }
     assert (folder / "figures" / "hull.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "figures" / "hull.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_page_says_the_answer_in_words(written):
@@ -226,14 +231,10 @@ def test_identifiers_and_references_of_the_figures_fit(written):
 
 def test_figures_fill_the_width_of_the_page_that_they_have_in_a_journal(written):
     _, _, page = written
-    assert re.findall(r'<svg [^>]*style="width:([0-9.]+)%', page) == [
-        "100.0",
-        "100.0",
-        "48.6",
-        "100.0",
-        "48.6",
-        "100.0",
-    ]
+    widths = re.findall(r'<svg [^>]*style="width:100%;max-width:([0-9.]+)rem', page)
+    assert widths == ["51.5", "51.5", "25.0", "25.0", "51.5", "51.5"]
+    # Two of a column's width stand side by side, with the gap between them.
+    assert re.findall(r'<figure class="(half|wide)">', page) == ["wide", "wide", "half", "half", "wide", "wide"]
     assert not re.search(r'<svg [^>]*(width|height)="', page)
 
 
@@ -413,3 +414,32 @@ def test_no_cell_of_a_table_is_a_formula(text: str) -> None:
 @pytest.mark.parametrize("value", ["-1.5", "+2", "-1e-3", "-inf", -1.5, 3, "", "Na-hP4", "a=b"])
 def test_numbers_and_names_are_as_they_are(value: object) -> None:
     assert csv_text(("x",), [(value,)]).splitlines()[1].strip('"') == str(value)
+
+
+def test_a_page_is_shortened_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "megabar.workflows.report.page.Most", lambda: Most(calculations=10, failures=3, phases=2, notes=1)
+    )
+    plan = invented_plan()
+    rungs, records = invented_results(plan, points=6)
+    _, page = report(tmp_path, plan, rungs, without("He-hcp", rungs, without("Na-fcc", rungs, records)))
+    assert "The first 10 of 30; all are in calculations.csv." in page
+    assert "The first 3 of 12; all are in calculations.csv." in page
+    assert "The first 2 of 5; all are in enthalpies.csv and calculations.csv." in page
+    assert (tmp_path / "calculations.csv").read_text().count("\n") == 31
+    assert page.count('<tr class="failed">') <= 3 + 10
+
+
+def test_a_large_figure_stands_on_the_page_as_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("megabar.workflows.report.MOST_SVG_BYTES", 20_000)
+    curves = [Line("Na-a", formula="Na"), Line("Na-b", enthalpy_eV=0.01, formula="Na"), Line("Na-<c>", formula="Na")]
+    drawings = draw_stability(curves, analyse(curves), (0.0, 100.0))
+    found = write_drawings(tmp_path, drawings)
+    assert found["polymorphs"].startswith('<img alt="Phases of one composition among themselves"')
+    assert "data:image/png;base64,iVBOR" in found["polymorphs"] and "max-width:25.0rem" in found["polymorphs"]
+    assert found["stability"].startswith("<svg")
+    assert {path.suffix for path in (tmp_path / "figures").iterdir()} == {".pdf", ".png", ".svg"}
+
+
+def test_symbols_have_their_indices_and_are_escaped():
+    assert symbols("Tc < 2Δ₀/k_BTc, γ_qν") == "T<sub>c</sub> &lt; 2Δ₀/k<sub>B</sub>T<sub>c</sub>, γ<sub>qν</sub>"

@@ -205,7 +205,7 @@ def test_figure_shows_the_spectrum_and_the_whole_of_lambda(h3s: Path) -> None:
         (["a2f.dat", "--mu-ref-mev", "nan"], "--mu-ref-mev is nan"),
         (["a2f.dat", "--smearing", "0.03"], "it holds no smearings of the double delta"),
         (["a2f.dat", "--mass", "H=2"], "--mass needs the force constants"),
-        (["a2f.dat", "--figure", "x.gif"], "its name must end with .png or .svg"),
+        (["a2f.dat", "--figure", "x.gif"], "its name must end with .pdf, .png or .svg"),
         (["a2f.dat", "--figure", "no/x.png"], "the folder no is not there"),
         (["shifted.dat", "--unit", "meV"], "does not go to 0 there"),
         (

@@ -78,7 +78,8 @@ def _coordinate(number: int, axis: int) -> Callable[[CellParameters], float]:
 
 
 def _draw(ax: Axes, series: CellSeries, quantities: Sequence[Quantity], label: str) -> None:
-    from megabar.analysis.figures.style import LINES, MARKERS, PALETTE
+    from megabar.analysis.figures.looks import LINES, MARKERS
+    from megabar.analysis.figures.style import PALETTE
 
     ax.set_xlabel("Pressure (GPa)")
     ax.set_ylabel(label)

@@ -3,130 +3,209 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from megabar.analysis.curve import Curve
-from megabar.analysis.figures.differences import Difference, compound_differences, polymorph_differences
-from megabar.analysis.figures.labels import Label, mark_pressures, place_labels
-from megabar.analysis.figures.style import (
-    FAINT,
-    INK,
-    Look,
-    Margins,
-    is_element,
-    page_panels,
-    pretty_formula,
-    pretty_phase,
-    short_name,
+from megabar.analysis.curve import Array, Curve
+from megabar.analysis.figures.differences import (
+    Break,
+    Difference,
+    compound_differences,
+    polymorph_differences,
+    shared_range,
 )
+from megabar.analysis.figures.labels import Label, place_labels
+from megabar.analysis.figures.looks import Look, handle
+from megabar.analysis.figures.selection import Choice
+from megabar.analysis.figures.style import FAINT, INK, Margins, is_element, named, page_panels, pretty_formula
+from megabar.analysis.figures.transition_marks import ROOM_IN, Mark, draw_marks, inside
 from megabar.analysis.stability import Stability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_meV = 250.0
+MOST_meV = 100.0
 """Phases further than this above what they are compared with leave the panel at its upper edge."""
-_PANEL_IN = 2.75
-_MARGINS = Margins(top=0.56)
-"""Room above the panels for the numbers of the transitions."""
+SHORT = 0.12
+"""A phase known over a smaller share of a panel than this has a panel of its own range too."""
+MOST_ZOOMS = 2
+MOST_SYMBOLS = 16
+"""Computed points of one line that are drawn; of more, as in tables, every so-many-th only tells the lines apart."""
+_PANEL_IN, _TOP_IN, _LEFT_IN = 2.2, 0.24, 0.56
+Limits = tuple[float, float]
 
 
-def polymorph_figure(
-    curves: Sequence[Curve],
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """What one panel shows: ΔH of phases between pressures (GPa), transitions, and breaks of what is compared with."""
+
+    gid: str
+    title: str
+    ylabel: str
+    limits_GPa: Limits
+    differences: Sequence[Difference]
+    names: Mapping[str, str]
+    marks: Sequence[Mark]
+    breaks: Sequence[Break]
+
+
+def polymorph_panels(
+    shown: Mapping[str, Choice], stability: Stability | None, limits_GPa: Limits, labels: Mapping[str, str]
+) -> list[Panel]:
+    """Return a panel for each formula with several phases, and more for phases that are known in a small part of it.
+
+    A panel reaches over the pressures at which at least two of its phases are known.
+    """
+    found = []
+    for formula, choice in shown.items():
+        group = choice.shown
+        limits = shared_range(group, limits_GPa)
+        found.append(_polymorphs(f"polymorphs-{formula}", group, formula, stability, limits, labels))
+        for number, zoom in enumerate(_zooms(group, limits)):
+            near = [curve for curve in group if curve.from_GPa < zoom[1] and curve.to_GPa > zoom[0]]
+            if len(near) > 1:
+                gid = f"polymorphs-{formula}-{number + 1}"
+                found.append(_polymorphs(gid, near, formula, stability, zoom, labels))
+    return found
+
+
+def _polymorphs(
+    gid: str,
+    group: Sequence[Curve],
+    formula: str,
     stability: Stability | None,
-    look: Mapping[str, Look],
-    limits_GPa: tuple[float, float],
-) -> Figure | None:
-    """Return ΔH(P) of the phases of each formula that has several, None where none has."""
-    groups: dict[str, list[Curve]] = {}
-    for curve in curves:
-        groups.setdefault(curve.formula, []).append(curve)
-    several = {formula: group for formula, group in groups.items() if len(group) > 1}
-    if not several:
-        return None
-    figure, axes = page_panels(len(several), _PANEL_IN, _MARGINS)
-    for ax, (formula, group) in zip(axes, several.items(), strict=True):
-        reference, found = polymorph_differences(group, limits_GPa)
-        against = f"relative to {short_name(reference, formula)}" if reference else "above the stable phase"
-        ax.set_ylabel(f"ΔH {against} (meV/atom)")
-        _title(ax, pretty_formula(formula))
-        names = {curve.phase: short_name(curve.phase, formula) for curve in group}
-        own = set(names)
-        marks = [
-            (t.pressure_GPa, t.error_GPa)
-            for t in (stability.transitions if stability else ())
-            if t.reaction.polymorphic and own.issuperset(t.reaction.phases)
-        ]
-        _draw(ax, found, look, limits_GPa, marks)
-        ax.set_gid(f"polymorphs-{formula}")
-        _finish(ax, found, names, look)
-    return figure
+    limits: Limits,
+    labels: Mapping[str, str],
+) -> Panel:
+    found = polymorph_differences(group, limits)
+    names = {curve.phase: named(curve.phase, formula, labels, short=True) for curve in group}
+    own = set(names)
+    marks = [
+        Mark.of(t)
+        for t in (stability.transitions if stability else ())
+        if t.reaction.polymorphic and own.issuperset(t.reaction.phases)
+    ]
+    against = f"relative to {names[found.reference]}" if found.reference else "above the stable phase"
+    part = f", {limits[0]:.3g} to {limits[1]:.3g} GPa" if gid != f"polymorphs-{formula}" else ""
+    return Panel(
+        gid,
+        f"{pretty_formula(formula)}{part}",
+        f"ΔH {against} (meV/atom)",
+        limits,
+        found.differences,
+        names,
+        marks,
+        found.breaks,
+    )
 
 
-def compound_figure(
-    curves: Sequence[Curve], stability: Stability, look: Mapping[str, Look], limits_GPa: tuple[float, float]
-) -> Figure | None:
-    """Return the formation and, where it differs, the decomposition enthalpy of each compound against pressure."""
-    if all(is_element(curve.formula) for curve in curves):
-        return None
-    formation, decomposition = compound_differences(curves, limits_GPa)
-    pairs = zip(formation, decomposition, strict=True)
+def _zooms(group: Sequence[Curve], limits: Limits) -> list[Limits]:
+    """Return the ranges (GPa) of phases that are known in a small part of some limits, joined where they overlap."""
+    low, high = limits
+    short = []
+    for curve in group:
+        start, end = max(low, curve.from_GPa), min(high, curve.to_GPa)
+        if 0 < end - start < SHORT * (high - low):
+            beside = 0.25 * (end - start)
+            short.append((max(low, start - beside), min(high, end + beside)))
+    joined: list[Limits] = []
+    for start, end in sorted(short):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined[:MOST_ZOOMS]
+
+
+def compound_panels(
+    curves: Sequence[Curve],
+    shown: Sequence[Curve],
+    stability: Stability,
+    limits_GPa: Limits,
+    labels: Mapping[str, str],
+) -> list[Panel]:
+    """Return the formation and, where it differs, the decomposition enthalpy of compounds against pressure."""
+    phases = [curve.phase for curve in shown if not is_element(curve.formula)]
+    if not phases:
+        return []
+    known = [curve for curve in shown if curve.phase in phases]
+    low = min(max(limits_GPa[0], curve.from_GPa) for curve in known)
+    high = max(min(limits_GPa[1], curve.to_GPa) for curve in known)
+    limits = (low, high) if high - low > 1e-3 * (limits_GPa[1] - limits_GPa[0]) else limits_GPa
+    found = compound_differences(curves, limits, phases)
+    pairs = zip(found.formation, found.decomposition, strict=True)
     same = all(np.allclose(a.delta_meV, b.delta_meV, atol=1e-3, equal_nan=True) for a, b in pairs)
-    several_phases = len({each.phase for each in formation}) > len({each.formula for each in formation})
-    names = {
-        each.phase: pretty_phase(each.phase, each.formula) if several_phases else pretty_formula(each.formula)
-        for each in formation
-    }
-    shown = [("relative to the elements", "Formation enthalpy", formation)]
+    names = {each.phase: named(each.phase, each.formula, labels) for each in found.formation}
+    marks = _ends_of_compounds(stability, set(phases))
+    panels = [
+        Panel(
+            "formation", "relative to the elements", "Formation enthalpy (meV/atom)",
+            limits, found.formation, names, marks, found.formation_breaks,
+        )
+    ]  # fmt: skip
     if not same:
-        shown.append(("relative to all other compositions", "Decomposition enthalpy", decomposition))
-    figure, axes = page_panels(len(shown), _PANEL_IN, _MARGINS)
-    for ax, (title, name, found) in zip(axes, shown, strict=True):
-        ax.set_ylabel(f"{name} (meV/atom)")
-        _title(ax, title)
-        _draw(ax, found, look, limits_GPa, _ends_of_compounds(stability))
-        ax.set_gid(name.split()[0].lower())
-        _finish(ax, found, names, look)
-    return figure
+        panels.append(
+            Panel(
+                "decomposition", "relative to all other compositions", "Decomposition enthalpy (meV/atom)",
+                limits, found.decomposition, names, marks, found.decomposition_breaks,
+            )
+        )  # fmt: skip
+    return panels
 
 
-def _ends_of_compounds(stability: Stability) -> list[tuple[float, float | None]]:
-    compounds = {curve.phase for curve in stability.curves if not is_element(curve.formula)}
+def _ends_of_compounds(stability: Stability, phases: set[str]) -> list[Mark]:
+    """Return the transitions at which one of some phases becomes stable or ceases to be."""
     return [
-        (transition.pressure_GPa, transition.error_GPa)
+        Mark.of(transition)
         for transition in stability.transitions
-        if compounds.intersection(transition.appears + transition.disappears)
+        if phases.intersection(transition.appears + transition.disappears)
     ]
 
 
+def enthalpy_figure(panels: Sequence[Panel], look: Mapping[str, Look]) -> Figure:
+    """Return the panels beside and below one another."""
+    above = [ROOM_IN if inside(panel.marks, panel.limits_GPa) else 0.0 for panel in panels]
+    margins, most = Margins(left=_LEFT_IN, top=_TOP_IN), 3 if len(panels) in (3, 9) else 2
+    figure, axes = page_panels(len(panels), _PANEL_IN, margins, most, above)
+    for ax, panel in zip(axes, panels, strict=True):
+        ax.set_ylabel(panel.ylabel)
+        _draw(ax, panel, look)
+        _title(ax, panel.title)
+    return figure
+
+
 def _title(ax: Axes, text: str) -> None:
-    # The numbers of the transitions stand between title and panel.
-    ax.set_title(text, loc="left", pad=27, fontweight="bold")
+    """Write a heading above the panel, over the numbers of transitions where it would stand among them."""
+    figure: Any = ax.figure
+    renderer = figure.canvas.get_renderer()
+    numbers = [each.get_window_extent(renderer) for each in ax.texts if each.get_rotation() == 90]
+    for pad in (4.0, 4.0 + 72 * ROOM_IN):
+        ax.set_title(text, loc="left", pad=pad, fontweight="bold")
+        own = ax._left_title.get_window_extent(renderer)  # type: ignore[attr-defined]
+        if not any(own.overlaps(each) for each in numbers):
+            return
 
 
-def _draw(
-    ax: Axes,
-    found: Sequence[Difference],
-    look: Mapping[str, Look],
-    limits_GPa: tuple[float, float],
-    marks: Sequence[tuple[float, float | None]],
-) -> None:
+def _draw(ax: Axes, panel: Panel, look: Mapping[str, Look]) -> None:
+    ax.set_gid(panel.gid)
     ax.axhline(0.0, color=FAINT, lw=0.8, zorder=0.5)
-    for each in found:
+    ax.set_xlim(*panel.limits_GPa)
+    ax.set_ylim(*_limits(panel.differences))
+    ax.set_xlabel("Pressure (GPa)")
+    for each in panel.differences:
         style, p = look[each.phase], each.pressure_GPa
         ax.plot(p, each.delta_meV, color=style.color, ls=style.line, label=each.phase)
         low, high = each.delta_meV - each.sigma_meV, each.delta_meV + each.sigma_meV
         ax.fill_between(p, low, high, color=style.color, alpha=0.18, lw=0)
-        ax.plot(
-            each.computed_GPa, each.at(each.computed_GPa), style.marker, color=style.color, mew=0, ls="none", zorder=3
-        )
-    ax.set_xlim(*limits_GPa)
-    ax.set_ylim(*_limits(found))
-    ax.set_xlabel("Pressure (GPa)")
-    mark_pressures(ax, marks)
+        at = each.computed_GPa[:: max(1, -(-len(each.computed_GPa) // MOST_SYMBOLS))]
+        ax.plot(at, each.at(at), style.marker, color=style.color, mew=0, ls="none", zorder=3)
+    for each_break in panel.breaks:
+        ax.axvline(each_break.pressure_GPa, color=FAINT, lw=0.8, ls=(0, (1, 1.5)), zorder=0.6, label="_data-end")
+    busy = draw_marks(ax, panel.marks)
+    _write_names(ax, panel, look, busy)
 
 
 def _limits(found: Sequence[Difference]) -> tuple[float, float]:
@@ -139,28 +218,23 @@ def _limits(found: Sequence[Difference]) -> tuple[float, float]:
     nearest = max(float(np.nanmin(each.delta_meV)) for each in found if np.isfinite(each.delta_meV).any())
     high = min(high, max(MOST_meV, 0.6 * -low, nearest + 40.0))
     margin = 0.08 * max(high - low, 4.0)
-    return low - margin, high + margin
+    return low - margin, high + 1.6 * margin
 
 
-def _finish(ax: Axes, found: Sequence[Difference], names: Mapping[str, str], look: Mapping[str, Look]) -> None:
+def _write_names(ax: Axes, panel: Panel, look: Mapping[str, Look], busy: Sequence[Array]) -> None:
     """Write the phases' names beside their curves, and a legend for those that find no room."""
     low, high = ax.get_ylim()
-    lines = [np.column_stack([each.pressure_GPa, each.delta_meV]) for each in found]
+    lines = [np.column_stack([each.pressure_GPa, each.delta_meV]) for each in panel.differences]
     labels = []
-    for each in found:
+    for each in panel.differences:
         known = np.isfinite(each.delta_meV) & (each.delta_meV > low) & (each.delta_meV < high)
         places = np.column_stack([each.pressure_GPa, each.delta_meV])[known]
         if len(places):
-            labels.append(Label.along(names[each.phase], look[each.phase].color, places))
+            labels.append(Label.along(panel.names[each.phase], look[each.phase].color, places))
     zero = np.array([[ax.get_xlim()[0], 0.0], [ax.get_xlim()[1], 0.0]])
-    verticals = [np.array([[x, low], [x, high]]) for x in _vertical_lines(ax)]
-    left = place_labels(ax, labels, [*lines, zero, *verticals])
+    left = place_labels(ax, labels, [*lines, zero, *busy])
     if left:
         texts = {label.text for label in left}
-        handles = [line for line in ax.lines if names.get(str(line.get_label())) in texts]
-        ax.legend(handles, [names[str(line.get_label())] for line in handles], loc="best", labelcolor=INK)
-
-
-def _vertical_lines(ax: Axes) -> list[float]:
-    found = [np.asarray(line.get_xdata(), float) for line in ax.lines if len(np.asarray(line.get_xdata())) == 2]
-    return [float(x[0]) for x in found if x[0] == x[1]]
+        without = [each.phase for each in panel.differences if panel.names[each.phase] in texts]
+        handles = [handle(look[phase], panel.names[phase]) for phase in without]
+        ax.legend(handles=handles, loc="best", labelcolor=INK, fontsize=6.5, handlelength=2.4)

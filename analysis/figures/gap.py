@@ -76,7 +76,7 @@ def _temperatures(axes: Axes, state: GapState) -> None:
         axes.plot(t * tc, shape, color=FAINT, linestyle=":", label="BCS shape", zorder=0)
     axes.set_xlim(0, 1.05 * tc)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("T (K)")
+    axes.set_xlabel("$T$ (K)", parse_math=True)
     axes.set_ylabel("Δ (meV)")
     axes.legend(loc="lower left")
 
@@ -106,15 +106,19 @@ def _real_axis(axes: Axes, state: GapState) -> None:
 
 
 def _density(axes: Axes, state: GapState) -> None:
-    from megabar.analysis.figures.style import PALETTE
+    from megabar.analysis.figures.style import PALETTE, symbols
 
     found, tc = state.solution.real_axis, state.solution.tc_K
     edge = state.solution.gap_edge_meV
     if found is None or edge is None:
         _nothing(axes, "no real axis: see the notes")
         return
-    drawn = [(found.exact, f"{found.imaginary.temperature_K / tc:.2g} Tc")]
-    drawn += [(row.axis, f"{row.temperature_K / tc:.2g} Tc") for row in _shown(state.rows, tc) if row.axis is not None]
+    drawn = [(found.exact, symbols(f"{found.imaginary.temperature_K / tc:.2g} Tc"))]
+    drawn += [
+        (row.axis, symbols(f"{row.temperature_K / tc:.2g} Tc"))
+        for row in _shown(state.rows, tc)
+        if row.axis is not None
+    ]
     highest = 0.0
     for number, (axis, name) in enumerate(drawn):
         fine = tunnelling_axis(axis, DOS_GAPS * edge)
@@ -126,7 +130,8 @@ def _density(axes: Axes, state: GapState) -> None:
     axes.set_ylim(0, min(1.05 * highest, 6.0))
     axes.set_xlabel("ω (meV)")
     axes.set_ylabel("N(ω)/N(0)")
-    axes.legend(loc="upper right")
+    for text in axes.legend(loc="upper right").get_texts():
+        text.set_parse_math(True)
 
 
 def _shown(rows: tuple[AtTemperature, ...], tc: float) -> list[AtTemperature]:
@@ -137,7 +142,7 @@ def _shown(rows: tuple[AtTemperature, ...], tc: float) -> list[AtTemperature]:
 
 
 def _thermodynamics(axes: Axes, state: GapState) -> None:
-    from megabar.analysis.figures.style import FAINT, PALETTE
+    from megabar.analysis.figures.style import FAINT, PALETTE, symbols
 
     found = state.solution.thermodynamics
     if found is None:
@@ -148,14 +153,14 @@ def _thermodynamics(axes: Axes, state: GapState) -> None:
     axes.plot(t, 1 - t**2, color=FAINT, linestyle=":", zorder=0)
     axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.08)
-    axes.set_xlabel("T/Tc")
-    axes.set_ylabel("Hc(T)/Hc(0)", color=PALETTE[0])
+    axes.set_xlabel(symbols("T/Tc"), parse_math=True)
+    axes.set_ylabel(symbols("Hc(T)/Hc(0)"), color=PALETTE[0], parse_math=True)
     right = axes.twinx()
     known = t[(t >= LOWEST) & (t <= HIGHEST)]
     known = np.append(known, 1.0)
     right.plot([*known, 1.0], [*found.specific_heat(known), 0.0], color=PALETTE[1])
     right.axhline(0, color=FAINT, linewidth=0.6, zorder=0)
-    right.set_ylabel("ΔC/γTc", color=PALETTE[1])
+    right.set_ylabel(symbols("ΔC/γTc"), color=PALETTE[1], parse_math=True)
     axes.tick_params(right=False)
 
 

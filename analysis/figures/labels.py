@@ -9,61 +9,92 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from megabar.analysis.curve import Array
-from megabar.analysis.figures.style import INK
+from megabar.analysis.figures.occupancy import Occupancy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DIRECTIONS = ((0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0))
-_NEAR_pt, _FAR_pt = 4.0, (12.0, 22.0)
-_ROOM_pt = 1.0
-_RING_COST = 35.0
+_DIRECTIONS = np.array([(0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0)], float)
+_RINGS_pt = (4.0, 12.0, 22.0, 34.0)
+"""How far from its place a label stands; from the second on with a leader."""
+_ROOM_pt, _HALO_pt, _CELL_pt = 1.0, 3.0, 1.0
+_RING = 30.0
+_ALONG = 41
+"""Most places that are tried for a label: what a label costs does not grow with the length of its curve."""
 
 
 @dataclass(frozen=True)
 class Label:
     """A text to be put beside one of some places.
 
-    places: data coordinates, shape (n, 2), the best ones first.
+    places: data coordinates, shape (n, 2), the best ones first. crowd, cover, cross: what a point of something else
+    within 3 pt of the label costs, below it, and on the way of its leader: a marker's name must not be read as its
+    neighbour's, a curve may be close to another one's name. most: where nothing costs less it is rather left out.
     """
 
     text: str
     color: str
     places: Array
+    crowd: float = 0.4
+    cover: float = 45.0
+    cross: float = 12.0
+    most: float = np.inf
 
     @classmethod
-    def along(cls, text: str, color: str, line: Array, count: int = 41) -> Label:
+    def along(cls, text: str, color: str, line: Array, count: int = _ALONG) -> Label:
         """Return a label that may stand anywhere along a line, shape (n, 2), best near its middle."""
         chosen = line[np.unique(np.linspace(0, len(line) - 1, count).astype(int))]
         return cls(text, color, chosen[np.argsort(np.abs(np.arange(len(chosen)) - len(chosen) // 2), kind="stable")])
+
+    @classmethod
+    def beside(cls, text: str, color: str, x: float, y: float, needed: bool = True) -> Label:
+        """Return the label of a marker; one that is not needed is left out where it would cover something."""
+        return cls(text, color, np.array([[x, y]]), 14.0, 200.0, 25.0, np.inf if needed else 190.0)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A panel while it is labelled: obstacles, labels that stand already, pixels a point, and its frame (pixels)."""
+
+    obstacles: Occupancy
+    taken: Occupancy
+    point: float
+    low: Array
+    high: Array
 
 
 def place_labels(ax: Axes, labels: Sequence[Label], obstacles: Sequence[Array], fontsize: float = 7.0) -> list[Label]:
     """Write each label where it covers neither another one nor, where possible, any obstacle.
 
     obstacles: polylines or sets of points in data coordinates, each of shape (n, 2). Labels for which there is no
-    room are not written and are returned.
+    room are not written and are returned. The time is linear in the number of labels and in that of the obstacles.
     """
     figure: Any = ax.figure
     renderer = figure.canvas.get_renderer()
     point = figure.dpi / 72
     frame = ax.get_window_extent(renderer).padded(-1.5 * point)
-    blocked = _dense(ax, obstacles, 2 * point)
-    taken: list[tuple[float, float, float, float]] = [_box(t, renderer) for t in ax.texts if t.get_text()]
+    low, high = np.array([frame.x0, frame.y0]), np.array([frame.x1, frame.y1])
+    cell = _CELL_pt * point
+    panel = _Panel(Occupancy(low, high, cell), Occupancy(low, high, cell), point, low, high)
+    panel.obstacles.add_points(_dense(ax, obstacles, 2 * point))
+    panel.taken.add_boxes([_box(text, renderer) for text in ax.texts if text.get_text()])
     unplaced = []
     for label in labels:
         text = ax.text(0, 0, label.text, fontsize=fontsize, color=label.color, ha="center", va="center_baseline")
         extent = text.get_window_extent(renderer)
         text.remove()
-        size = (extent.width, extent.height)
-        best = _best(ax, label, size, frame, blocked, taken, point)
+        half = np.array([extent.width, extent.height]) / 2
+        best = _best(ax, label, half, panel)
         if best is None:
             unplaced.append(label)
             continue
         centre, anchor, far = best
-        _write(ax, label, centre, np.array(size) / 2, anchor if far else None, fontsize)
-        half = (size[0] / 2 + _ROOM_pt * point, size[1] / 2 + _ROOM_pt * point)
-        taken.append((centre[0] - half[0], centre[1] - half[1], centre[0] + half[0], centre[1] + half[1]))
+        _write(ax, label, centre, half, anchor if far else None, fontsize)
+        room = half + _ROOM_pt * point
+        panel.taken.add_boxes([(*(centre - room), *(centre + room))])
+        if far:
+            steps = np.linspace(0.15, 1.0, 8)[:, None]
+            panel.obstacles.add_points(anchor + steps * (np.clip(anchor, centre - half, centre + half) - anchor))
     return unplaced
 
 
@@ -88,49 +119,44 @@ def _dense(ax: Axes, obstacles: Sequence[Array], step_px: float) -> Array:
     return np.vstack(found)
 
 
-def _best(
-    ax: Axes,
-    label: Label,
-    size: tuple[float, float],
-    frame: Any,
-    blocked: Array,
-    taken: Sequence[tuple[float, float, float, float]],
-    point: float,
-) -> tuple[Array, Array, bool] | None:
+def _best(ax: Axes, label: Label, half: Array, panel: _Panel) -> tuple[Array, Array, bool] | None:
     """Return the centre of the label with the least cost, its anchor, and whether it is far from it (pixels)."""
-    anchors = ax.transData.transform(label.places)
-    best, least = None, np.inf
-    half = np.array(size) / 2
-    for ring, distance in enumerate((_NEAR_pt, *_FAR_pt)):
-        if least < _RING_COST * ring:
+    anchors = ax.transData.transform(label.places[:_ALONG])
+    order = np.flatnonzero(np.isfinite(anchors).all(axis=1))
+    best, least = None, label.most
+    for ring, distance in enumerate(_RINGS_pt):
+        if (best is not None and least < _RING * ring) or not len(order):
             break
-        for order, anchor in enumerate(anchors):
-            if not np.isfinite(anchor).all():
-                continue
-            for preference, direction in enumerate(_DIRECTIONS):
-                centre = anchor + np.array(direction) * (half + distance * point * (0.75 if all(direction) else 1.0))
-                low, high = centre - half - _ROOM_pt * point, centre + half + _ROOM_pt * point
-                if not (frame.contains(*low) and frame.contains(*high)):
-                    continue
-                if any(low[0] < x1 and x0 < high[0] and low[1] < y1 and y0 < high[1] for x0, y0, x1, y1 in taken):
-                    continue
-                covered = int(((blocked > low) & (blocked < high)).all(axis=1).sum())
-                # Room around the label tells which curve it belongs to.
-                nearby = int(((blocked > low - 3 * point) & (blocked < high + 3 * point)).all(axis=1).sum())
-                cost = 45.0 * covered + 0.4 * nearby + _RING_COST * ring + 0.5 * preference
-                cost += 0.1 * order
-                if cost < least and ring:
-                    cost += 15.0 * _crossed(anchor, np.clip(anchor, low, high), blocked, point)
-                if cost < least:
-                    best, least = (centre, anchor, ring > 0), cost
+        diagonal = np.where((_DIRECTIONS != 0).all(axis=1), 0.75, 1.0)[:, None]
+        away = _DIRECTIONS * (half + distance * panel.point * diagonal)
+        centres = (anchors[order][:, None, :] + away).reshape(-1, 2)
+        places, preference = np.repeat(order, len(away)), np.tile(np.arange(len(away)), len(order))
+        cost = _costs(label, centres, anchors[places], half, panel, leader=ring > 0)
+        cost = cost + _RING * ring + 0.5 * preference + 0.1 * places
+        chosen = int(np.argmin(cost))
+        if cost[chosen] < least:
+            best, least = (centres[chosen], anchors[places[chosen]], ring > 0), float(cost[chosen])
     return best
 
 
-def _crossed(start: Array, end: Array, blocked: Array, point: float) -> int:
-    """Return how many obstacles a leader comes close to, but for what lies around its start."""
-    steps = start + np.linspace(0.3, 1.0, 6)[:, None] * (end - start)
-    distance = np.abs(blocked[:, None, :] - steps).max(axis=2)
-    return int((distance.min(axis=0) < 1.5 * point).sum())
+def _costs(label: Label, centres: Array, anchors: Array, half: Array, panel: _Panel, leader: bool) -> Array:
+    """Return what a label costs around some centres, inf where it does not fit; all have the shape (n, 2)."""
+    room = half + _ROOM_pt * panel.point
+    low, high = centres - room, centres + room
+    fits = ((low >= panel.low) & (high <= panel.high)).all(axis=1)
+    fits &= panel.taken.count(low, high) == 0
+    halo = _HALO_pt * panel.point
+    covered = panel.obstacles.count(low, high)
+    nearby = panel.obstacles.count(low - halo, high + halo)
+    cost = label.cover * covered + label.crowd * np.maximum(0, nearby - covered)
+    if leader:
+        ends = np.clip(anchors, low, high)
+        width = 0.75 * panel.point
+        for share in np.linspace(0.35, 1.0, 6):
+            step = anchors + share * (ends - anchors)
+            cost = cost + label.cross * np.minimum(1, panel.obstacles.count(step - width, step + width))
+            cost = cost + 100.0 * np.minimum(1, panel.taken.count(step - width, step + width))
+    return np.where(fits, cost, np.inf)
 
 
 def _write(ax: Axes, label: Label, centre: Array, half: Array, anchor: Array | None, fontsize: float) -> None:
@@ -139,41 +165,38 @@ def _write(ax: Axes, label: Label, centre: Array, half: Array, anchor: Array | N
     x, y = to_data.transform(centre)
     if anchor is not None:
         ends = to_data.transform([anchor, np.clip(anchor, centre - half, centre + half)])
-        ax.plot(ends[:, 0], ends[:, 1], color=label.color, lw=0.5, zorder=1.5)
+        ax.plot(ends[:, 0], ends[:, 1], color=label.color, lw=0.5, zorder=1.5, label="_leader")
     ax.text(x, y, label.text, fontsize=fontsize, color=label.color, ha="center", va="center_baseline", zorder=5)
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Return places as near to the wanted ones (ascending) as a least gap between them and the limits allow."""
-    groups: list[tuple[float, int]] = []  # centre of a group, members
-    for place in wanted:
-        groups.append((place, 1))
-        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2:
-            (a, n), (b, m) = groups[-2:]
-            groups[-2:] = [((a * n + b * m) / (n + m), n + m)]
+    return spread_widths(wanted, [gap] * len(wanted), low - gap / 2, high + gap / 2)
+
+
+def spread_widths(wanted: Sequence[float], widths: Sequence[float], low: float, high: float) -> list[float]:
+    """Return centres of things of some widths, side by side within limits, as near to the wanted ones as can be.
+
+    wanted: ascending. Where they do not fit all together they are centred between the limits.
+    """
+    groups: list[tuple[float, list[float]]] = []  # centre of a group, widths of its members
+    for place, width in zip(wanted, widths, strict=True):
+        groups.append((_inside(place, width, low, high), [width]))
+        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < (sum(groups[-1][1]) + sum(groups[-2][1])) / 2:
+            (a, left), (b, right) = groups[-2:]
+            joined = [*left, *right]
+            centre = (a * len(left) + b * len(right)) / len(joined)
+            groups[-2:] = [(_inside(centre, sum(joined), low, high), joined)]
     places = []
     for centre, members in groups:
-        reach = gap * (members - 1) / 2
-        middle = min(max(centre, low + reach), high - reach)
-        places += [middle - reach + gap * i for i in range(members)]
+        edge = centre - sum(members) / 2
+        for width in members:
+            places.append(edge + width / 2)
+            edge += width
     return places
 
 
-def mark_pressures(ax: Axes, values: Sequence[tuple[float, float | None]]) -> None:
-    """Draw transition pressures (GPa, with standard uncertainty) as lines, their numbers above the panel."""
-    low, high = ax.get_xlim()
-    inside = sorted((p, e) for p, e in values if low < p < high)
-    if not inside:
-        return
-    width_pt = ax.get_position().width * ax.figure.get_figwidth() * 72  # type: ignore[union-attr]
-    places = spread([p for p, _ in inside], 8.5 * (high - low) / width_pt, low, high)
-    for (pressure, error), place in zip(inside, places, strict=True):
-        ax.axvline(pressure, color=INK, lw=0.6, ls=(0, (4, 2)), zorder=1)
-        if error is not None and error > 0:
-            ax.axvspan(pressure - error, pressure + error, color=INK, alpha=0.12, lw=0, zorder=0.9)
-        ax.annotate(
-            f"{pressure:.0f}" if pressure >= 20 else f"{pressure:.1f}",
-            (pressure, 1.0), xycoords=ax.get_xaxis_transform(), xytext=(place, 1.035),
-            textcoords=ax.get_xaxis_transform(), rotation=90, ha="center", va="bottom", fontsize=6.5,
-            annotation_clip=False, arrowprops={"arrowstyle": "-", "lw": 0.5, "color": INK, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
+def _inside(centre: float, width: float, low: float, high: float) -> float:
+    if width > high - low:
+        return (low + high) / 2
+    return min(max(centre, low + width / 2), high - width / 2)

@@ -19,6 +19,8 @@ HEIGHT_IN = 3.1
 CROWDED = 0.06
 """Share of the axis below which two labels would touch; the first is then written to the left of its place."""
 LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN, BETWEEN_IN, SPECTRUM_IN = 0.5, 0.1, 0.3, 0.36, 0.2, 1.2
+LEAST_WIDTH_IN = 5.0
+"""Three panels need so much; a narrower figure is not drawn."""
 LARGEST = 130.0
 """Area of the largest mark (points²)."""
 ROUND = (1.0, 2.0, 5.0)
@@ -26,15 +28,16 @@ ROUND = (1.0, 2.0, 5.0)
 
 def dispersion_figure(found: Dispersion, spectrum: SpectralFunction, title: str = "") -> Figure:
     """Return the dispersion twice, marked by γ_qν and by λ_qν, with α²F(ω) and λ(ω) on the same axis of energy."""
-    from megabar.analysis.figures.style import PAGE_IN, PALETTE, journal_style, new_figure
+    from megabar.analysis.figures.style import PAGE_IN, PALETTE, journal_style, new_figure, wanted_width
 
     with journal_style():
-        figure = new_figure(PAGE_IN, HEIGHT_IN)
-        wide = (PAGE_IN - LEFT_IN - RIGHT_IN - SPECTRUM_IN - 2 * BETWEEN_IN) / 2
+        width_in = max(wanted_width(PAGE_IN), LEAST_WIDTH_IN)
+        figure = new_figure(width_in, HEIGHT_IN)
+        wide = (width_in - LEFT_IN - RIGHT_IN - SPECTRUM_IN - 2 * BETWEEN_IN) / 2
         places = (LEFT_IN, LEFT_IN + wide + BETWEEN_IN, LEFT_IN + 2 * (wide + BETWEEN_IN))
         axes = [
             figure.add_axes(
-                (left / PAGE_IN, BOTTOM_IN / HEIGHT_IN, width / PAGE_IN, (HEIGHT_IN - TOP_IN - BOTTOM_IN) / HEIGHT_IN)
+                (left / width_in, BOTTOM_IN / HEIGHT_IN, width / width_in, (HEIGHT_IN - TOP_IN - BOTTOM_IN) / HEIGHT_IN)
             )
             for left, width in zip(places, (wide, wide, SPECTRUM_IN), strict=True)
         ]
@@ -48,7 +51,7 @@ def dispersion_figure(found: Dispersion, spectrum: SpectralFunction, title: str 
             each.set_ylim(low, high)
             if low < 0:
                 each.axhline(0, color="#b9bec6", linewidth=0.6, zorder=0)
-        axes[0].set_ylabel("energy (meV)")
+        axes[0].set_ylabel("Energy (meV)")
         for each in axes[1:]:
             each.set_yticklabels([])
         if title:

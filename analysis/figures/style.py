@@ -1,15 +1,17 @@
-"""How figures look: sizes, fonts, colours and names, and figures as PNG and SVG."""
+"""How figures look: sizes, fonts, colours and names, and figures as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
 
-from megabar.analysis.curve import Curve
 from megabar.structures.composition import parse_formula
 
 if TYPE_CHECKING:
@@ -18,37 +20,30 @@ if TYPE_CHECKING:
 
 COLUMN_IN, PAGE_IN = 3.4, 7.0
 """Widths of a column and of a page of a journal (inches)."""
+PNG_DPI, PAGE_REM = 300, 51.5
+"""Dots an inch of a PNG, and the width of a page's figure on the HTML page (rem)."""
+LEAST_IN = 1.55
+"""Width of a panel with its axis that is still worth drawing (inches)."""
 INK, PAPER, FAINT = "#1a1c20", "#fffffe", "#b9bec6"
 PALETTE = (
-    "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b27d00", "#3a96cc", "#882255", "#332288", "#7f7f2a", "#666667",
+    "#0072b2", "#d55e00", "#009e73", "#aa4499", "#b27d00", "#332288", "#3a96cc", "#882255", "#666667", "#7f7f2a",
 )  # fmt: skip
 """Hues of Okabe & Ito (jfly.uni-koeln.de/color) and Tol (personal.sron.nl/~pault), told apart by the colour-blind;
 the light ones darkened until their names can be read on white."""
 DARK_PALETTE = (
-    "#4fb3f0", "#ff8a3d", "#2fcf9f", "#e08fd0", "#f0b83c", "#8fd0f7", "#ec7fa8", "#a99ff5", "#cfcf5a", "#b4b4b8",
+    "#4fb3f0", "#ff8a3d", "#2fcf9f", "#e08fd0", "#f0b83c", "#a99ff5", "#8fd0f7", "#ec7fa8", "#b4b4b8", "#cfcf5a",
 )  # fmt: skip
-MARKERS = "osDvPXhp<>"
-LINES = ("-", "--", "-.", ":")
 _SANS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
+_SYMBOL = {
+    "k_BTc": r"k_\mathrm{B}T_\mathrm{c}",
+    "δTc": r"δT_\mathrm{c}",
+    "γTc": r"γT_\mathrm{c}",
+    "Tc": r"T_\mathrm{c}",
+    "Hc": r"H_\mathrm{c}",
+    "ω_log": r"ω_\mathrm{log}",
+}
+_SYMBOLS = re.compile("|".join(_SYMBOL))
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colour, marker and line of a phase, the same in every figure."""
-
-    color: str
-    marker: str
-    line: str
-
-
-def looks(curves: Sequence[Curve]) -> dict[str, Look]:
-    """Return the look of each phase; after ten phases the colours come again with another line."""
-    count = len(PALETTE)
-    return {
-        curve.phase: Look(PALETTE[i % count], MARKERS[i % count], LINES[i // count % len(LINES)])
-        for i, curve in enumerate(curves)
-    }
 
 
 def pretty_formula(formula: str) -> str:
@@ -69,6 +64,21 @@ def short_name(phase: str, formula: str) -> str:
     return pretty_phase(phase, formula) if rest == phase else rest
 
 
+def named(phase: str, formula: str, labels: Mapping[str, str], short: bool = False) -> str:
+    """Return what a phase is called in a figure: as the user wants it, else as chemists write it."""
+    if phase in labels:
+        return labels[phase]
+    return short_name(phase, formula) if short else pretty_phase(phase, formula)
+
+
+def symbols(text: str) -> str:
+    """Return a text with the indices of the usual symbols (Tc, k_BTc, ω_log, …) as matplotlib sets them.
+
+    To be drawn with ``parse_math=True``; it holds no dollar otherwise.
+    """
+    return _SYMBOLS.sub(lambda found: f"${_SYMBOL[found[0]]}$", text.replace("$", r"\$"))
+
+
 def is_element(formula: str) -> bool:
     """Whether a formula has one element only."""
     return len(parse_formula(formula)) == 1
@@ -84,6 +94,7 @@ def journal_style() -> Iterator[None]:
     with matplotlib.rc_context(
         {
             "font.family": [name for name in _SANS if name in there],
+            "font.sans-serif": [name for name in _SANS if name in there],
             "font.size": 8.0,
             "axes.titlesize": 8.5,
             "axes.titley": 1.0,  # given, so that matplotlib need not measure all ticks to place titles
@@ -108,6 +119,12 @@ def journal_style() -> Iterator[None]:
             "legend.frameon": False,
             "lines.linewidth": 1.3,
             "lines.markersize": 3.8,
+            "mathtext.fontset": "custom",
+            "mathtext.rm": "sans",
+            "mathtext.it": "sans:italic",
+            "mathtext.cal": "sans",
+            "mathtext.default": "regular",
+            "pdf.fonttype": 42,  # text that stays text
             "svg.fonttype": "none",
             "svg.hashsalt": "megabar",
             "savefig.facecolor": PAPER,
@@ -124,6 +141,24 @@ class Margins:
     right: float = 0.12
     top: float = 0.26
     bottom: float = 0.42
+
+
+_WIDTH: ContextVar[float | None] = ContextVar("width of figures (inches)", default=None)
+
+
+@contextmanager
+def figures_of_width(width_in: float | None) -> Iterator[None]:
+    """Have all figures drawn with one width (inches) while the block runs; None: each as wide as it is made for."""
+    token = _WIDTH.set(width_in)
+    try:
+        yield
+    finally:
+        _WIDTH.reset(token)
+
+
+def wanted_width(usual_in: float) -> float:
+    """Return the width of a figure (inches): the one that is asked for, else its usual one."""
+    return _WIDTH.get() or usual_in
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -143,31 +178,45 @@ def panels(
     width_in: float = PAGE_IN,
     margins: Margins | None = None,
     outer: Margins | None = None,
+    above_in: Sequence[float] = (),
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of equal panels, ``columns`` side by side; ``outer`` is room around all of them together.
 
+    above_in: more room above each panel, shared by those of a row.
+    In a figure that is asked for narrower there are fewer columns, so that no panel is less than ``LEAST_IN`` wide.
     Places are set in inches rather than by a layout engine: that would draw the figure twice to measure it.
     """
     inner, outer = margins or Margins(), outer or Margins(0.0, 0.0, 0.0, 0.0)
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    total = rows * height_in + outer.top + outer.bottom
+    width_in = wanted_width(width_in)
+    columns = max(1, min(columns, count, int((width_in - outer.left - outer.right) / LEAST_IN)))
+    rows = [range(start, min(start + columns, count)) for start in range(0, count, columns)]
+    more = [max((above_in[number] for number in row if number < len(above_in)), default=0.0) for row in rows]
+    total = len(rows) * height_in + sum(more) + outer.top + outer.bottom
     figure = new_figure(width_in, total)
     width = (width_in - outer.left - outer.right) / columns
-    axes = []
-    for number in range(count):
-        left = outer.left + number % columns * width + inner.left
-        bottom = total - outer.top - (number // columns + 1) * height_in + inner.bottom
-        size = (width - inner.left - inner.right, height_in - inner.top - inner.bottom)
-        axes.append(figure.add_axes((left / width_in, bottom / total, size[0] / width_in, size[1] / total)))
+    size = (width - inner.left - inner.right, height_in - inner.top - inner.bottom)
+    axes, below = [], total - outer.top
+    for row, extra in zip(rows, more, strict=True):
+        below -= height_in + extra
+        for number in row:
+            left = outer.left + number % columns * width + inner.left
+            place = (left / width_in, (below + inner.bottom) / total, size[0] / width_in, size[1] / total)
+            axes.append(figure.add_axes(place))
     return figure, axes
 
 
+def columns_for(count: int, most: int) -> int:
+    """Return how many panels stand side by side so that the fewest places stay empty, the most of those."""
+    choices = range(min(2, count), max(1, min(most, count)) + 1)
+    return min(choices, key=lambda columns: (-count % columns, -columns))
+
+
 def page_panels(
-    count: int, height_in: float, margins: Margins | None = None, most: int = 2
+    count: int, height_in: float, margins: Margins | None = None, most: int = 2, above_in: Sequence[float] = ()
 ) -> tuple[Figure, list[Axes]]:
     """Return panels of a column's width, or several side by side on a page's width."""
-    return panels(count, most, height_in, PAGE_IN if count > 1 else COLUMN_IN, margins)
+    width_in = PAGE_IN if count > 1 else COLUMN_IN
+    return panels(count, columns_for(count, most), height_in, width_in, margins, above_in=above_in)
 
 
 def widest_in(figure: Figure, texts: Sequence[str], fontsize: float) -> float:
@@ -200,11 +249,19 @@ def mark(figure: Figure, text: str) -> None:
         )
 
 
-def png(figure: Figure, dpi: int = 300) -> bytes:
+def png(figure: Figure, dpi: int = PNG_DPI) -> bytes:
     """Return a figure as PNG."""
     content = io.BytesIO()
     with journal_style():
         figure.savefig(content, format="png", dpi=dpi, metadata={"Software": "megabar"})
+    return content.getvalue()
+
+
+def pdf(figure: Figure) -> bytes:
+    """Return a figure as PDF, its fonts embedded, the same bytes each time."""
+    content = io.BytesIO()
+    with journal_style():
+        figure.savefig(content, format="pdf", metadata={"Creator": "megabar", "Producer": None, "CreationDate": None})
     return content.getvalue()
 
 
@@ -234,11 +291,22 @@ def inline_svg(text: str, name: str) -> str:
     return _sized(text)
 
 
+def inline_png(picture: bytes, title: str) -> str:
+    """Return a PNG as an element for a page."""
+    width_in = int.from_bytes(picture[16:20], "big") / PNG_DPI if len(picture) > 20 else PAGE_IN
+    source = b64encode(picture).decode()
+    return f'<img alt="{escape(title)}" style="{_share(width_in)}" src="data:image/png;base64,{source}">'
+
+
+def _share(width_in: float) -> str:
+    """Return the CSS of a figure that is as wide on the page as on paper; a narrow one stays legible on a telephone."""
+    return f"width:100%;max-width:{min(width_in, PAGE_IN) / PAGE_IN * PAGE_REM:.1f}rem;height:auto"
+
+
 def _sized(text: str) -> str:
     """Return an SVG whose size is a share of the page's width; a narrow one stays legible on a telephone."""
     opening, rest = text.split(">", 1)
     found = re.search(r'width="([0-9.]+)pt"', opening)
     width_in = float(found[1]) / 72 if found else PAGE_IN
     opening = re.sub(r' (?:width|height)="[^"]*"', "", opening)
-    style = f"width:{min(100.0, 100.0 * width_in / PAGE_IN):.1f}%;min-width:min(100%,{width_in:.1f}in);height:auto"
-    return f'{opening} role="img" style="{style}">{rest}'
+    return f'{opening} role="img" style="{_share(width_in)}">{rest}'

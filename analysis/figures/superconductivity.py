@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from megabar.analysis.superconductivity.eliashberg.derivative import Sensitivity
 from megabar.analysis.superconductivity.spectral import SpectralFunction, broadened, drawn_width_meV
@@ -87,7 +87,7 @@ def sensitivity_figure(spectrum: SpectralFunction, response: Sensitivity, title:
     """Return the figure of δTc/δα²F(ω) with α²F(ω) behind it. response: at the Tc of the spectrum."""
     import numpy as np
 
-    from megabar.analysis.figures.style import COLUMN_IN, INK, PALETTE, Margins, journal_style, panels
+    from megabar.analysis.figures.style import COLUMN_IN, INK, PALETTE, Margins, journal_style, panels, symbols
 
     with journal_style():
         figure, [axes] = panels(1, 1, 2.5, COLUMN_IN, Margins(left=0.56, right=0.5, top=0.26))
@@ -106,12 +106,13 @@ def sensitivity_figure(spectrum: SpectralFunction, response: Sensitivity, title:
         axes.plot(omega, values, color=INK)
         best = float(omega[int(np.argmax(values))])
         axes.axvline(best, color="#666667", linewidth=0.7, linestyle=":")
-        where = f"highest at {best:.3g} meV = {best / thermal:.2g} k_BTc"
-        axes.text(0.98, 1.02, where, transform=axes.transAxes, ha="right", va="bottom", fontsize=7)
+        where = symbols(f"highest at {best:.3g} meV = {best / thermal:.2g} k_BTc")
+        style: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 7, "parse_math": True}
+        axes.text(0.98, 1.02, where, transform=axes.transAxes, **style)
         axes.set_xlim(0, highest)
         axes.set_ylim(0, 1.12 * float(values.max()))
         axes.set_xlabel("ω (meV)")
-        axes.set_ylabel("δTc/δα²F(ω) (K/meV)")
+        axes.set_ylabel(symbols("δTc/δα²F(ω) (K/meV)"), parse_math=True)
         axes.tick_params(right=False)
         if title:
             axes.text(0.0, 1.02, title, transform=axes.transAxes, ha="left", va="bottom")

@@ -13,6 +13,9 @@ from megabar.workflows.store import ResultStore, StudyRecord
 if TYPE_CHECKING:
     from megabar.analysis.figures import Drawings
 
+MOST_SVG_BYTES = 800_000
+"""A larger figure stands on the page as its PNG."""
+
 
 def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, store: ResultStore) -> None:
     """Write ``index.html``, ``figures/``, ``answer.json``, ``enthalpies.csv`` and ``calculations.csv`` to a folder.
@@ -41,16 +44,21 @@ def toy_warning(plan: StabilityPlan) -> str:
 
 
 def write_drawings(folder: Path, drawings: Drawings) -> dict[str, str]:
-    """Write figures as PNG and SVG to ``figures/`` of a report; return them as SVG for the page, by name."""
-    from megabar.analysis.figures.style import inline_svg, png, svg
+    """Write figures as PNG, SVG and PDF to ``figures/`` of a report; return each as an element for the page, by name.
+
+    An SVG that would make the page large is there as its PNG.
+    """
+    from megabar.analysis.figures.style import inline_png, inline_svg, pdf, png, svg
 
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     inline = {}
     for drawing in drawings.drawings:
-        text = svg(drawing.figure)
+        text, picture = svg(drawing.figure), png(drawing.figure)
         write_atomically(folder / "figures" / f"{drawing.name}.svg", text)
-        write_atomically(folder / "figures" / f"{drawing.name}.png", png(drawing.figure))
-        inline[drawing.name] = inline_svg(text, drawing.name)
+        write_atomically(folder / "figures" / f"{drawing.name}.png", picture)
+        write_atomically(folder / "figures" / f"{drawing.name}.pdf", pdf(drawing.figure))
+        small = len(text) <= MOST_SVG_BYTES
+        inline[drawing.name] = inline_svg(text, drawing.name) if small else inline_png(picture, drawing.title)
     return inline
 
 

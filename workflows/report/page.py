@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,16 @@ if TYPE_CHECKING:
     from megabar.analysis.figures import Drawings
 
 
+@dataclass(frozen=True)
+class Most:
+    """Rows of the page's tables, so that it stays below 10 MB whatever the study; the files hold all of them."""
+
+    calculations: int = 1500
+    failures: int = 300
+    phases: int = 2000
+    notes: int = 300
+
+
 def render(
     study: StudyRecord,
     answer: StabilityAnswer,
@@ -61,6 +72,7 @@ def template(name: str) -> Template:
     )
     environment.filters |= {
         "chem": chem,
+        "symbols": symbols,
         "phase": pass_context(lambda context, phase: phase_name(phase, context["formulas"])),
         "measured": measured,
         "cpu": lambda record: "–" if cpu_seconds(record) is None else duration(cpu_seconds(record) or 0.0),
@@ -80,6 +92,24 @@ def chem(text: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"(?<=[A-Za-z)])(\d+)", r"<sub>\1</sub>", str(escape(text))))
+
+
+_SYMBOLS = {
+    "k_BTc": "k<sub>B</sub>T<sub>c</sub>",
+    "Tc": "T<sub>c</sub>",
+    "Hc": "H<sub>c</sub>",
+    "ω_log": "ω<sub>log</sub>",
+    "γ_qν": "γ<sub>qν</sub>",
+    "λ_qν": "λ<sub>qν</sub>",
+}
+_SYMBOL = re.compile("|".join(_SYMBOLS))
+
+
+def symbols(text: str) -> Markup:
+    """Return a text with the indices of the usual symbols of superconductivity as subscripts."""
+    from markupsafe import Markup, escape
+
+    return Markup(_SYMBOL.sub(lambda found: _SYMBOLS[found[0]], str(escape(text))))
 
 
 def phase_name(phase: str, formulas: Mapping[str, str]) -> Markup:
@@ -119,6 +149,7 @@ def _context(
         "svgs": {name: Markup(svg) for name, svg in svgs.items()},
         "phase_rows": phase_rows(answer),
         "rows": rows,
+        "most": Most(),
         "counts": {state: sum(row.state == state for row in rows) for state in ("done", "failed", "left", "open")},
         "mended": [row for row in rows if row.record and row.record.mendings],
         "failed": [row for row in rows if row.state in ("failed", "left")],

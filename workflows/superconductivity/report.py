@@ -19,9 +19,10 @@ from megabar.analysis.superconductivity.modes import mode_rows
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.spectral import broadened, drawn_width_meV
 from megabar.workflows.files import write_atomically
+from megabar.workflows.report import write_drawings
 from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.citations import Citation
-from megabar.workflows.report.page import chem
+from megabar.workflows.report.page import chem, symbols
 from megabar.workflows.report.tables import cpu_seconds, duration, flat, provenance
 from megabar.workflows.report.words import measured
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
@@ -66,8 +67,6 @@ def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: Resu
     Every α²F is there as two columns (meV), for `megabar tc --unit meV`, and ``citations.bib``; files are written
     atomically, the page last.
     """
-    from megabar.analysis.figures.style import inline_svg, png, svg
-
     records = store.get_many(study.wanted)
     rows = [Row(rung, records.get(rung.key)) for rung in map(TcRung.from_dict, study.rungs)]
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -81,12 +80,8 @@ def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: Resu
             _write_spectrum(folder, each, isotopes, reading)
     gaps = _gaps(answer)
     write_atomically(folder / "gap.json", json.dumps(_strict(_gap_content(gaps)), indent=1, ensure_ascii=False) + "\n")
-    drawings, inline = draw(answer, {pressure: state for pressure, (_, state) in gaps.items()}), {}
-    for drawing in drawings.drawings:
-        picture = svg(drawing.figure)
-        write_atomically(folder / "figures" / f"{drawing.name}.svg", picture)
-        write_atomically(folder / "figures" / f"{drawing.name}.png", png(drawing.figure))
-        inline[drawing.name] = inline_svg(picture, drawing.name)
+    drawings = draw(answer, {pressure: state for pressure, (_, state) in gaps.items()})
+    inline = write_drawings(folder, drawings)
     cited = cited_by(answer)
     write_atomically(folder / "citations.bib", bibtex(cited))
     documents = {pressure: document for pressure, (document, _) in gaps.items()}
@@ -112,6 +107,11 @@ def _write_spectrum(folder: Path, each: TcAt, isotopes: str, reading: Reading) -
 
 def _short(value: float) -> str:
     return f"{value:.6g}"
+
+
+def states_below_tc(answer: TcAnswer) -> dict[float, GapState]:
+    """Return the state below Tc by pressure (GPa), of the natural isotopes and the first μ* of the study."""
+    return {pressure: state for pressure, (_, state) in _gaps(answer).items()}
 
 
 def _gaps(answer: TcAnswer) -> dict[float, tuple[dict[str, Any], GapState]]:
@@ -150,7 +150,7 @@ def _page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"chem": chem, "measured": measured}
+    environment.filters |= {"chem": chem, "measured": measured, "symbols": symbols}
     plan = answer.plan
     settings = {**plan.coupling, **plan.phonon}
     return environment.get_template("page.html.j2").render(
