@@ -193,7 +193,7 @@ def test_a_folder_takes_all_figures(unstable: Path, tmp_path: Path) -> None:
     document = tc_of(unstable, figure=tmp_path / "figures")
     names = {Path(each).name for each in document["figures"]}
     stems = ("alpha2f", "dispersion", "tc-smearing", "tc-sensitivity")  # no coarser grid lies within 2×2×2
-    assert names == {f"{name}.{kind}" for name in stems for kind in ("png", "svg")}
+    assert names == {f"{name}.{kind}" for name in stems for kind in ("pdf", "png", "svg")}
     assert {path.name for path in (tmp_path / "figures").iterdir()} == names
     with pytest.raises(InputError, match="which is no folder"):
         tc_of(unstable, figure=_touched(tmp_path / "file"))
@@ -251,9 +251,9 @@ def test_report_has_figures_tables_modes_and_citations(unstable: Path, tmp_path:
     write_report(tmp_path, study, answer, records)  # type: ignore[arg-type]
     page = (tmp_path / "index.html").read_text()
     for part in (
-        "Tc against pressure", "Phonons and their coupling at 20 GPa", "Phonons and their coupling at 20 GPa, H=2.014",
-        "Tc over the smearing at 20 GPa", "How Tc answers to α²F at 20 GPa", "The state below Tc at 20 GPa",
-        "Below Tc at 20 GPa, μ* = 0.1", "Imaginary modes", "73.2 i", "27.1 i", "citations.bib",
+        "T<sub>c</sub> against pressure", "Phonons and their coupling at 20 GPa", "Phonons and their coupling at 20 GPa, H=2.014",
+        "T<sub>c</sub> over the smearing at 20 GPa", "How T<sub>c</sub> answers to α²F at 20 GPa", "The state below T<sub>c</sub> at 20 GPa",
+        "Below T<sub>c</sub> at 20 GPa, μ* = 0.1", "Imaginary modes", "73.2 i", "27.1 i", "citations.bib",
         "doi.org/10.1103/PhysRevB.37.4965",
     ):  # fmt: skip
         assert part in page, part

@@ -159,7 +159,7 @@ def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], t
             axes.legend(
                 *legend, loc="upper left", bbox_to_anchor=corner, borderaxespad=0.0, fontsize=6.5, labelspacing=0.6
             )
-        elif len(labels) > 1:
+        elif labels:
             axes.legend(*legend, loc="best")
         if title:
             axes.text(0.0, 1.02, title, transform=axes.transAxes, ha="left", va="bottom")
