@@ -56,7 +56,7 @@ def test_a_figure(tmp_path, suffix, begin):
 def test_all_figures_but_no_volumes_of_differences(tmp_path):
     document = hull_of([str(write(tmp_path / "table.csv"))], None, tmp_path / "figures")
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert {"hull", "stability", "compounds", "volumes"} <= names and len(document["figures"]) == 2 * len(names)
+    assert {"hull", "stability", "compounds", "volumes"} <= names and len(document["figures"]) == 3 * len(names)
     rows = [f"a,Na,{p},0\nb,Na,{p},{0.1 - 0.001 * p}" for p in GRID]
     path = tmp_path / "differences.csv"
     path.write_text("\n".join(["phase,formula,pressure_GPa,enthalpy_eV_per_atom", *rows]))

@@ -107,7 +107,7 @@ def test_killed_in_a_q_point_and_gone_on_with(folder: Path) -> None:
     check_density_of_states(folder)
     page = (folder / "al-report" / "index.html").read_text()
     assert "α²F" in page
-    assert "Tc of Al-fcc" in page
+    assert "T<sub>c</sub> of Al-fcc" in page
     assert "Phonons and their coupling at 0 GPa" in page
     [below] = subprocess_json(folder, "gap", "al")["pressures"]
     assert below["gap"]["natural"][0]["tc_eliashberg_K"] == pytest.approx(natural["tc_eliashberg_K"], rel=1e-6)

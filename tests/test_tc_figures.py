@@ -251,8 +251,10 @@ def test_report_has_figures_tables_modes_and_citations(unstable: Path, tmp_path:
     write_report(tmp_path, study, answer, records)  # type: ignore[arg-type]
     page = (tmp_path / "index.html").read_text()
     for part in (
-        "T<sub>c</sub> against pressure", "Phonons and their coupling at 20 GPa", "Phonons and their coupling at 20 GPa, H=2.014",
-        "T<sub>c</sub> over the smearing at 20 GPa", "How T<sub>c</sub> answers to α²F at 20 GPa", "The state below T<sub>c</sub> at 20 GPa",
+        "T<sub>c</sub> against pressure", "Phonons and their coupling at 20 GPa",
+        "Phonons and their coupling at 20 GPa, H=2.014",
+        "T<sub>c</sub> over the smearing at 20 GPa", "How T<sub>c</sub> answers to α²F at 20 GPa",
+        "The state below T<sub>c</sub> at 20 GPa",
         "Below T<sub>c</sub> at 20 GPa, μ* = 0.1", "Imaginary modes", "73.2 i", "27.1 i", "citations.bib",
         "doi.org/10.1103/PhysRevB.37.4965",
     ):  # fmt: skip
