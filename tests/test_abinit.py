@@ -37,7 +37,9 @@ def folder(tmp_path):
 def config(tmp_path, folder):
     """A stand-in that knows the command line of ABINIT, for what happens around it."""
     program = tmp_path / "abinit"
-    program.write_text(f"#!/bin/sh\n[ $1 = --version ] && echo 9.6.2 && exit\ncp {DATA}/$PLAY run.abo\necho >> runs\n")
+    program.write_text(
+        f'#!/bin/sh\n[ $1 = --version ] && echo 9.6.2 && exit\ncp "{DATA}/$PLAY" run.abo\necho >> runs\n'
+    )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return Config(
         data=tmp_path / "data", codes={"abinit": CodeConfig(command=(str(program),), pseudopotentials=folder)}

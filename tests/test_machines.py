@@ -324,9 +324,10 @@ def test_check_of_this_computer_runs_a_script(monkeypatch, tmp_path):
     ]
 
 
-def test_script_of_a_machine_without_scheduler_has_no_directives(tmp_path):
+def test_script_of_a_machine_without_scheduler_has_no_directives(tmp_path, monkeypatch):
     from megabar.launchers.jobs import worker_job
 
+    monkeypatch.chdir(tmp_path)  # jobs run in the working folder, whose path schedulers must take
     here = Machine(name="here", scheduler="none", cores=2)
     text = job_script(worker_job(here, Machines(), Config(data=tmp_path)))
     assert "\n#" not in text

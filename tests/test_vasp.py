@@ -57,7 +57,7 @@ def config(tmp_path):
         (folder / label).mkdir(parents=True)
         (folder / label / "POTCAR").write_text(potcar(label, radius, cutoff))
     program = tmp_path / "vasp_std"
-    program.write_text(f"#!/bin/sh\ncp {DATA}/OUTCAR.finished OUTCAR\necho >> runs\n")
+    program.write_text(f'#!/bin/sh\ncp "{DATA}/OUTCAR.finished" OUTCAR\necho >> runs\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return Config(data=tmp_path / "data", codes={"vasp": CodeConfig(command=(str(program),), pseudopotentials=folder)})
 
@@ -228,7 +228,7 @@ def test_words_of_trouble_are_no_result(config, tmp_path, words, cause, said):
     """Said on standard output or in OUTCAR, by a run that comes to its end and says that it converged."""
     program = Path(config.code("vasp").command[0])
     (tmp_path / "words").write_text(words)
-    program.write_text(f"#!/bin/sh\ncp {DATA}/OUTCAR.finished OUTCAR\ncat {tmp_path}/words\n")
+    program.write_text(f'#!/bin/sh\ncp "{DATA}/OUTCAR.finished" OUTCAR\ncat "{tmp_path}/words"\n')
     atoms, data, settings = prepared(config)
     atoms.calc = VASP.calculator(settings, data, atoms, tmp_path / "run", config)
     with pytest.raises(CalculationFailed, match=said) as failure:
