@@ -29,8 +29,8 @@ import numpy as np
 import psutil
 from ase import Atoms
 
-from megabar.launchers.embedded_mongo import database_session, stop_database
-from megabar.launchers.standing import status_in
+from megabar.launchers.database.embedded import database_session, stop_database
+from megabar.launchers.seeing.standing import status_in
 from megabar.workflows.calculation import Calculation, Relaxation, Structure
 from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.config import Config

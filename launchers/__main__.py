@@ -58,7 +58,7 @@ def main() -> None:
         os.execv(path, [path, here, *sys.argv[1:]])
     # Not the folder of this file, where Python puts it: modules in it would hide those of the standard library.
     sys.path[0] = os.path.join(os.path.dirname(here), ".src")
-    from megabar.launchers.bootstrap import main as bootstrap
+    from megabar.launchers.setup.bootstrap import main as bootstrap
 
     bootstrap(sys.argv[1:])
 

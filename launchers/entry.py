@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from megabar.launchers.interrupts import listen
+from megabar.launchers.cli.interrupts import listen
 
 
 def main() -> None:
     """Run the command."""
     listen()
-    from megabar.launchers.cli import main as command
+    from megabar.launchers.cli.main import main as command
 
     command()
 

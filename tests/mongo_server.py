@@ -12,7 +12,7 @@ from pathlib import Path
 
 import trustme
 
-from megabar.launchers.mongod_binary import find_mongod
+from megabar.launchers.database.mongod_binary import find_mongod
 
 REPLICA_SET = "group"
 

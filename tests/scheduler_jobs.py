@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from megabar.launchers.machines import Machine
+from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers.interface import JobRequest
 from megabar.launchers.schedulers.queue import own_jobs
 

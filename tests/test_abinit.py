@@ -12,8 +12,8 @@ from ase.build import bulk
 from ase.units import Bohr, GPa, Hartree
 
 from megabar.structures.errors import InputError, SetupError
-from megabar.workflows.codes.abinit import ABINIT, abinit_input, bands, check_output
-from megabar.workflows.codes.abinit_data import choose, read_pseudo
+from megabar.workflows.codes.abinit.adapter import ABINIT, abinit_input, bands, check_output
+from megabar.workflows.codes.abinit.data import choose, read_pseudo
 from megabar.workflows.codes.interface import CalculationFailed, Request
 from megabar.workflows.config import CodeConfig, Config
 

@@ -23,14 +23,14 @@ FORBIDDEN = {
 # Read before anything is installed, or alive as long as the database.
 STANDARD_LIBRARY_ONLY = (
     "launchers/__main__.py",
-    "launchers/bootstrap.py",
-    "launchers/setup_site.py",
-    "launchers/system_packages.py",
-    "launchers/mongod_folder.py",
-    "launchers/mongod_supervisor.py",
-    "launchers/interrupts.py",
+    "launchers/setup/bootstrap.py",
+    "launchers/setup/site.py",
+    "launchers/setup/system_packages.py",
+    "launchers/database/mongod_folder.py",
+    "launchers/database/mongod_supervisor.py",
+    "launchers/cli/interrupts.py",
     "launchers/entry.py",
-    "launchers/streams.py",
+    "launchers/cli/streams.py",
     "workflows/places.py",
 )
 FILES = sorted(path for package in BELOW for path in (ROOT / package).rglob("*.py"))
@@ -99,7 +99,7 @@ def test_the_test_sees_faults(package, source, fault):
 def test_what_runs_before_the_installation_needs_nothing_installed(name):
     names = {found for _, _, found in imports((ROOT / name).read_text(encoding="utf-8"))}
     ours = {"/".join(found.split(".")[1:3]) + ".py" for found in names if found.startswith("megabar.")}
-    assert ours <= {*STANDARD_LIBRARY_ONLY, *(["launchers/cli.py"] if name == "launchers/entry.py" else [])}
+    assert ours <= {*STANDARD_LIBRARY_ONLY, *(["launchers/cli/main.py"] if name == "launchers/entry.py" else [])}
     others = {found.split(".")[0] for found in names} - {"megabar"}
     assert others <= set(sys.stdlib_module_names)
 
@@ -107,7 +107,8 @@ def test_what_runs_before_the_installation_needs_nothing_installed(name):
 def test_what_looks_at_studies_loads_little():
     # `megabar status` is typed all day: what it does not need would be most of its time
     script = (
-        "import sys, megabar.launchers.cli, megabar.launchers.standing, megabar.launchers.tables_standing;"
+        "import sys, megabar.launchers.cli.main;"
+        "import megabar.launchers.seeing.standing, megabar.launchers.seeing.standing_tables;"
         "heavy = {'ase', 'fireworks', 'matplotlib', 'numpy', 'pymatgen', 'ruamel', 'scipy'};"
         "sys.exit(' '.join(heavy & {name.split('.')[0] for name in sys.modules}))"
     )
@@ -119,7 +120,7 @@ def test_what_looks_at_studies_loads_little():
 def test_a_command_does_not_wait_for_threads_of_closed_clients(leave, said):
     # pymongo's hook is private: this tells when it is called otherwise
     script = (
-        "from pymongo.synchronous import monitor; from megabar.launchers.cli import _leave_at_once as leave;"
+        "from pymongo.synchronous import monitor; from megabar.launchers.cli.main import _leave_at_once as leave;"
         f"monitor._shutdown_monitors = lambda: print('waits'); {leave}"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

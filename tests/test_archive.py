@@ -20,8 +20,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar import __version__
-from megabar.launchers.commands import report_folder
-from megabar.launchers.embedded_mongo import database_session, stop_database
+from megabar.launchers.answering.studies import report_folder
+from megabar.launchers.database.embedded import database_session, stop_database
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import (
     CALCULATIONS,

@@ -12,10 +12,10 @@ import pytest
 
 from megabar import __version__
 from megabar.launchers import __main__ as entry
-from megabar.launchers import bootstrap, system_packages
-from megabar.launchers.bootstrap import Plan, gpaw_environment, plan_of, set_up
-from megabar.launchers.setup_site import SetupFailed, Site, Stamp
-from megabar.launchers.system_packages import CODES, GPAW, Machine, Requirement, advice, install, links
+from megabar.launchers.setup import bootstrap, system_packages
+from megabar.launchers.setup.bootstrap import Plan, gpaw_environment, plan_of, set_up
+from megabar.launchers.setup.site import SetupFailed, Site, Stamp
+from megabar.launchers.setup.system_packages import CODES, GPAW, Machine, Requirement, advice, install, links
 
 ROOT = Path(__file__).parent.parent
 VERSION = f"{__version__}\n"

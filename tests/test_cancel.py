@@ -20,8 +20,8 @@ import pytest
 from ase.build import bulk
 from slurm_cluster import SlurmCluster
 
-from megabar.launchers.embedded_mongo import database_session, stop_database
-from megabar.launchers.local import register
+from megabar.launchers.database.embedded import database_session, stop_database
+from megabar.launchers.workers.local import register
 from megabar.workflows import tasks
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config

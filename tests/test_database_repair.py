@@ -12,9 +12,9 @@ import pytest
 from ase.build import bulk
 from pymongo import MongoClient
 
-from megabar.launchers.database_repair import repair
-from megabar.launchers.embedded_mongo import database_session, stop_database
-from megabar.launchers.mongod_folder import MongodFolder
+from megabar.launchers.database.embedded import database_session, stop_database
+from megabar.launchers.database.mongod_folder import MongodFolder
+from megabar.launchers.database.repair import repair
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config, DatabaseConfig
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from megabar.launchers import doctor
-from megabar.launchers.doctor import Finding, diagnose
-from megabar.launchers.mongod_binary import HOW_TO_GET
-from megabar.launchers.terminal import findings_table, show
+from megabar.launchers.cli.printing import findings_table, show
+from megabar.launchers.database.mongod_binary import HOW_TO_GET
+from megabar.launchers.setup import doctor
+from megabar.launchers.setup.doctor import Finding, diagnose
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes import registry
 from megabar.workflows.codes.interface import Installation
@@ -127,7 +127,7 @@ def test_what_gpaw_needs_is_said_in_one_place(monkeypatch):
 
 
 def test_configured_database_that_does_not_answer(monkeypatch, tmp_path):
-    monkeypatch.setattr("megabar.launchers.mongo_uri.REACH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("megabar.launchers.database.configured.REACH_TIMEOUT_S", 0.2)
     config = Config(data=tmp_path, database=DatabaseConfig(uri="mongodb://me:Secret99@127.0.0.1:1/"))
     found = parts(config)["database"]
     assert found.status == "missing"

@@ -12,9 +12,9 @@ from scipy.special import erfc
 
 from megabar.structures.contacts import shortest_distances
 from megabar.structures.errors import InputError, SetupError
-from megabar.workflows.codes.elk import ELK, check_info, elk_input, observed
-from megabar.workflows.codes.elk_smearing import methfessel_paxton_term
-from megabar.workflows.codes.elk_species import GAP_BOHR, LARGEST_RATIO, default_radius, muffin_tin_radii, with_radius
+from megabar.workflows.codes.elk.adapter import ELK, check_info, elk_input, observed
+from megabar.workflows.codes.elk.smearing import methfessel_paxton_term
+from megabar.workflows.codes.elk.species import GAP_BOHR, LARGEST_RATIO, default_radius, muffin_tin_radii, with_radius
 from megabar.workflows.codes.interface import CalculationFailed, Request
 from megabar.workflows.config import CodeConfig, Config
 
@@ -267,7 +267,7 @@ def test_gpaw_agrees_with_elk_on_compressed_na2he(tmp_path):
     with its default ones 20; Elk without added local orbitals 24 too high at 480 GPa.
     """
     pytest.importorskip("gpaw")
-    from megabar.workflows.codes.gpaw import GPAW
+    from megabar.workflows.codes.gpaw.adapter import GPAW
 
     config = Config(data=tmp_path / "data")
     grids = (4, 8, 4)

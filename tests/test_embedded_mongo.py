@@ -14,11 +14,13 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure
 
-from megabar.launchers import embedded_mongo, mongo_uri, mongod_setup
-from megabar.launchers.embedded_mongo import database, database_session, running, stop_database
-from megabar.launchers.mongo_uri import with_driver_options
-from megabar.launchers.mongod_binary import find_mongod
-from megabar.launchers.mongod_folder import MongodFolder, State, library_folder, socket_folder, try_lock
+from megabar.launchers.database import configured as mongo_uri
+from megabar.launchers.database import embedded as embedded_mongo
+from megabar.launchers.database import mongod_setup
+from megabar.launchers.database.configured import with_driver_options
+from megabar.launchers.database.embedded import database, database_session, running, stop_database
+from megabar.launchers.database.mongod_binary import find_mongod
+from megabar.launchers.database.mongod_folder import MongodFolder, State, library_folder, socket_folder, try_lock
 from megabar.structures.errors import SetupError
 from megabar.workflows import places
 from megabar.workflows.config import Config, DatabaseConfig
@@ -62,7 +64,11 @@ def servers(config):
 
 
 def supervisors(config):
-    return [p for p in processes(config, "megabar.launchers.mongod_supervisor") if p.status() != psutil.STATUS_ZOMBIE]
+    return [
+        p
+        for p in processes(config, "megabar.launchers.database.mongod_supervisor")
+        if p.status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def wait_until(condition, timeout_s=30.0):
@@ -88,7 +94,7 @@ def in_process(code, config, **options):
     head = (
         "import os, sys, time\nfrom pathlib import Path\nfrom pymongo import MongoClient\n"
         "from megabar.workflows.config import Config\n"
-        "from megabar.launchers.embedded_mongo import database, database_session\n"
+        "from megabar.launchers.database.embedded import database, database_session\n"
         f"config = Config(data=Path({str(config.data)!r}))\n"
     )
     return subprocess.Popen([sys.executable, "-c", head + code], stdout=subprocess.PIPE, text=True, **options)
@@ -456,7 +462,7 @@ def test_server_that_cannot_start_is_quoted(config):
 def test_no_binary(config, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setattr("megabar.launchers.mongod_binary.COMMON_PLACES", (str(tmp_path),))
+    monkeypatch.setattr("megabar.launchers.database.mongod_binary.COMMON_PLACES", (str(tmp_path),))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("MEGABAR_MONGOD", raising=False)
     with pytest.raises(SetupError, match=r"no usable mongod was found.*MEGABAR_DATABASE_URI"):

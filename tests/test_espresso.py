@@ -21,11 +21,11 @@ from ase.io import read
 from ase.units import GPa, Ry
 
 from megabar.structures.errors import InputError, SetupError
-from megabar.workflows.codes.espresso import ESPRESSO
-from megabar.workflows.codes.espresso_input import parameters
-from megabar.workflows.codes.espresso_output import band_gap, check_output
-from megabar.workflows.codes.espresso_restart import note_density, note_stopped, start_of
-from megabar.workflows.codes.espresso_run import read_results
+from megabar.workflows.codes.espresso.adapter import ESPRESSO
+from megabar.workflows.codes.espresso.inputs import parameters
+from megabar.workflows.codes.espresso.output import band_gap, check_output
+from megabar.workflows.codes.espresso.restart import note_density, note_stopped, start_of
+from megabar.workflows.codes.espresso.run import read_results
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.codes.registry import CODES
 from megabar.workflows.config import CodeConfig, Config

@@ -19,12 +19,12 @@ from ase.build import bulk
 
 from megabar.analysis.superconductivity.readers.espresso_q import CouplingAtQ, read_coupling
 from megabar.workflows.calculation import Calculation, Structure
-from megabar.workflows.codes import espresso_phonons
-from megabar.workflows.codes.espresso import ESPRESSO
-from megabar.workflows.codes.espresso_ground import run_ground_state
-from megabar.workflows.codes.espresso_output import number_of_bands
-from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON, run_phonon
-from megabar.workflows.codes.espresso_programs import EXIT
+from megabar.workflows.codes.espresso import phonons as espresso_phonons
+from megabar.workflows.codes.espresso.adapter import ESPRESSO
+from megabar.workflows.codes.espresso.ground import run_ground_state
+from megabar.workflows.codes.espresso.output import number_of_bands
+from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON, run_phonon
+from megabar.workflows.codes.espresso.programs import EXIT
 from megabar.workflows.config import Config
 from megabar.workflows.files import write_json
 from megabar.workflows.mending.record import steps_taken

@@ -21,10 +21,10 @@ import pytest
 from ase.build import bulk
 from user_mongod import UserMongod, free_port
 
-from megabar.launchers.commands import open_runtime
-from megabar.launchers.embedded_mongo import database_session, running, stop_database
-from megabar.launchers.local import register
-from megabar.launchers.worker import Task, _loop, heard
+from megabar.launchers.answering.studies import open_runtime
+from megabar.launchers.database.embedded import database_session, running, stop_database
+from megabar.launchers.workers.local import register
+from megabar.launchers.workers.worker import Task, _loop, heard
 from megabar.workflows import tasks
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.codes.interface import Request
@@ -347,7 +347,7 @@ def test_a_worker_outlives_kill_minus_9_of_the_database(
 
     monkeypatch.setattr(ResultStore, "save", save_and_lose)
     monkeypatch.setattr("megabar.workflows.runtime._current", None)
-    monkeypatch.setattr("megabar.launchers.worker.CARE_SECONDS", 1.0)
+    monkeypatch.setattr("megabar.launchers.workers.worker.CARE_SECONDS", 1.0)
     config.data.mkdir()
     with open_runtime(config) as opened:
         runtime = replace(opened, run=run, owner="worker")

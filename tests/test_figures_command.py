@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from curves import Line, crossing
 
-from megabar.launchers.cli import main
-from megabar.launchers.figures_command import Source, _drawings, _of_tc, wishes
+from megabar.launchers.answering.figures import Source, _drawings, _of_tc, wishes
+from megabar.launchers.cli.main import main
 from megabar.structures.errors import InputError
 
 

@@ -14,9 +14,9 @@ import pytest
 from ase.build import bulk
 from fireworks import Firework, FWAction, FWorker, Workflow
 
-from megabar.launchers.commands import open_runtime
-from megabar.launchers.embedded_mongo import stop_database
-from megabar.launchers.worker import Task, _fitting, _take, heard
+from megabar.launchers.answering.studies import open_runtime
+from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.workflows import driver, tasks
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.config import Config

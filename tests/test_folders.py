@@ -24,8 +24,8 @@ from test_faults import calculation, mounted, worker
 from test_planning import opened, runtime, study, work_off  # noqa: F401
 from test_run import MEGABAR
 
-from megabar.launchers.standing import status_in
-from megabar.launchers.worker import Task, _take, heard, lock_path, sweep_locks
+from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.workers.worker import Task, _take, heard, lock_path, sweep_locks
 from megabar.workflows import tasks
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance

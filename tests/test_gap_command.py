@@ -15,8 +15,9 @@ from megabar.analysis.figures.gap import gap_figure
 from megabar.analysis.superconductivity.gap_report import gap_document
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
 from megabar.analysis.superconductivity.spectral import from_modes
-from megabar.launchers import gap_commands, tc_study
-from megabar.launchers.gap_commands import gap_of, gap_text, study_gap, study_gap_text
+from megabar.launchers.answering import gap as gap_commands
+from megabar.launchers.answering import tc_study
+from megabar.launchers.answering.gap import gap_of, gap_text, study_gap, study_gap_text
 from megabar.structures.errors import InputError
 
 
@@ -36,7 +37,7 @@ def h3s(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def main(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    from megabar.launchers.cli import main as command
+    from megabar.launchers.cli.main import main as command
 
     before = sys.argv
     try:

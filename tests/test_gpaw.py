@@ -12,10 +12,10 @@ from ase.spacegroup import crystal
 from ase.units import GPa
 
 from megabar.structures.errors import InputError, SetupError
-from megabar.workflows.codes import gpaw_calculator
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
-from megabar.workflows.codes.gpaw_calculator import GpawCalculator, Polish, band_gap, setup_data
-from megabar.workflows.codes.gpaw_symmetry import symmetry_parameter
+from megabar.workflows.codes.gpaw import calculator as gpaw_calculator
+from megabar.workflows.codes.gpaw.calculator import GpawCalculator, Polish, band_gap, setup_data
+from megabar.workflows.codes.gpaw.symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import CalculationFailed, Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import CodeConfig, Config

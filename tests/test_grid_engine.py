@@ -9,7 +9,7 @@ import pytest
 from grid_engine import GridEngine, missing_programs, private_grid_engine
 from scheduler_jobs import LOOK, STAY, request, states, wait_for, written
 
-from megabar.launchers.machines import Machine
+from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers.interface import SchedulerBusy
 from megabar.launchers.schedulers.queue import cancel, own_jobs, submit
 from megabar.launchers.schedulers.registry import found_here

@@ -9,8 +9,8 @@ import pytest
 from ase.units import GPa
 
 from megabar.analysis.tables import read_curves
-from megabar.launchers.commands import hull_of, report_on
-from megabar.launchers.terminal import hull_text
+from megabar.launchers.answering.studies import hull_of, report_on
+from megabar.launchers.cli.printing import hull_text
 from megabar.structures.errors import InputError
 
 GRID = np.arange(0, 501, 50.0)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ase.build import bulk
 
-from megabar.launchers import interrupts
-from megabar.launchers.embedded_mongo import stop_database
+from megabar.launchers.cli import interrupts
+from megabar.launchers.database.embedded import stop_database
 from megabar.workflows.config import Config
 
 MEGABAR = [sys.executable, "-m", "megabar.launchers.entry"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from megabar.launchers.jobs import job_environment
-from megabar.launchers.machine_check import checked, sentences
-from megabar.launchers.machine_remarks import remarks
-from megabar.launchers.machines import Machine, Machines, clock, config_on, load_machines, seconds_of
+from megabar.launchers.machines.check import checked, sentences
+from megabar.launchers.machines.description import Machine, Machines, clock, config_on, load_machines, seconds_of
+from megabar.launchers.machines.jobs import job_environment
+from megabar.launchers.machines.remarks import remarks
 from megabar.launchers.schedulers.script import job_script
 from megabar.structures.errors import InputError
 from megabar.workflows.config import CodeConfig, Config, DatabaseConfig
@@ -325,7 +325,7 @@ def test_check_of_this_computer_runs_a_script(monkeypatch, tmp_path):
 
 
 def test_script_of_a_machine_without_scheduler_has_no_directives(tmp_path, monkeypatch):
-    from megabar.launchers.jobs import worker_job
+    from megabar.launchers.machines.jobs import worker_job
 
     monkeypatch.chdir(tmp_path)  # jobs run in the working folder, whose path schedulers must take
     here = Machine(name="here", scheduler="none", cores=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from megabar.launchers.terminal import hull_text, phases_picture
+from megabar.launchers.cli.printing import hull_text, phases_picture
 from megabar.structures.library import phases_of
 from megabar.structures.magnetism import spin_matters
 

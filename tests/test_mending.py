@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from ase.build import bulk
 
-from megabar.workflows.codes.espresso_input import PATH_KEYS, parameters
-from megabar.workflows.codes.espresso_phonon_output import check_phonon
-from megabar.workflows.codes.espresso_phonons import PATH_KEYS as PHONON_PATH_KEYS
-from megabar.workflows.codes.espresso_phonons import phonon_input
+from megabar.workflows.codes.espresso.inputs import PATH_KEYS, parameters
+from megabar.workflows.codes.espresso.phonon_output import check_phonon
+from megabar.workflows.codes.espresso.phonons import PATH_KEYS as PHONON_PATH_KEYS
+from megabar.workflows.codes.espresso.phonons import phonon_input
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.codes.launch import (
     ALGEBRA_FLAGS,
@@ -158,14 +158,14 @@ EXCEPTIONS = [
 
 @pytest.mark.parametrize(("text", "cause"), ERRORS)
 def test_an_error_of_pw_is_recognised(text: str, cause: str | None) -> None:
-    from megabar.workflows.codes.espresso_output import error_message
+    from megabar.workflows.codes.espresso.output import error_message
 
     assert cause_of(error_message("…\n" + text), espresso.CAUSES) == cause
 
 
 @pytest.mark.parametrize(("text", "cause"), MESSAGES)
 def test_what_others_print_beside_pw_is_recognised(tmp_path: Path, text: str, cause: str) -> None:
-    from megabar.workflows.codes.espresso_output import check_output
+    from megabar.workflows.codes.espresso.output import check_output
 
     (tmp_path / "espresso.pwo").write_text("     Program PWSCF v.6.7MaX starts on …\n")
     (tmp_path / "espresso.err").write_text(text + "\n")
@@ -181,7 +181,7 @@ def test_an_exception_of_gpaw_is_recognised(text: str, cause: str | None) -> Non
 
 
 def test_a_remark_of_a_run_that_went_on_is_no_cause(tmp_path: Path) -> None:
-    from megabar.workflows.codes.espresso_output import check_output
+    from megabar.workflows.codes.espresso.output import check_output
 
     remark = "     suboptimal parallelization: some nodes have no k-points\n"
     (tmp_path / "espresso.pwo").write_text(remark + "     iteration #  1\n" * 40)
@@ -304,7 +304,7 @@ def test_what_ph_says_is_recognised(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cause", answers("gpaw"))
 def test_gpaw_is_never_asked_another_question(tmp_path: Path, cause: str) -> None:
     pytest.importorskip("gpaw")
-    from megabar.workflows.codes.gpaw_calculator import parameters
+    from megabar.workflows.codes.gpaw.calculator import parameters
 
     settings = {
         "functional": "PBE",

@@ -295,7 +295,7 @@ def test_what_gpaw_raises_is_mended(
     config: Config, tmp_path: Path, gpaw: float, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
 ) -> None:
     """Raised here, in its place: these cannot be provoked in a cell of one atom. What follows is GPAW's own."""
-    from megabar.workflows.codes.gpaw_calculator import GpawCalculator
+    from megabar.workflows.codes.gpaw.calculator import GpawCalculator
 
     real, raised = GpawCalculator._run_scf, []
 

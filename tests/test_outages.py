@@ -24,8 +24,8 @@ from pymongo.errors import (
 from test_run import MEGABAR, folder, opened, started  # noqa: F401
 from user_mongod import UserMongod, free_port
 
-from megabar.launchers import patience
-from megabar.launchers.mongod_folder import MongodFolder
+from megabar.launchers.database import patience
+from megabar.launchers.database.mongod_folder import MongodFolder
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config, DatabaseConfig
 from megabar.workflows.outages import is_outage, too_large

@@ -13,7 +13,7 @@ from ase.units import Bohr, GPa
 
 from megabar.structures.errors import SetupError
 from megabar.structures.symmetry import primitive
-from megabar.workflows.codes.gpaw_calculator import setup_data
+from megabar.workflows.codes.gpaw.calculator import setup_data
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config

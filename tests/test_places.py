@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ase.build import bulk
 
-from megabar.launchers.embedded_mongo import running, stop_database
+from megabar.launchers.database.embedded import running, stop_database
 from megabar.structures.errors import InputError
 from megabar.workflows import places
 from megabar.workflows.config import Config, load_config

@@ -16,11 +16,11 @@ from ase.build import bulk
 from bson import encode
 from test_faults import calculation, worker
 
-from megabar.launchers.commands import open_runtime
-from megabar.launchers.embedded_mongo import stop_database
-from megabar.launchers.local import register
-from megabar.launchers.standing import status_in
-from megabar.launchers.worker import Task, _fitting, _take, heard
+from megabar.launchers.answering.studies import open_runtime
+from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.workers.local import register
+from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
 from megabar.workflows import kinds, lease, size, store
 from megabar.workflows.cancelling import cancel
@@ -201,7 +201,7 @@ def test_a_kind_that_fails_is_told_and_harms_nobody(
 ENDLESS = """
 import json, os, signal, sys, time
 from dataclasses import replace
-from megabar.launchers import worker
+from megabar.launchers.workers import worker
 from megabar.workflows import kinds
 from megabar.workflows.config import Config
 

@@ -17,7 +17,7 @@ from ase.units import Bohr, GPa, Ry
 
 from megabar.structures.errors import SetupError
 from megabar.structures.symmetry import primitive
-from megabar.workflows.codes.espresso import ESPRESSO
+from megabar.workflows.codes.espresso.adapter import ESPRESSO
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.config import Config
 from megabar.workflows.pseudopotentials import checks, generate

@@ -18,9 +18,9 @@ import pytest
 from ase.build import bulk
 from slurm_cluster import SlurmCluster
 
-from megabar.launchers.embedded_mongo import database_session, stop_database
-from megabar.launchers.feeding import SHARED, WHOLE, Waiting, jobs_wanted, requests, threshold_core_seconds
-from megabar.launchers.machines import Machine
+from megabar.launchers.database.embedded import database_session, stop_database
+from megabar.launchers.machines.description import Machine
+from megabar.launchers.workers.feeding import SHARED, WHOLE, Waiting, jobs_wanted, requests, threshold_core_seconds
 from megabar.workflows.config import Config
 from megabar.workflows.store import CalculationRecord, ResultStore
 

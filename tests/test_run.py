@@ -15,7 +15,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from megabar.launchers.embedded_mongo import database_session, running, stop_database
+from megabar.launchers.database.embedded import database_session, running, stop_database
 from megabar.workflows.config import Config
 from megabar.workflows.store import CalculationRecord, ResultStore
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from megabar.launchers.embedded_mongo import stop_database
+from megabar.launchers.database.embedded import stop_database
 from megabar.workflows.config import Config
 from megabar.workflows.files import read_json
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from megabar.launchers.machines import Machine
+from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers import allocation as allocations
 from megabar.launchers.schedulers import commands, pbs, pjm, sge, slurm
 from megabar.launchers.schedulers.allocation import Allocation, allocation

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 from ase.build import bulk
 
-from megabar.launchers import progress
-from megabar.launchers.embedded_mongo import database_session, stop_database
-from megabar.launchers.explaining import story
-from megabar.launchers.outputs import last_output
-from megabar.launchers.standing import MachineStanding, Status, situation, status_in
-from megabar.launchers.tables_standing import machine_text, status_picture, study_line
-from megabar.launchers.tables_why import why_text
-from megabar.launchers.terminal import plan_picture, show
-from megabar.launchers.words import ago, core_time, counted, hours, spell
+from megabar.launchers.cli import progress
+from megabar.launchers.cli.numbers import ago, core_time, counted, hours, spell
+from megabar.launchers.cli.printing import plan_picture, show
+from megabar.launchers.database.embedded import database_session, stop_database
+from megabar.launchers.seeing.explaining import story
+from megabar.launchers.seeing.outputs import last_output
+from megabar.launchers.seeing.standing import MachineStanding, Status, situation, status_in
+from megabar.launchers.seeing.standing_tables import machine_text, status_picture, study_line
+from megabar.launchers.seeing.why_text import why_text
 from megabar.structures.errors import InputError
 from megabar.workflows.config import Config
 from megabar.workflows.cost import PhaseEstimate, StudyEstimate, as_it_stands

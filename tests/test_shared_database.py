@@ -20,13 +20,21 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from typer.testing import CliRunner
 
-from megabar.launchers import cli, mongo_uri
-from megabar.launchers.database_admin import create_admin, create_user, remove_user
-from megabar.launchers.database_check import check, check_text
-from megabar.launchers.embedded_mongo import database, database_session, stop_database
-from megabar.launchers.mongod_binary import find_mongod
-from megabar.launchers.sharing import check_may_change, check_may_replan, current_user, may_change, refusal, system_user
-from megabar.launchers.uri_parts import for_user, with_hosts, with_options
+from megabar.launchers.cli import main as cli
+from megabar.launchers.database import configured as mongo_uri
+from megabar.launchers.database.admin import create_admin, create_user, remove_user
+from megabar.launchers.database.check import check, check_text
+from megabar.launchers.database.embedded import database, database_session, stop_database
+from megabar.launchers.database.mongod_binary import find_mongod
+from megabar.launchers.database.sharing import (
+    check_may_change,
+    check_may_replan,
+    current_user,
+    may_change,
+    refusal,
+    system_user,
+)
+from megabar.launchers.database.uri_parts import for_user, with_hosts, with_options
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config, DatabaseConfig, load_config
 from megabar.workflows.secrecy import has_password, hidden, user_of, with_absolute_files

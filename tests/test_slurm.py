@@ -10,8 +10,8 @@ import pytest
 from scheduler_jobs import LOOK, STAY, request, states, wait_for, written
 from slurm_cluster import SlurmCluster
 
-from megabar.launchers.embedded_mongo import database_session, stop_database
-from megabar.launchers.machines import Machine
+from megabar.launchers.database.embedded import database_session, stop_database
+from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers.interface import SchedulerBusy
 from megabar.launchers.schedulers.queue import cancel, own_jobs, submit
 from megabar.launchers.schedulers.registry import found_here

@@ -407,7 +407,7 @@ def test_a_long_run_of_gpaw_keeps_its_state_now_and_then(
     config: Config, tmp_path: Path, whole_gpaw: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that a machine that goes without a word takes no more than the last minutes with it."""
-    gpaw_calculator = pytest.importorskip("megabar.workflows.codes.gpaw_calculator")
+    gpaw_calculator = pytest.importorskip("megabar.workflows.codes.gpaw.calculator")
     monkeypatch.setattr(gpaw_calculator, "CHECKPOINT_SECONDS", 0.0)
     folder = prepared(tmp_path / "run", gpaw_calculation(config))
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from megabar.launchers import streams
-from megabar.launchers.options import print_json
-from megabar.launchers.streams import plain, take_everything
+from megabar.launchers.cli import streams
+from megabar.launchers.cli.options import print_json
+from megabar.launchers.cli.streams import plain, take_everything
 
 RICH = "Cu–Au: 10⁻³ ± 2 Å³ → λ, Δ₀, ω̄₂, α²F, μ* … ½ × √2 ≥ ∞, §試"
 

@@ -23,7 +23,7 @@ from megabar.analysis.superconductivity.tetrahedra import (
 )
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Structure
-from megabar.workflows.codes.espresso_dos import density_of_states_of
+from megabar.workflows.codes.espresso.dos import density_of_states_of
 
 HCP = np.array([[2.86, 0, 0], [-1.43, 2.476832654817, 0], [0, 0, 4.68]])
 """Cell (Å) of tests/data/espresso/hcp_al_bands.tar.xz: pw.x 6.7, Al, k 6×6×4, with and without symmetry."""

@@ -18,8 +18,8 @@ from test_run import megabar, opened, started
 
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_elph import gather
-from megabar.launchers.embedded_mongo import stop_database
-from megabar.workflows.codes.espresso_phonons import NOTE, PHONON
+from megabar.launchers.database.embedded import stop_database
+from megabar.workflows.codes.espresso.phonons import NOTE, PHONON
 from megabar.workflows.config import Config
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.superconductivity.gather import gathered

@@ -17,7 +17,7 @@ from megabar.analysis.eos import vinet_shapes
 from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
-from megabar.launchers.tc_study import study_text
+from megabar.launchers.answering.tc_study import study_text
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.cost import response_kpoints

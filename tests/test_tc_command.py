@@ -18,7 +18,7 @@ from megabar.analysis.superconductivity.readers import read_alpha2f
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
 from megabar.analysis.superconductivity.report import tc_document
 from megabar.analysis.superconductivity.spectral import from_modes
-from megabar.launchers.tc_commands import tc_of, tc_text
+from megabar.launchers.answering.tc import tc_of, tc_text
 from megabar.structures.errors import InputError
 
 KEYS = (
@@ -237,7 +237,7 @@ def test_wrong_input_is_one_sentence(
 
 
 def _main(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    from megabar.launchers.cli import main
+    from megabar.launchers.cli.main import main
 
     old, argv = Path.cwd(), sys.argv
     try:

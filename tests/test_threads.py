@@ -23,7 +23,7 @@ COMMAND = """
 import io, sys
 sys.argv = ["megabar", "gap", {path!r}, "--json"]
 out, sys.stdout = sys.stdout, io.StringIO()
-from megabar.launchers.cli import main
+from megabar.launchers.cli.main import main
 try:
     main()
 except SystemExit as ended:
@@ -110,8 +110,8 @@ def test_a_code_is_started_without_our_limits(tmp_path: Path, monkeypatch: pytes
 
 def test_workers_are_limited_from_their_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They import NumPy before their `main`."""
-    from megabar.launchers import local
-    from megabar.launchers.worker import Task
+    from megabar.launchers.workers import local
+    from megabar.launchers.workers.worker import Task
     from megabar.workflows.config import Config
 
     seen = {}

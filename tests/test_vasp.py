@@ -10,8 +10,8 @@ from ase.units import Bohr, GPa
 
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes.interface import CalculationFailed, Request
-from megabar.workflows.codes.vasp import VASP, check_outcar, check_words, incar, poscar, read_outcar
-from megabar.workflows.codes.vasp_potcar import choose, header
+from megabar.workflows.codes.vasp.adapter import VASP, check_outcar, check_words, incar, poscar, read_outcar
+from megabar.workflows.codes.vasp.potcar import choose, header
 from megabar.workflows.config import CodeConfig, Config
 
 DATA = Path(__file__).parent / "data" / "vasp"

@@ -17,12 +17,12 @@ import psutil
 import pytest
 from pymongo.errors import AutoReconnect
 
-from megabar.launchers import local, queueing
-from megabar.launchers.local import WorkerPool
-from megabar.launchers.machines import Machine, Machines
-from megabar.launchers.mongo_uri import Unreachable, check_reachable, wait_until_reachable
+from megabar.launchers.database.configured import Unreachable, check_reachable, wait_until_reachable
+from megabar.launchers.machines.description import Machine, Machines
 from megabar.launchers.schedulers.allocation import Allocation, uptime
-from megabar.launchers.worker import Task
+from megabar.launchers.workers import local, queueing
+from megabar.launchers.workers.local import WorkerPool
+from megabar.launchers.workers.worker import Task
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.isolation import die_with_parent

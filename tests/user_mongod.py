@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pymongo import MongoClient
 
-from megabar.launchers.mongod_binary import find_mongod
+from megabar.launchers.database.mongod_binary import find_mongod
 from megabar.workflows.isolation import die_with_parent
 
 REPLICA_SET = "own"

@@ -145,14 +145,14 @@ def is_known(calculation: Calculation) -> bool:
     """Return whether this version has the code of a calculation, and what it is to do."""
     if calculation.task == ENERGY:
         return calculation.code in ADAPTERS
-    from megabar.workflows.codes.espresso_phonons import TASKS
+    from megabar.workflows.codes.espresso.phonons import TASKS
 
     return calculation.code == "espresso" and calculation.task in TASKS
 
 
 def _task(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
     """Run what is no energy of a structure, and return its result."""
-    from megabar.workflows.codes.espresso_phonons import TASKS
+    from megabar.workflows.codes.espresso.phonons import TASKS
 
     return TASKS[calculation.task](calculation, folder, config)
 

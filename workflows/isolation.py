@@ -47,7 +47,7 @@ PRELOAD_BY_CODE = {
         "gpaw.new.pw.builder",
         "gpaw.new.pw.stress",
         "gpaw.setup_data",
-        "megabar.workflows.codes.gpaw_calculator",
+        "megabar.workflows.codes.gpaw.calculator",
         "megabar.workflows.paw.location",
         "xml.sax.expatreader",
     ),

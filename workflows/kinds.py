@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON
+from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Method
 from megabar.workflows.plan import StabilityPlan, functional_kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from megabar.launchers.machines import Machine, clock
+from megabar.launchers.machines.description import Machine, clock
 from megabar.structures.errors import InputError, SetupError
 
 State = Literal["pending", "running", "ended"]

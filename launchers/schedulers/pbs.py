@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from megabar.launchers.machines import clock, seconds_of
+from megabar.launchers.machines.description import clock, seconds_of
 from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
 
 TITLE = "PBS"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from megabar.launchers.machines import Machine
+from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers.commands import in_one_sentence, run
 from megabar.launchers.schedulers.interface import JobRequest, QueuedJob, Scheduler
 from megabar.launchers.schedulers.registry import scheduler_of

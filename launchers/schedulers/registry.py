@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 
-from megabar.launchers.machines import Machine
+from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers import pbs, pjm, sge, slurm
 from megabar.launchers.schedulers.commands import run
 from megabar.launchers.schedulers.interface import Scheduler

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from megabar.launchers.machines import clock
+from megabar.launchers.machines.description import clock
 from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
 
 TITLE = "Slurm"

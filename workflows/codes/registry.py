@@ -11,12 +11,12 @@ from megabar.workflows.codes.interface import Code
 from megabar.workflows.yaml_input import nearest
 
 ADAPTERS = {
-    "gpaw": "megabar.workflows.codes.gpaw:GPAW",
-    "espresso": "megabar.workflows.codes.espresso:ESPRESSO",
-    "abinit": "megabar.workflows.codes.abinit:ABINIT",
-    "vasp": "megabar.workflows.codes.vasp:VASP",
-    "elk": "megabar.workflows.codes.elk:ELK",
-    "emt": "megabar.workflows.codes.emt:EMT",
+    "gpaw": "megabar.workflows.codes.gpaw.adapter:GPAW",
+    "espresso": "megabar.workflows.codes.espresso.adapter:ESPRESSO",
+    "abinit": "megabar.workflows.codes.abinit.adapter:ABINIT",
+    "vasp": "megabar.workflows.codes.vasp.adapter:VASP",
+    "elk": "megabar.workflows.codes.elk.adapter:ELK",
+    "emt": "megabar.workflows.codes.emt.adapter:EMT",
 }
 """Name in study files: where its adapter is, as ``module:singleton``."""
 

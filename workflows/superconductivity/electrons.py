@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from megabar.analysis.superconductivity.eliashberg.band import Band, band
 from megabar.structures.errors import InputError
-from megabar.workflows.codes.espresso_dos import ENERGY, STATES
+from megabar.workflows.codes.espresso.dos import ENERGY, STATES
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.superconductivity.plan import TcRung
 

@@ -10,7 +10,7 @@ from typing import Any
 from megabar.structures.errors import InputError
 from megabar.structures.scaling import guess_volume, scaled_to
 from megabar.workflows.calculation import Calculation, Structure, digest, only_known
-from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON, phonon_program
+from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON, phonon_program
 from megabar.workflows.config import Config
 from megabar.workflows.ladder import Ladder, Method, Rung
 from megabar.workflows.plan import StabilityPlan

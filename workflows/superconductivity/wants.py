@@ -15,7 +15,7 @@ import numpy as np
 from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Structure
-from megabar.workflows.codes.espresso_phonons import GROUND_STATE, PHONON
+from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON
 from megabar.workflows.ladder import Rung, chain_parents
 from megabar.workflows.phase_state import BRIDGED_LN_VOLUME, phase_states, volume_point
 from megabar.workflows.stability import ladders_wanted

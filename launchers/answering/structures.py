@@ -1,0 +1,132 @@
+"""What `megabar structures` gives: the structures of a stored study, as rows, files and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from megabar.launchers.answering.figure_files import check_figure, write_figures
+from megabar.launchers.database.stored import existing_store, find_study
+from megabar.structures.errors import InputError
+from megabar.workflows.config import load_config
+from megabar.workflows.files import write_atomically
+from megabar.workflows.kinds import plan_of
+from megabar.workflows.phase_state import PhaseState, phase_states
+from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.structure_files import FORMATS, file_name, row, text_of
+from megabar.workflows.structures_at import StructureAt, structures_at
+from megabar.workflows.yaml_input import nearest
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Structures by phase and pressure; files: those written; notes: phases and pressures without a structure."""
+
+    structures: tuple[StructureAt, ...]
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+    def json(self) -> dict[str, Any]:
+        """Return the structures as JSON-able data, units in the keys."""
+        return {
+            "structures": [
+                {
+                    **row(each),
+                    "origin": each.origin,
+                    "computed_GPa": list(each.computed_GPa),
+                    "symbols": list(each.atoms.symbols),
+                    "cell_A": each.atoms.cell.array.tolist(),
+                    "scaled_positions": each.atoms.get_scaled_positions().tolist(),
+                }
+                for each in self.structures
+            ],
+            "files": [str(path) for path in self.files],
+            "notes": list(self.notes),
+        }
+
+
+def structures_of(
+    name: str,
+    phases: Sequence[str],
+    pressures_GPa: Sequence[float],
+    file_format: str,
+    folder: Path | None,
+    figure: Path | None,
+) -> Found:
+    """Return the structures of a stored study of stability, and write them and their figure where asked for.
+
+    Raises InputError for an unknown study, phase or format, and where nothing is known at the pressures.
+    """
+    if file_format not in FORMATS:
+        raise InputError(f"--format is {file_format}; it can be {', '.join(FORMATS)}")
+    check_figure(figure)
+    with existing_store(load_config()) as store:
+        study = find_study(name, store)
+        plan = plan_of(study)
+        if not isinstance(plan, StabilityPlan):
+            raise InputError(
+                f"{study.identifier} is a study of {study.kind}; structures are those of stability studies"
+            )
+        states = _chosen(phase_states(plan, study.rungs, store.get_many(study.wanted)), phases)
+    found, notes = _found(states, list(pressures_GPa) or list(plan.pressures_GPa), bool(pressures_GPa))
+    if not found:
+        raise InputError(
+            f"{study.identifier} has no structure there: {'; '.join(notes) or 'nothing has converged yet'}"
+        )
+    files = _written(found, file_format, folder) if folder is not None else []
+    if figure is not None:
+        files += _drawn(states, found, figure)
+    return Found(tuple(found), tuple(files), tuple(notes))
+
+
+def _chosen(states: Sequence[PhaseState], phases: Sequence[str]) -> list[PhaseState]:
+    known = [state.ladder.phase for state in states]
+    for phase in phases:
+        if phase not in known:
+            raise InputError(f"there is no phase {phase!r}{nearest(phase, known)} (its phases: {', '.join(known)})")
+    return [state for state in states if not phases or state.ladder.phase in phases]
+
+
+def _found(
+    states: Sequence[PhaseState], pressures_GPa: Sequence[float], insist: bool
+) -> tuple[list[StructureAt], list[str]]:
+    """Return the structures, and a sentence for each phase, or pressure that was named, without one."""
+    found: list[StructureAt] = []
+    notes = []
+    for state in states:
+        curve = state.curve()
+        if curve is None:
+            notes.append(f"{state.ladder.phase} has no converged calculation")
+            continue
+        own = structures_at(state, pressures_GPa)
+        missing = sorted(set(pressures_GPa) - {each.pressure_GPa for each in own})
+        if missing and (insist or not own):
+            listed = ", ".join(f"{pressure:g}" for pressure in missing)
+            known = f"{curve.from_GPa:.1f} to {curve.to_GPa:.1f} GPa"
+            notes.append(f"{state.ladder.phase} was computed from {known}, not at {listed} GPa")
+        found += own
+    return found, notes
+
+
+def _written(found: Sequence[StructureAt], file_format: str, folder: Path) -> list[Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for each in found:
+            path = folder / file_name(each, file_format)
+            write_atomically(path, text_of(each, file_format))
+            paths.append(path)
+    except OSError as error:
+        raise InputError(f"--to is {folder}, which cannot be written ({error.strerror or error})") from None
+    return paths
+
+
+def _drawn(states: Sequence[PhaseState], found: Sequence[StructureAt], figure: Path) -> list[Path]:
+    from megabar.analysis.figures.cells import cells_drawing
+    from megabar.workflows.structures_at import cell_series
+
+    series = [cell_series(state) for state in states if state.curve() is not None]
+    written = write_figures([cells_drawing(series)], figure)
+    return [Path(each) for each in (written.get("figures") or [written["figure"]])]

@@ -1,0 +1,1 @@
+"""The megabar command: what users type, and how answers are printed."""

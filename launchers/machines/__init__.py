@@ -1,0 +1,1 @@
+"""Machines with a queue: how they are described, checked and tried out."""

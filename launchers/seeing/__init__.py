@@ -1,0 +1,1 @@
+"""How studies stand, what happened to them, what they cost."""

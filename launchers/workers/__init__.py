@@ -1,0 +1,1 @@
+"""Who runs calculations: local workers, workers in jobs, and what keeps a queue fed."""

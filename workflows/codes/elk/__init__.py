@@ -1,0 +1,1 @@
+"""Elk, the all-electron judge."""

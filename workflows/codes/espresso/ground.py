@@ -1,0 +1,162 @@
+"""The ground state for electron-phonon coupling: pw.x on two k-grids with one prefix.
+
+First on the dense grid with ``la2F`` (eigenvalues for the double delta, and for N(ε)), then on the grid that ph.x works
+on; what they leave stays in the calculation's folder. The smooth kinetic energy of a constant cutoff, which energies of
+compressed solids need, is no part of this: ph.x does not know of it (its second-order changes take the plain kinetic
+energy).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from megabar.workflows.calculation import Calculation
+from megabar.workflows.codes.espresso.dos import STATES, density_of_states_of
+from megabar.workflows.codes.espresso.inputs import parameters, place_pseudopotentials
+from megabar.workflows.codes.espresso.output import check_output, number_of_bands, output_facts
+from megabar.workflows.codes.espresso.programs import ended, text_of
+from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.codes.running import terminate
+from megabar.workflows.config import Config
+from megabar.workflows.files import packed, read_json, write_atomically, write_json
+from megabar.workflows.mending.espresso import DEFAULTS
+from megabar.workflows.mending.record import note_step
+
+OUT, NOTE, HISTORY = "out", "ground-state.json", "history.npz"
+MENDINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "too-few-bands": ({"more_bands": 1.5},),
+    "diagonalization-failed": ({"diagonalization": "cg"},),
+}
+SLOWER: tuple[dict[str, Any], ...] = ({"mixing_beta": 0.3, "electron_maxstep": 200}, {"mixing_beta": 0.1})
+"""What is done differently where a self-consistency fails; ``SLOWER`` for all that has no entry."""
+LARGEST_GAP_EV, LEAST_AT_FERMI = 0.1, 1e-3
+"""Gap, and density of states at the Fermi level as a share of its mean, from which a structure is an insulator."""
+_FREE = ("ecfixed", "qcutz", "q2sigma")
+
+
+def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    """Compute the ground state on both k-grids, keep it in the folder, and return the result; its array is N(ε)."""
+    facts = ground_state(calculation, folder, config)
+    arrays, of_dos = density_of_states_of(folder / OUT, calculation.structure, text_of(folder / "espresso.pwo"))
+    if (facts.get("band_gap_eV") or 0.0) > LARGEST_GAP_EV:
+        raise CalculationFailed(
+            "insulating",
+            f"a gap of {facts['band_gap_eV']:.2f} eV at the Fermi level: an insulator has no α²F and no Tc",
+        )
+    if arrays:
+        at_fermi, mean = of_dos["dos_at_fermi_per_eV_spin_cell"], float(arrays[STATES].mean())
+        if at_fermi <= LEAST_AT_FERMI * mean:
+            raise CalculationFailed(
+                "insulating",
+                f"{at_fermi:.3g} states/eV/spin/cell at the Fermi level, {mean:.3g} on average: an insulator has no Tc",
+            )
+        write_atomically(folder / HISTORY, packed(arrays))
+    return {
+        "state": "done",
+        "volume_A3_per_atom": calculation.structure.volume_per_atom,
+        "structure": calculation.structure.to_dict(),
+        "observables": facts | of_dos,
+    }
+
+
+def ground_state(
+    calculation: Calculation, folder: Path, config: Config, begin: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Run pw.x on the dense grid and on that of ph.x; returns facts of the latter and notes what lies there.
+
+    begin: path settings to begin with: ``nbnd``.
+    """
+    place_pseudopotentials(calculation.data, folder / "pseudo")
+    (folder / NOTE).unlink(missing_ok=True)
+    steps: list[dict[str, Any]] = [dict(begin or {})]
+    tried: list[dict[str, Any]] = []
+    while True:
+        try:
+            shutil.rmtree(folder / OUT, ignore_errors=True)
+            _scf(calculation, folder, config, dense=True, changes=steps[-1])
+            _scf(calculation, folder, config, dense=False, changes=steps[-1])
+            break
+        except CalculationFailed as failure:
+            further = next((each for each in MENDINGS.get(failure.cause, SLOWER) if each not in tried), None)
+            if further is None or failure.cause in ("killed", "disk-full", "out-of-memory", "cannot-start"):
+                raise
+            tried.append(further)
+            changes = _with_number(further, folder)
+            note_step(folder, f"{failure.cause}: ground state with {', '.join(f'{k} {v}' for k, v in changes.items())}")
+            steps.append({**(begin or {}), **changes})
+    facts = output_facts(folder)
+    write_json(folder / NOTE, {"files": digests(folder / OUT), "facts": facts})
+    return {**facts, "changed": steps[-1]} if steps[-1] else facts
+
+
+def _scf(calculation: Calculation, folder: Path, config: Config, dense: bool, changes: Mapping[str, Any]) -> None:
+    from ase.calculators.espresso import EspressoProfile, EspressoTemplate
+
+    settings, atoms = dict(calculation.settings), calculation.structure.atoms()
+    if dense:
+        settings["kpoints"] = settings["kpoints_dense"]
+    path = {**DEFAULTS, **changes}
+    settings["constant_cutoff"] = {"from_eV": 0.0, "width_eV": 0.0, "height_eV": 0.0}
+    made = parameters(settings, calculation.data, atoms, path)
+    system = made["input_data"]["system"]
+    for name in _FREE:
+        del system[name]
+    if dense:
+        system["la2F"] = True
+    template = EspressoTemplate()
+    command = [*config.code("espresso").launch, *(config.code("espresso").command or ("pw.x",))]
+    template.write_input(EspressoProfile(shlex.join(command), pseudo_dir="./pseudo"), folder, atoms, made, ["energy"])
+    code = ended([*command, "-in", template.inputname], folder, template.outputname, terminate)
+    check_output(folder, code)
+    if dense and not (folder / OUT / "pwscf.a2Fsave").is_file():
+        raise CalculationFailed("incomplete-output", "pw.x wrote no a2Fsave on the dense grid of k-points")
+
+
+def take_ground_state(calculation: Calculation, folder: Path, config: Config, more_bands: float = 1.0) -> None:
+    """Have the ground state in the folder of a q-point: copied, or computed again where it is not to be had whole.
+
+    more_bands: factor of their number; it is computed again then.
+    """
+    place_pseudopotentials(calculation.data, folder / "pseudo")
+    shutil.rmtree(folder / OUT, ignore_errors=True)
+    key = calculation.starts[0]
+    source = folder.parent.parent / key[:2] / key
+    note = read_json(source / NOTE)
+    if more_bands == 1.0 and isinstance(note, dict) and note.get("files"):
+        try:
+            shutil.copytree(source / OUT, folder / OUT)
+            if digests(folder / OUT) == note["files"]:
+                return
+        except (OSError, shutil.Error):
+            pass
+    if more_bands == 1.0:
+        ground_state(calculation, folder, config)
+        return
+    if number_of_bands(source) is None:
+        ground_state(calculation, folder, config)
+        source = folder
+    ground_state(calculation, folder, config, _with_number({"more_bands": more_bands}, source))
+
+
+def _with_number(changes: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return changes with the number of bands instead of its ratio to that of the run in a folder."""
+    found = {name: value for name, value in changes.items() if name != "more_bands"}
+    if "more_bands" in changes:
+        found["nbnd"] = math.ceil(changes["more_bands"] * (number_of_bands(folder) or 8))
+    return found
+
+
+def digests(folder: Path, pattern: str = "**/*") -> dict[str, str]:
+    """Return the hash of every file in a folder, by its place there."""
+    found = {}
+    for path in sorted(folder.glob(pattern)):
+        if path.is_file():
+            with path.open("rb") as file:
+                found[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
