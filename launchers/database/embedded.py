@@ -3,7 +3,8 @@
 Whoever needs the database takes a lease (a shared lock on a file) and, where nobody supervises the folder, starts
 the supervisor, which owns mongod (``megabar.launchers.database.mongod_supervisor``). All coordination is by kernel
 locks that die with their holder, so a kill -9 of anything at any moment leaves nothing stale. Acknowledged writes
-survive it too: mongod is a replica set of one member (retryable writes) and its clients ask for ``w=majority, journal=true``.
+survive it too: mongod is a replica set of one member (retryable writes) and its clients ask for ``w=majority,
+journal=true``.
 
 With a URI configured, that MongoDB is used instead and nothing is started.
 """
