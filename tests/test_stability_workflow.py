@@ -479,3 +479,25 @@ def test_a_structure_under_two_names_is_computed_once_and_said(tmp_path: Path) -
     assert StabilityPlan.from_dict(json.loads(json.dumps(twice.to_dict()))) == twice
     assert alone.copies == ()
     assert "copies" not in alone.to_dict()  # its fingerprint is that of plans from before
+
+
+METALS = [("Ca-bcc", math.inf, True), ("Ca-bcc", 5.7, False), ("He-hcp", math.inf, False)]
+
+
+@pytest.mark.parametrize(("phase", "fermi", "told"), METALS)
+def test_results_of_a_metal_without_empty_bands_are_named(phase: str, fermi: float, told: bool) -> None:
+    """As earlier versions stored them; helium, which the library knows as an insulator, needs none."""
+    from dataclasses import replace
+
+    own = replace(ladder("He-one", WHOLE), phase=phase)
+    TRUTH[phase] = TRUTH["He-one"]
+    try:
+        plan = plan_of(own)
+
+        def outcome(plan: StabilityPlan, rung: Rung) -> CalculationRecord:
+            return exact(plan, rung).model_copy(update={"observables": {"fermi_eV": fermi}})
+
+        found = answer(plan, *play(plan, outcome))
+    finally:
+        del TRUTH[phase]
+    assert any("no empty band" in note for note in found.warnings) is told

@@ -16,6 +16,7 @@ from megabar.analysis.near_hull import NearHull, near_hull
 from megabar.analysis.resolution import resolved
 from megabar.analysis.stability import Stability, Transition, analyse
 from megabar.analysis.stability_output import stability_json
+from megabar.structures.library import library
 from megabar.structures.magnetism import spin_matters
 from megabar.structures.molecules import formula_unit
 from megabar.workflows.budget import budgeted, error_sources, not_included, protocol_part
@@ -333,6 +334,11 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
         if not done:
             found.append(f"{phase} has no converged calculation and takes no part")
             continue
+        if full := _without_empty_bands(state):
+            found.append(
+                f"{phase}: {full} calculations by an earlier version had no empty band, which a metal needs: if it is "
+                "one, its energies are too high; compute it anew in another data folder (MEGABAR_DATA)"
+            )
         changes = [(record.pressure_GPa or 0.0, record.symmetry_change) for record in done.values()]
         changed = sorted((pressure, change) for pressure, change in changes if change)
         if changed:
@@ -347,6 +353,18 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
                 f"by {off_text(outlier)}"
             )
     return found
+
+
+def _without_empty_bands(state: PhaseState) -> int:
+    """Return how many results of a phase, not known to be an insulator, come from as many bands as electrons fill.
+
+    GPAW says so by a Fermi level at infinity. Until 0.1.0 calcium was computed that way, 60 to 120 meV/atom too high.
+    """
+    known = library().get(state.ladder.phase)
+    if known is not None and known.insulating:
+        return 0
+    levels = [record.observables.get("fermi_eV") for record in state.done.values()]
+    return sum(isinstance(level, float) and np.isinf(level) for level in levels)
 
 
 def spin_notes(plan: StabilityPlan) -> list[str]:
