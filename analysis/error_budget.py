@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 
+import numpy as np
 from ase.units import GPa
 
 from megabar.analysis.hull_events import SAME_GPa
@@ -30,7 +31,9 @@ def with_budget(stability: Stability, parts: Callable[[Transition], Iterable[Err
     pressure by its error over |ΔV|; independent terms add up as squares. The errors of the intervals' ends and
     ``resolved`` follow from the totals. A transition whose own error is not known stays without a total.
     """
-    transitions = tuple(_judged(stability.intervals, _completed(each, parts(each))) for each in stability.transitions)
+    span = float(np.ptp(stability.grid_GPa)) if len(stability.grid_GPa) else 0.0
+    completed = (_completed(each, parts(each)) for each in stability.transitions)
+    transitions = tuple(_judged(stability.intervals, each, span) for each in completed)
     intervals = tuple(_with_errors(each, transitions) for each in stability.intervals)
     return replace(stability, transitions=transitions, intervals=intervals)
 
@@ -43,10 +46,11 @@ def _completed(transition: Transition, more: Iterable[ErrorPart]) -> Transition:
     return replace(transition, error_parts_GPa=found, error_GPa=sqrt(sum(error**2 for error in found.values())))
 
 
-def _judged(intervals: Sequence[StableInterval], transition: Transition) -> Transition:
+def _judged(intervals: Sequence[StableInterval], transition: Transition, span_GPa: float) -> Transition:
     """Return a transition with whether its error leaves room for its phases on either side.
 
-    It is not resolved where, moved by its error, one of its phases would be left without any pressure.
+    It is not resolved where, moved by its error, one of its phases would be left without any pressure. Where the data
+    end nothing says that the phase does: there the error must only be below the whole range (GPa).
     """
     if transition.error_GPa is None:
         return transition
@@ -55,9 +59,9 @@ def _judged(intervals: Sequence[StableInterval], transition: Transition) -> Tran
     for each in intervals:
         share = shares.get(each.phase, 0.0)
         if share < 0 and each.from_GPa < at <= each.to_GPa + SAME_GPa:
-            room.append(at - each.from_GPa)
+            room.append(span_GPa if each.from_open else at - each.from_GPa)
         if share > 0 and each.from_GPa - SAME_GPa <= at < each.to_GPa:
-            room.append(each.to_GPa - at)
+            room.append(span_GPa if each.to_open else each.to_GPa - at)
     return replace(transition, resolved=bool(room) and transition.error_GPa <= min(room))
 
 

@@ -32,24 +32,39 @@ def near_hull(stability: Stability, resolution_eV: float) -> tuple[NearHull, ...
     Those without an interval, at their lowest; and those whose data end, within the pressures of the others, close to
     the hull without being on it.
     """
-    if not len(stability.grid_GPa):
+    grid, above = heights(stability)
+    if not len(grid):
         return ()
     found = []
-    lowest, highest = float(stability.grid_GPa[0]), float(stability.grid_GPa[-1])
+    lowest, highest = float(grid[0]), float(grid[-1])
     for column, curve in enumerate(stability.curves):
         intervals = [each for each in stability.intervals if each.phase == curve.phase]
         ends = [end for end in (curve.from_GPa, curve.to_GPa) if lowest + SAME_GPa < end < highest - SAME_GPa]
-        places = [] if intervals else _known(stability.grid_GPa, stability.above_eV[:, column])
+        on_hull = len(stability.grid_GPa) == 0 and bool(np.nanmin(above[:, column], initial=np.inf) <= 0.0)
+        places = [] if intervals or on_hull else _known(grid, above[:, column])
         places += [
             (float(hull.above_eV[column]), end)
             for hull, end in zip(hulls_at(stability.curves, ends), ends, strict=True)
-            if not any(each.from_GPa - SAME_GPa <= end <= each.to_GPa + SAME_GPa for each in intervals)
+            if np.isfinite(hull.above_eV[column])
+            and not any(each.from_GPa - SAME_GPa <= end <= each.to_GPa + SAME_GPa for each in intervals)
         ]
         height, pressure = min(places, default=(np.inf, np.nan))
         if height <= resolution_eV:
             at_end = any(abs(pressure - end) <= SAME_GPa for end in ends)
             found.append(NearHull(curve.phase, pressure, height, at_end, not intervals))
     return tuple(sorted(found, key=lambda each: (each.pressure_GPa, each.phase)))
+
+
+def heights(stability: Stability) -> tuple[np.ndarray, np.ndarray]:
+    """Return pressures (GPa), shape (p,), and heights above the hull there (eV/atom), shape (p, n).
+
+    Those of the grid; of a study without a range of pressure the single ones at which phases are known.
+    """
+    if len(stability.grid_GPa):
+        return stability.grid_GPa, stability.above_eV
+    single = np.unique([curve.from_GPa for curve in stability.curves])
+    found = [hull.above_eV for hull in hulls_at(stability.curves, single)]
+    return single, np.array(found).reshape(len(single), len(stability.curves))
 
 
 def _known(grid: np.ndarray, above: np.ndarray) -> list[tuple[float, float]]:

@@ -36,21 +36,31 @@ def test_parts_are_errors_of_the_enthalpy_over_the_change_of_volume_and_add_up_a
     assert document["error_parts_GPa"] == dict(transition.error_parts_GPa)
 
 
-@pytest.mark.parametrize(
-    ("at_GPa", "error_eV", "resolved"),
-    [(50.0, 0.05, True), (50.0, 0.07, False), (8.0, 0.005, True), (3.0, 0.005, False)],
-)
-def test_a_transition_is_resolved_where_its_error_leaves_each_phase_some_pressure(at_GPa, error_eV, resolved):
-    stability = analyse([LOW, crossing(LOW, 9.8, at_GPa, "high")])
+ROOMS = [(20, 0.02, True), (20, 0.03, False), (4, 0.006, False)]
+
+
+@pytest.mark.parametrize(("width_GPa", "error_eV", "resolved"), ROOMS)
+def test_a_transition_is_resolved_where_its_error_leaves_each_phase_some_pressure(width_GPa, error_eV, resolved):
+    """A phase between two others: 20 meV/atom over 0.2 Å³/atom are 16 GPa."""
+    middle = crossing(LOW, 9.8, 50.0, "middle")
+    stability = analyse([LOW, middle, crossing(middle, 9.6, 50.0 + width_GPa, "high")])
+    found = with_budget(stability, lambda each: [ErrorPart("protocol", error_eV)])
+    assert [each.resolved for each in found.transitions] == [resolved, resolved]
+
+
+@pytest.mark.parametrize(("error_eV", "resolved"), [(0.1, True), (0.13, False)])
+def test_an_end_of_the_data_takes_no_room_from_a_phase(error_eV, resolved):
+    """62 ± 5 GPa in a study from 60 GPa on: nothing says that the phase below ends at 60. 125 meV/atom are 100 GPa."""
+    stability = analyse([LOW, crossing(LOW, 9.8, 3.0, "high")])
     [transition] = with_budget(stability, lambda each: [ErrorPart("protocol", error_eV)]).transitions
     assert transition.resolved is resolved
 
 
-@pytest.mark.parametrize(("at_GPa", "resolved"), [(97, False), (50, True)])
-def test_a_compound_that_its_error_would_take_off_the_hull_is_not_resolved(at_GPa, resolved):
-    """20 meV/atom are 16 GPa, and the study ends at 100 GPa."""
-    curves = [Line("A", formula="Na"), Line("B", formula="He"), Line("AB", 9.8, 0.2 * at_GPa * GPa, formula="NaHe")]
-    [transition] = with_budget(analyse(curves), lambda each: [ErrorPart("protocol", 0.02)]).transitions
+@pytest.mark.parametrize(("error_eV", "resolved"), [(0.02, True), (0.2, False)])
+def test_a_reaction_is_resolved_as_a_transition_is(error_eV, resolved):
+    """20 meV/atom are 16 GPa, in a study of 100 GPa."""
+    curves = [Line("A", formula="Na"), Line("B", formula="He"), Line("AB", 9.8, 0.2 * 50 * GPa, formula="NaHe")]
+    [transition] = with_budget(analyse(curves), lambda each: [ErrorPart("protocol", error_eV)]).transitions
     assert transition.resolved is resolved
 
 
@@ -76,6 +86,21 @@ def test_a_phase_that_touches_the_hull_within_its_data_is_named_and_a_distant_on
     [found] = near_hull(analyse(curves), 5e-3)
     assert (found.phase, found.data_end, found.never_stable) == ("near", False, True)
     assert found.pressure_GPa == pytest.approx(50.0, abs=0.3) and found.above_eV == pytest.approx(2e-3, abs=2e-4)
+
+
+def test_a_range_without_a_hull_hides_no_phase():
+    """The compound's data begin where an element has none, and end close above the hull."""
+    low = Line("Na", formula="Na", to_GPa=50.0)
+    high = crossing(low, 9.99, -1.0, "Na2", from_GPa=60.0)
+    compound = Line("NaHe", 10.0, 0.008, formula="NaHe", from_GPa=55.0, to_GPa=90.0)
+    found = near_hull(analyse([low, high, Line("He"), compound]), 0.05)
+    assert "NaHe" in {each.phase for each in found}
+
+
+def test_at_a_single_pressure_phases_near_the_hull_are_named_too():
+    single = {"from_GPa": 50.0, "to_GPa": 50.0}
+    [found] = near_hull(analyse([Line("low", **single), Line("near", enthalpy_eV=2e-3, **single)]), 5e-3)
+    assert (found.phase, found.pressure_GPa) == ("near", 50.0) and found.above_eV == pytest.approx(2e-3)
 
 
 def test_a_stable_phase_is_named_where_its_data_end_close_above_the_hull():
@@ -130,6 +155,26 @@ def test_transitions_that_share_an_element_decide_where_there_are_enough_of_them
     # Half of what the last step moved that was measured with sodium is left, of a harder one half of that.
     assert protocol_error("gpaw", "moderate", {"Na"}).error_eV == pytest.approx(math.hypot(0.3, 0.8) * 1e-3)
     assert protocol_error("gpaw", "precise", {"Na"}).error_eV == pytest.approx(math.hypot(0.15, 0.8) * 1e-3)
+
+
+def test_the_one_measured_transition_of_an_element_is_not_diluted_by_others(measured):
+    """As MgO's 32 meV/atom were by sodium's: from one with an element, or from all, whichever is larger."""
+    magnesium = [_row("gpaw", "Mg", "fast", "moderate", -32.0), _row("gpaw", "Mg", "moderate", "elk", -17.0)]
+    measured_errors.remember(magnesium)
+    assert protocol_error("gpaw", "fast", {"Mg", "O"}).error_eV == pytest.approx(math.hypot(32, 17) * 1e-3)
+    measured_errors.remember([_row("gpaw", "Al", "fast", "moderate", 0.1), _row("gpaw", "Al", "moderate", "elk", 0.1)])
+    assert protocol_error("gpaw", "fast", {"Al"}).error_eV == protocol_error("gpaw", "fast", {"W"}).error_eV
+
+
+def test_a_step_with_too_few_rows_is_not_left_out_of_the_sum(measured):
+    """One transition of lithium moved by 30 meV to `moderate`, two by 2 meV beyond: `fast` is not 2 meV good."""
+    rows = [("fast", "moderate", -30.0), *(("moderate", to, 2.0) for to in ("precise", "precise", "elk", "elk"))]
+    measured_errors.remember([_row("gpaw", "Li", *row) for row in rows])
+    assert protocol_error("gpaw", "fast", {"Li"}).error_eV > 0.03
+
+
+def test_a_judged_transition_has_no_other_part_for_atomic_data(measured):
+    assert protocol_error("gpaw", "fast", {"Si"}, judged=True).error_eV == pytest.approx(math.hypot(3, 12) * 1e-3)
 
 
 def test_a_code_that_was_not_measured_has_the_largest_error_that_is_known(measured):

@@ -19,7 +19,7 @@ from megabar.analysis.stability_output import stability_json
 from megabar.structures.library import library
 from megabar.structures.magnetism import spin_matters
 from megabar.structures.molecules import formula_unit
-from megabar.workflows.budget import budgeted, error_sources, not_included, protocol_part
+from megabar.workflows.budget import Background, budgeted, error_sources, not_included, protocol_part
 from megabar.workflows.functionals import ByFunctional, by_functional
 from megabar.workflows.ladder import Ladder, Rung
 from megabar.workflows.phase_state import PhaseState, phase_states, volume_point
@@ -85,12 +85,12 @@ class StabilityAnswer:
         """How each part of the transitions' errors is known, by the part's name."""
         if self.stability is None:
             return {}
-        return error_sources(self.stability, self.plan.method, self.plan.toy, self.verdicts, self.others)
+        return error_sources(self.stability, _background(self.plan, self.verdicts, self.others))
 
     @property
     def not_included(self) -> list[str]:
         """What no part of the errors stands for."""
-        return [] if self.plan.toy else not_included(self.others)
+        return [] if self.plan.toy else not_included(self.stability)
 
     @property
     def without_spin(self) -> dict[str, str]:
@@ -157,6 +157,7 @@ class StabilityAnswer:
         found = other.stability.transitions if other.stability else ()
         return {
             "functional": other.functional,
+            "hull": other.stability is not None,
             "transitions": [
                 {"reaction_of_phases": each.reaction.phases_text, "pressure_GPa": each.pressure_GPa} for each in found
             ],
@@ -175,12 +176,12 @@ def answer(
     pure = {curve.formula for curve in _asked_for(plan, curves)}
     units = {ladder.phase: formula_unit(ladder.structure.atoms()) for ladder in plan.ladders}
     found = analyse(_asked_for(plan, curves), units=units) if elements <= pure else None
-    stability = resolved(found, plan.resolution_eV) if found else None
+    stability = resolved(found, resolution_eV(plan)) if found else None
     verdicts = tuple(_verdicts(plan, stability, rungs, records)) if stability else ()
     others = tuple(by_functional(plan, rungs, records, units)) if stability else ()
     near: tuple[NearHull, ...] = ()
     if stability is not None:
-        stability = budgeted(stability, plan.method, plan.toy, verdicts, others)
+        stability = budgeted(stability, _background(plan, verdicts, others))
         near = near_hull(stability, resolution_eV(plan))
     return StabilityAnswer(
         plan=plan,
@@ -202,6 +203,10 @@ def answer(
     )
 
 
+def _background(plan: StabilityPlan, verdicts: Sequence[Verdict], others: Sequence[ByFunctional]) -> Background:
+    return Background(plan.method, plan.toy, plan.by_hand, tuple(verdicts), tuple(others))
+
+
 def resolution_eV(plan: StabilityPlan) -> float:
     """Return the differences (eV/atom) that a study does not tell apart: its protocol's, or those measured for it."""
     elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
@@ -213,13 +218,14 @@ def _near_notes(plan: StabilityPlan, near: Sequence[NearHull]) -> list[str]:
     """Return a sentence for each phase that may be on the hull for all that the method tells."""
     found = []
     for each in near:
-        height, pressure = f"{1000 * each.above_eV:.2g} meV/atom", f"{each.pressure_GPa:.3g} GPa"
-        said = f"{each.phase} comes within {height} of the hull at {pressure} and is stable nowhere here"
+        height, pressure = f"{max(1000 * each.above_eV, 0.01):.2g} meV/atom", f"{each.pressure_GPa:.4g} GPa"
+        end = ", where its data end" if each.data_end else ""
+        said = f"{each.phase} comes within {height} of the hull at {pressure}{end}, and is stable nowhere here"
         if not each.never_stable:
-            said = f"{each.phase} is {height} above the hull at {pressure}"
-        end = ", where its data end: beyond it may be on it" if each.data_end else ""
+            said = f"{each.phase} is {height} above the hull at {pressure}{end}"
+        beyond = "; beyond them it may be on it" if each.data_end else ""
         resolution = f"`{plan.method.protocol}` does not resolve less than {1000 * resolution_eV(plan):.2g} meV/atom"
-        found.append(f"{said}{end} ({resolution})")
+        found.append(f"{said}{beyond} ({resolution})")
     return found
 
 
@@ -257,10 +263,11 @@ def _unresolved(plan: StabilityPlan, curves: Sequence[Clipped]) -> list[str]:
         if one.formula != other.formula or low >= high:
             continue
         pressures = np.linspace(low, high, 101)
-        close = np.abs(one.enthalpy(pressures) - other.enthalpy(pressures)) < plan.resolution_eV
+        resolution = resolution_eV(plan)
+        close = np.abs(one.enthalpy(pressures) - other.enthalpy(pressures)) < resolution
         if close.mean() > MOSTLY:
             found.append(
-                f"{one.phase} and {other.phase} are closer than the {1000 * plan.resolution_eV:g} meV/atom that "
+                f"{one.phase} and {other.phase} are closer than the {1000 * resolution:.2g} meV/atom that "
                 f"`{plan.method.protocol}` resolves, from {pressures[close][0]:.0f} to {pressures[close][-1]:.0f} GPa"
             )
     return found
@@ -336,8 +343,8 @@ def _warnings(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[str]:
             continue
         if full := _without_empty_bands(state):
             found.append(
-                f"{phase}: {full} calculations by an earlier version had no empty band, which a metal needs: if it is "
-                "one, its energies are too high; compute it anew in another data folder (MEGABAR_DATA)"
+                f"{phase}: {full} of its calculations, by an earlier version, had no empty band, which a metal needs: "
+                "if it is one, its energies are too high; compute it anew in another data folder (MEGABAR_DATA)"
             )
         changes = [(record.pressure_GPa or 0.0, record.symmetry_change) for record in done.values()]
         changed = sorted((pressure, change) for pressure, change in changes if change)

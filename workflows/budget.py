@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ase.units import GPa
@@ -24,9 +25,19 @@ STATIC = ("zero-point motion", "temperature")
 TOY_ERROR = ProtocolError(0.0, 0, True, "a toy: exact for itself")
 
 
-def protocol_part(method: Method, toy: bool, elements: Collection[str]) -> ProtocolError | None:
-    """Return the error of the numerics of a study's protocol for a transition between phases of some elements."""
-    return TOY_ERROR if toy else protocol_error(method.code, method.protocol, elements)
+def protocol_part(
+    method: Method, toy: bool, elements: Collection[str], by_hand: bool = False, judged: bool = False
+) -> ProtocolError | None:
+    """Return the error of the numerics of a study's protocol for a transition between phases of some elements.
+
+    by_hand: cutoff or k-points are the study's own; judged: a judge's part stands beside it.
+    """
+    if toy:
+        return TOY_ERROR
+    found = protocol_error(method.code, method.protocol, elements, judged)
+    if found is None or not by_hand:
+        return found
+    return replace(found, measured=False, source=f"{found.source}; cutoff or k-points were set by hand, not measured")
 
 
 def _elements(transition: Transition) -> frozenset[str]:
@@ -34,26 +45,40 @@ def _elements(transition: Transition) -> frozenset[str]:
     return frozenset(symbol for term in terms for symbol in parse_formula(term.formula))
 
 
-def budgeted(
-    stability: Stability,
-    method: Method,
-    toy: bool,
-    verdicts: Sequence[Verdict] = (),
-    others: Sequence[ByFunctional] = (),
-) -> Stability:
-    """Return a stability whose transitions have the errors of the protocol, and of judge and functional where they ran.
+@dataclass(frozen=True)
+class Background:
+    """What the errors of a study's transitions come from.
 
-    verdicts: what a verifying code says. others: the hulls by other functionals.
+    by_hand: whether cutoff or k-points are the study's own. verdicts: what a verifying code says. others: the hulls by
+    other functionals.
     """
 
+    method: Method
+    toy: bool
+    by_hand: bool = False
+    verdicts: Sequence[Verdict] = ()
+    others: Sequence[ByFunctional] = ()
+
+    def verdict(self, transition: Transition) -> Verdict | None:
+        """Return the verdict on a transition, None where there is none."""
+        return next((each for each in self.verdicts if each.reaction == transition.reaction.phases_text), None)
+
+    def numerics(self, transition: Transition) -> ProtocolError | None:
+        """Return the error of the protocol's numerics for a transition."""
+        judged = self.verdict(transition) is not None
+        return protocol_part(self.method, self.toy, _elements(transition), self.by_hand, judged)
+
+
+def budgeted(stability: Stability, background: Background) -> Stability:
+    """Return a stability whose transitions have the errors of protocol, and of judge and functional where they ran."""
+
     def parts(transition: Transition) -> Iterable[ErrorPart]:
-        numerics = protocol_part(method, toy, _elements(transition))
+        numerics, verdict = background.numerics(transition), background.verdict(transition)
         if numerics is not None:
             yield ErrorPart(PROTOCOL, numerics.error_eV)
-        for verdict in verdicts:
-            if verdict.reaction == transition.reaction.phases_text:
-                yield ErrorPart(JUDGE, abs(verdict.difference_eV))
-        spread = spread_GPa(transition, others)
+        if verdict is not None:
+            yield ErrorPart(JUDGE, abs(verdict.difference_eV))
+        spread = spread_GPa(transition, background.others)
         if spread is not None:
             yield ErrorPart(FUNCTIONAL, spread * abs(transition.delta_volume) * GPa)
 
@@ -67,31 +92,33 @@ def spread_GPa(transition: Transition, others: Sequence[ByFunctional]) -> float 
     return math.sqrt(sum(move**2 for move in found) / len(found)) if found else None
 
 
-def not_included(others: Sequence[ByFunctional]) -> list[str]:
-    """Return what no part of the errors stands for, in words."""
-    return [*([] if others else ["the functional"]), *STATIC]
+def not_included(stability: Stability | None) -> list[str]:
+    """Return what no part of some transitions' errors stands for, in words."""
+    lacking = [] if stability is None else [each for each in stability.transitions if not _has_functional(each)]
+    if stability is None or len(lacking) == len(stability.transitions):
+        return ["the functional", *STATIC]
+    names = ", ".join(each.reaction.phases_text for each in lacking)
+    return [*([f"the functional for {names}, which no other one has"] if lacking else []), *STATIC]
 
 
-def error_sources(
-    stability: Stability,
-    method: Method,
-    toy: bool,
-    verdicts: Sequence[Verdict] = (),
-    others: Sequence[ByFunctional] = (),
-) -> dict[str, str]:
+def _has_functional(transition: Transition) -> bool:
+    return FUNCTIONAL in transition.error_parts_GPa
+
+
+def error_sources(stability: Stability, background: Background) -> dict[str, str]:
     """Return how each part of the transitions' errors is known, a clause each, by the part's name."""
     if not stability.transitions:
         return {}
     found = {INTERPOLATION: "between the computed volumes, and the noise found in their energies and stresses"}
-    numerics = {_elements(each): protocol_part(method, toy, _elements(each)) for each in stability.transitions}
-    said = [
-        f"{1000 * each.error_eV:.2g} meV/atom ({each.source})" if each else f"of `{method.protocol}` is not known"
-        for each in numerics.values()
-    ]
+    unknown = f"of `{background.method.protocol}` is not known"
+    numerics = map(background.numerics, stability.transitions)
+    said = [f"{1000 * each.error_eV:.2g} meV/atom ({each.source})" if each else unknown for each in numerics]
     found[PROTOCOL] = "; ".join(dict.fromkeys(said))
-    if verdicts:
-        found[JUDGE] = f"what {verdicts[0].code} moves the transition by, on the same structures"
-    if others:
-        names = ", ".join(each.functional for each in others)
+    if background.verdicts:
+        judge = background.verdicts[0].code
+        moved = f"what {judge} moves the transition by, on the same structures"
+        found[JUDGE] = f"{moved}, in place of the part of the atomic data"
+    if any(map(_has_functional, stability.transitions)):
+        names = ", ".join(each.functional for each in background.others)
         found[FUNCTIONAL] = f"root mean square of what {names} move the transition by, on the same structures"
     return found

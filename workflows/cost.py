@@ -243,11 +243,12 @@ def as_it_stands(estimate: StudyEstimate, study: StudyRecord, store: ResultStore
         phases.append(replace(row, stored=wanted, core_minutes=0.0) if study.complete else row)
     more = sum(row.volumes for row in phases) - sum(row.volumes for row in estimate.phases)
     first, left = (sum(row.core_minutes for row in rows) for rows in (estimate.phases, phases))
+    still = sum(row.volumes - row.stored for row in phases) / max(sum(row.volumes for row in phases), 1)
     return replace(
         estimate,
         phases=tuple(phases),
         extra_calculations=0 if study.complete else max(0, estimate.extra_calculations - more),
-        core_minutes=left * (estimate.core_minutes / first if first else 1.0),
+        core_minutes=left * (estimate.core_minutes / first) if first else estimate.core_minutes * still,
         complete=study.complete,
     )
 

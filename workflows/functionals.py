@@ -14,6 +14,7 @@ import numpy as np
 
 from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
+from megabar.analysis.near_hull import heights
 from megabar.analysis.stability import Stability, Transition, analyse
 from megabar.workflows.ladder import Rung
 from megabar.workflows.phase_state import BRIDGED_LN_VOLUME, PhaseState, volume_point
@@ -48,7 +49,8 @@ class ByFunctional:
 def phases_compared(stability: Stability) -> set[str]:
     """Return the phases that the other functionals are asked about: on the hull somewhere, or near it."""
     on_hull = {interval.phase for interval in stability.intervals}
-    lowest = np.where(np.isfinite(stability.above_eV), stability.above_eV, np.inf).min(axis=0, initial=np.inf)
+    _, above = heights(stability)
+    lowest = np.where(np.isfinite(above), above, np.inf).min(axis=0, initial=np.inf)
     return on_hull | {curve.phase for curve, low in zip(stability.curves, lowest, strict=True) if low <= NEAR_EV}
 
 

@@ -36,49 +36,68 @@ class ProtocolError:
     source: str
 
 
-def protocol_error(code: str, protocol: str, elements: Collection[str]) -> ProtocolError | None:
+def protocol_error(code: str, protocol: str, elements: Collection[str], judged: bool = False) -> ProtocolError | None:
     """Return the error of a transition between phases of some elements, by a code and protocol.
 
     The error belongs to the elements more than to the structures: at one protocol sodium's transitions are right within
     2 meV/atom and those of oxides at 500 GPa within 30. So it follows from the measured transitions that share an
-    element, where there are ``FEWEST`` of them, else from all of the code; where that has too few, from the code with
-    the largest. None where no code has any.
+    element, where there are ``FEWEST`` of them; with fewer, from these or from all of the code, whichever is larger. A
+    code without any has the largest error of the others. judged: the atomic data were compared with a judge's for the
+    transition itself, so that their part is left out. None where no code has any.
     """
-    rows = _rows()
-    own = [each for each in rows if each["code"] == code]
-    near = [each for each in own if set(each["elements"]) & set(elements)]
-    for chosen, what in ((near, f"transitions with {', '.join(sorted(elements))}"), (own, "transitions of all kinds")):
-        found = _root_mean_square(chosen, protocol)
-        if found is not None:
-            error, count = found
-            return ProtocolError(error / 1000, count, True, f"root mean square over {count} {what}")
-    others = {each["code"] for each in rows} - {code}
-    known = {
-        other: found
-        for other in others
-        if (found := _root_mean_square([each for each in rows if each["code"] == other], protocol))
-    }
+    judges = () if judged else JUDGES
+    found = _of_code(code, protocol, elements, judges)
+    if found is not None:
+        return found
+    others = {str(each["code"]) for each in _rows()} - {code}
+    # Neither what is like it nor all together says enough of another code: the larger of both.
+    pairs = [(other, _of_code(other, protocol, asked, judges)) for other in others for asked in (elements, ())]
+    known = [(other, error) for other, error in pairs if error is not None]
     if not known:
         return None
-    worst = max(known, key=lambda other: known[other][0])
-    error, count = known[worst]
-    return ProtocolError(error / 1000, count, False, f"{code} was not measured: that of {worst}, the largest known")
+    worst, error = max(known, key=lambda each: each[1].error_eV)
+    source = f"{code} was not measured: that of {worst}, the largest known"
+    return ProtocolError(error.error_eV, error.transitions, False, source)
 
 
-def _root_mean_square(rows: Sequence[Mapping[str, Any]], protocol: str) -> tuple[float, int] | None:
-    """Return the error (meV/atom) by some rows of one code, and from how many transitions; None: too few."""
+def _of_code(code: str, protocol: str, elements: Collection[str], judges: Sequence[str]) -> ProtocolError | None:
+    """Return the error by a code's own rows, None where it has too few."""
+    own = [each for each in _rows() if each["code"] == code]
+    near = [each for each in own if set(each["elements"]) & set(elements)]
+    like = f"transitions with {', '.join(sorted(elements))}"
+    shared = _root_mean_square(near, protocol, judges, FEWEST)
+    if shared is not None:
+        return ProtocolError(shared[0] / 1000, shared[1], True, f"root mean square over {shared[1]} {like}")
+    whole = _root_mean_square(own, protocol, judges, FEWEST)
+    if whole is None:
+        return None
+    single = _root_mean_square(near, protocol, judges, 1)
+    if single is not None and single[0] > whole[0]:
+        return ProtocolError(single[0] / 1000, single[1], True, f"of the one measured of the {like}")
+    return ProtocolError(whole[0] / 1000, whole[1], True, f"root mean square over {whole[1]} transitions of all kinds")
+
+
+def _root_mean_square(
+    rows: Sequence[Mapping[str, Any]], protocol: str, judges: Sequence[str], fewest: int
+) -> tuple[float, int] | None:
+    """Return the error (meV/atom) by some rows of one code, and from how many transitions; None: too few.
+
+    Where no step above a protocol was measured, half of what the step to the hardest one moved is taken to be left, of
+    a harder one half of that. A step between that has too few rows leaves the whole unknown.
+    """
     steps = {name: [each for each in rows if each["against"] == name] for name in (*LADDER[1:], *JUDGES)}
-    known = [name for name in LADDER[1:] if len(steps[name]) >= FEWEST]
-    above = [name for name in known if LADDER.index(name) > LADDER.index(protocol)]
-    if not known or min(len(steps[name]) for name in JUDGES) < FEWEST:
+    known = [name for name in LADDER[1:] if len(steps[name]) >= fewest]
+    if not known or any(len(steps[name]) < fewest for name in judges):
+        return None
+    above = LADDER[LADDER.index(protocol) + 1 : LADDER.index(known[-1]) + 1]
+    if any(name not in known for name in above):
         return None
     if above:
         parts, count = [_rms(steps[name]) for name in above], len(steps[above[0]])
     else:
-        # Of the hardest that was measured half of what its step moved is left at most, of a harder one half of that.
         harder = LADDER.index(protocol) - LADDER.index(known[-1]) + 1
         parts, count = [_rms(steps[known[-1]]) / 2**harder], len(steps[known[-1]])
-    return math.hypot(*parts, *(_rms(steps[name]) for name in JUDGES)), count
+    return math.hypot(*parts, *(_rms(steps[name]) for name in judges)), count
 
 
 def _rms(rows: Sequence[Mapping[str, Any]]) -> float:

@@ -43,6 +43,7 @@ class StabilityPlan:
     outside of the pressures that it is known for.
     judge: the method of the verifying code, if any. functionals: those of the other functionals to compare with.
     copies: phases that are not computed, each with the one of the same structure whose ladder answers for it.
+    by_hand: whether the study names cutoff or k-points itself, so that the protocol's measured error is not its own.
     """
 
     system: str
@@ -55,6 +56,7 @@ class StabilityPlan:
     judge: Method | None = None
     functionals: tuple[Method, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
+    by_hand: bool = False
 
     @property
     def remarks(self) -> list[str]:
@@ -86,7 +88,7 @@ class StabilityPlan:
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data; what is empty and came later is left out, so that fingerprints stay."""
         content = {**asdict(self), "ladders": [ladder.to_dict() for ladder in self.ladders]}
-        for name in ("functionals", "copies"):
+        for name in ("functionals", "copies", "by_hand"):
             if not content[name]:
                 del content[name]
         return content
@@ -119,6 +121,7 @@ class StabilityPlan:
     def fingerprint(self) -> str:
         """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
         content = self.to_dict()
+        content.pop("by_hand", None)  # the settings say it; plans of earlier versions do not
         for method in (content["method"], content["judge"] or {"data": ()}, *content.get("functionals", ())):
             for each in method["data"]:
                 del each["path"], each["origin"]
@@ -147,7 +150,7 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
     study = _stability_study(file)
     code = find_code(study.method.code)
     method = _method(code, study.method.protocol, file, config)
-    others = [name for name in study.functionals if name != study.method.functional and not code.toy]
+    others = [name for name in dict.fromkeys(study.functionals) if name != study.method.functional and not code.toy]
     functionals = tuple(_method(code, study.method.protocol, file, config, name) for name in others)
     limits = protocol(code.name, study.method.protocol)
     judge = None
@@ -166,6 +169,7 @@ def resolve(file: StudyFile, config: Config) -> StabilityPlan:
         toy=code.toy,
         judge=judge,
         functionals=functionals,
+        by_hand=study.method.cutoff_eV is not None or study.method.kpoint_density is not None,
         copies=tuple(same.items()),
     )
 

@@ -113,14 +113,23 @@ def _found(
 def _written(found: Sequence[StructureAt], file_format: str, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths = []
+        paths: list[Path] = []
         for each in found:
-            path = folder / file_name(each, file_format)
+            path = _free(folder / file_name(each, file_format), paths)
             write_atomically(path, text_of(each, file_format))
             paths.append(path)
     except OSError as error:
         raise InputError(f"--to is {folder}, which cannot be written ({error.strerror or error})") from None
     return paths
+
+
+def _free(path: Path, taken: Sequence[Path]) -> Path:
+    """Return a path that no other structure has: names of phases may differ in signs that no file's name has."""
+    number, found = 1, path
+    while found in taken:
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
 
 
 def _drawn(states: Sequence[PhaseState], found: Sequence[StructureAt], figure: Path) -> list[Path]:

@@ -27,7 +27,7 @@ from megabar.launchers.database.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
 from megabar.structures.names import check_folder_name
 from megabar.workflows.answer import StabilityAnswer
-from megabar.workflows.budget import budgeted, error_sources, not_included
+from megabar.workflows.budget import Background, budgeted, error_sources, not_included
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import StudyEstimate, as_it_stands
 from megabar.workflows.driver import retry_crashed
@@ -211,10 +211,11 @@ def hull_of(sources: Sequence[str], at: float | None, figure: Path | None = None
     else:
         check_same_method(plans)
         found = analyse(list({curve.phase: curve for each in answers for curve in each.curves}.values()))
-        stability = budgeted(found, plans[0].method, plans[0].toy)
+        background = Background(plans[0].method, plans[0].toy, any(plan.by_hand for plan in plans))
+        stability = budgeted(found, background)
         document = stability_json(stability, at)
-        document["error_sources"] = error_sources(stability, plans[0].method, plans[0].toy)
-        document["error_not_included"] = [] if plans[0].toy else not_included(())
+        document["error_sources"] = error_sources(stability, background)
+        document["error_not_included"] = [] if plans[0].toy else not_included(stability)
     if figure is not None:
         from megabar.workflows.report import toy_warning
 

@@ -256,11 +256,15 @@ def _functional_lines(answer: dict[str, Any]) -> list[str]:
     """Return a row for each other functional: what it makes of each transition."""
     lines = []
     for other in answer.get("functionals", []):
-        moved = [
-            f"{reaction} at {pressure:.1f} GPa" if pressure is not None else f"{reaction} is not there"
-            for reaction, pressure in other["pressures_GPa"].items()
+        own = other["pressures_GPa"]
+        absent = "not known" if other["missing"] or not other["hull"] else "is not there"
+        said = [
+            f"{reaction} at {pressure:.1f} GPa" if pressure is not None else f"{reaction} {absent}"
+            for reaction, pressure in own.items()
         ]
-        lines.append(f"By {other['functional']}: {'; '.join(moved)}")
+        more = [each for each in other["transitions"] if each["reaction_of_phases"] not in own]
+        said += [f"{each['reaction_of_phases']} at {each['pressure_GPa']:.1f} GPa (only by it)" for each in more]
+        lines.append(f"By {other['functional']}: {'; '.join(said) or 'no transition'}")
     return ["", *lines] if lines else []
 
 

@@ -79,6 +79,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         self._data_sha256 = [each.sha256 for each in data]
         self._dispersion = dispersion_calculator(settings["functional"])
         self._dft: Any = None
+        self._polish: Polish | None = None
         self._symmetry: dict[str, Any] = {}
         self._steps = 0
         self._errors: list[float] = []
@@ -147,7 +148,9 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         """Iterate to self-consistency; raises Stopped, with the state kept on disk, where that is wanted."""
         steps, saved = 0, time.monotonic()
         self._errors = []
-        polish: Polish | None = None
+        if self._polish is not None:
+            self._polish.give_up()  # each geometry begins with GPAW's own, whatever served the one before
+        self._polish = polish = None
         quickened = False
         for context in self._dft.iconverge(self.atoms):
             steps += 1
@@ -155,6 +158,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
             if not quickened and steps >= SURE_STEPS and residual <= SURE_RESIDUAL_eV2:
                 quickened = True
                 polish = quicken(self._dft.dft) if self.mendings.changes.keys() <= {"start"} else None
+                self._polish = polish
             elif polish is not None and not polish.works(residual):
                 polish.give_up()
                 polish = None
