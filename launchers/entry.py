@@ -8,7 +8,7 @@ from megabar.launchers.cli.interrupts import listen
 def main() -> None:
     """Run the command."""
     listen()
-    from megabar.launchers.cli.main import main as command
+    from megabar.launchers.cli.command import main as command
 
     command()
 

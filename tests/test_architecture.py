@@ -1,6 +1,7 @@
 """The structure of the house: imports point down, analysis is pure, the code is checked by mypy and ruff."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -102,7 +103,7 @@ def test_what_runs_before_the_installation_needs_nothing_installed(name):
     # What is imported from a module is a name in it; a folder's own file says no more than what is in the folder.
     ours = {each if (ROOT / f"{each}.py").is_file() else each.rpartition("/")[0] for each in ours if each}
     ours = {f"{each}.py" for each in ours if not (ROOT / each).is_dir()}
-    assert ours <= {*STANDARD_LIBRARY_ONLY, *(["launchers/cli/main.py"] if name == "launchers/entry.py" else [])}
+    assert ours <= {*STANDARD_LIBRARY_ONLY, *(["launchers/cli/command.py"] if name == "launchers/entry.py" else [])}
     others = {found.split(".")[0] for found in names} - {"megabar"}
     assert others <= set(sys.stdlib_module_names)
 
@@ -110,7 +111,7 @@ def test_what_runs_before_the_installation_needs_nothing_installed(name):
 def test_what_looks_at_studies_loads_little():
     # `megabar status` is typed all day: what it does not need would be most of its time
     script = (
-        "import sys, megabar.launchers.cli.main;"
+        "import sys, megabar.launchers.cli.command;"
         "import megabar.launchers.seeing.standing, megabar.launchers.seeing.standing_tables;"
         "heavy = {'ase', 'fireworks', 'matplotlib', 'numpy', 'pymatgen', 'ruamel', 'scipy'};"
         "sys.exit(' '.join(heavy & {name.split('.')[0] for name in sys.modules}))"
@@ -123,7 +124,7 @@ def test_what_looks_at_studies_loads_little():
 def test_a_command_does_not_wait_for_threads_of_closed_clients(leave, said):
     # pymongo's hook is private: this tells when it is called otherwise
     script = (
-        "from pymongo.synchronous import monitor; from megabar.launchers.cli.main import _leave_at_once as leave;"
+        "from pymongo.synchronous import monitor; from megabar.launchers.cli.command import _leave_at_once as leave;"
         f"monitor._shutdown_monitors = lambda: print('waits'); {leave}"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -143,3 +144,13 @@ def test_linters_and_types(command):
     arguments = [*command, "."] if command[0] == "ruff" else command
     done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_that_the_docs_name_exist():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        (page.name, name) for page in pages for name in re.findall(r"(?<![\w/])((?:\w+/)+\w+\.py)", page.read_text())
+    }
+    roots = [ROOT, *(ROOT / folder for folder in BELOW)]
+    missing = [each for each in sorted(named) if not any((root / each[1]).is_file() for root in roots)]
+    assert not missing

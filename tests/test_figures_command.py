@@ -9,7 +9,7 @@ import pytest
 from curves import Line, crossing
 
 from megabar.launchers.answering.figures import Source, _drawings, _of_tc, wishes
-from megabar.launchers.cli.main import main
+from megabar.launchers.cli.command import main
 from megabar.structures.errors import InputError
 
 

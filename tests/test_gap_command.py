@@ -37,7 +37,7 @@ def h3s(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def main(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    from megabar.launchers.cli.main import main as command
+    from megabar.launchers.cli.command import main as command
 
     before = sys.argv
     try:

@@ -237,7 +237,7 @@ def test_wrong_input_is_one_sentence(
 
 
 def _main(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    from megabar.launchers.cli.main import main
+    from megabar.launchers.cli.command import main
 
     old, argv = Path.cwd(), sys.argv
     try:

@@ -23,7 +23,7 @@ COMMAND = """
 import io, sys
 sys.argv = ["megabar", "gap", {path!r}, "--json"]
 out, sys.stdout = sys.stdout, io.StringIO()
-from megabar.launchers.cli.main import main
+from megabar.launchers.cli.command import main
 try:
     main()
 except SystemExit as ended:

@@ -72,4 +72,6 @@ def check_report_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as error:
-        raise SetupError(f"the report cannot be written to {folder} ({error.strerror}); choose with --report") from None
+        raise SetupError(
+            f"the report cannot be written to {folder} ({error.strerror}); choose another folder"
+        ) from None

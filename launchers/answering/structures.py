@@ -69,7 +69,8 @@ def structures_of(
             raise InputError(
                 f"{study.identifier} is a study of {study.kind}; structures are those of stability studies"
             )
-        states = _chosen(phase_states(plan, study.rungs, store.get_many(study.wanted)), phases)
+        asked = [dict(plan.copies).get(phase, phase) for phase in phases]
+        states = _chosen(phase_states(plan, study.rungs, store.get_many(study.wanted)), asked)
     found, notes = _found(states, list(pressures_GPa) or list(plan.pressures_GPa), bool(pressures_GPa))
     if not found:
         raise InputError(

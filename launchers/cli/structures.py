@@ -18,7 +18,9 @@ def structures(
     ] = None,
     file_format: Annotated[str, typer.Option("--format", help="cif, poscar or extxyz, of files in --to")] = "cif",
     to: Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="write a file for each structure")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="draw the cells against pressure: PNG or SVG")] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="draw the cells against pressure: .pdf, .png or .svg")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Give the relaxed structures of a study at any pressure, and their cells against pressure."""

@@ -66,6 +66,9 @@ def check_phase(study: StudyRecord, phase: str | None) -> None:
 
     planned = [ladder["phase"] for ladder in study.resolved.get("ladders", [])]
     known = list(dict.fromkeys([*planned, *(rung["phase"] for rung in study.rungs)]))
+    answered = dict(study.resolved.get("copies", []))
+    if phase in answered:
+        raise InputError(f"{phase} is the same structure as {answered[phase]}, and is answered as that: ask for it")
     if phase is not None and phase not in known:
         raise InputError(
             f"{study.identifier} has no phase {phase!r}{nearest(phase, known)} (its phases: {', '.join(known)})"
