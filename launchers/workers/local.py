@@ -53,9 +53,7 @@ def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str | None 
     anew = known is not None and plan_of(known).fingerprint != plan.fingerprint
     if known is not None and anew:
         check_may_replan(known, user)
-        _tell(
-            f"{identifier} was planned otherwise (by another version of us or of its code, or other data); it starts anew"
-        )
+        _tell(f"{identifier} was planned otherwise (another version of us or its code, or other data); it begins anew")
         known = None
     if machine is None:
         machine = known.machine if known is not None and not known.cancelled else ""
