@@ -316,11 +316,11 @@ def test_a_worker_outlives_kill_minus_9_of_the_database(
 ) -> None:
     """While a calculation ends; it is run once, the study goes on by itself, and nothing has failed."""
     name = f"outage{abs(hash((outage_s, moment))) % 10**6}"
-    for scale in (3.55, 3.6):
-        bulk("Cu", "fcc", a=scale).write(tmp_path / f"Cu-{scale}.cif")
+    for lattice, length in (("fcc", 3.6), ("bcc", 2.87)):
+        bulk("Cu", lattice, a=length).write(tmp_path / f"Cu-{lattice}.cif")
     (tmp_path / "study.yaml").write_text(
         "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 10}\nmethod: {code: emt}\n"
-        "phases: [{file: Cu-3.55.cif, name: A, pressure: 0}, {file: Cu-3.6.cif, name: B, pressure: 0}]\n"
+        "phases: [{file: Cu-fcc.cif, name: A, pressure: 0}, {file: Cu-bcc.cif, name: B, pressure: 0}]\n"
     )
     config = Config(data=tmp_path / "data", database=DatabaseConfig(uri=user_mongod.uri, name=name))
     runs: list[str] = []
