@@ -166,7 +166,7 @@ def test_figure_has_four_panels(folder: Path, tmp_path: Path, capsys: pytest.Cap
     code, out, _ = main([str(folder), "--json", "--figure", str(tmp_path / "gap.svg")], capsys)
     assert code == 0 and json.loads(out)["figure"] == str(tmp_path / "gap.svg")
     text = (tmp_path / "gap.svg").read_text()
-    for label in ("(a)", "(d)", "T (K)", "Re Δ", "N(ω)/N(0)", "Hc(T)/Hc(0)", "ΔC/γTc"):
+    for label in ("(a)", "(d)", "$T$ (K)", "Re Δ", "N(ω)/N(0)", r"$H_\mathrm{c}$(T)/", r"ΔC/$γT_\mathrm{c}$"):
         assert label in text
 
 

@@ -39,7 +39,7 @@ def ignore() -> None:
 
 def python(code: str, count: int = 1) -> subprocess.CompletedProcess[str]:
     """Run code that prints a line when it is ready for so many interrupts."""
-    head = "import os, signal, sys, time\nfrom megabar.launchers import interrupts\ninterrupts.listen()\n"
+    head = "import os, signal, sys, time\nfrom megabar.launchers.cli import interrupts\ninterrupts.listen()\n"
     process = subprocess.Popen(
         [sys.executable, "-c", head + code],
         stdout=subprocess.PIPE,
@@ -171,7 +171,7 @@ def test_commands_hear_it_though_it_was_ignored(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_set_up_hears_it_though_it_was_ignored(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from megabar.launchers import bootstrap\n"
+        "import os, signal, sys; from megabar.launchers.setup import bootstrap\n"
         "bootstrap.set_up = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "bootstrap.main(['--version'])"
     )
