@@ -107,7 +107,8 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
 
     A result that lies in the calculation's folder but is not in the database yet is taken in from there. ``taken``
     is the state where another worker is running it. asked: joins the result's provenance: the study that it is run
-    for, its estimated core-seconds. The claim on the calculation is given back whatever happens.
+    for, its estimated core-seconds. The claim on the calculation is given back whatever happens; where the database is
+    out of reach, that is left to the worker.
     """
     key = calculation.key
     known = runtime.store.get(key)
@@ -118,7 +119,7 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
     try:
         state = _claimed(calculation, runtime, asked or {})
     except BaseException as error:
-        if not is_outage(error):  # it would take another time-out; a worker gives all back when it is over
+        if not is_outage(error):  # it would take another time-out; a worker gives all back after each task
             runtime.presence.release(key, runtime.owner)
         raise
     runtime.presence.release(key, runtime.owner)
