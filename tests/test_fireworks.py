@@ -93,7 +93,7 @@ def test_what_was_changed_on_its_way_is_not_run(runtime: Runtime) -> None:
     use(runtime)  # which fails where it is asked to run anything
     said = tasks.CalculationTask().run_task({"key": item.key, "calculation": other.to_dict(), "study": "s"})
     assert said.stored_data["state"] == "crashed"
-    assert "was changed on its way" in runtime.store.crashes([other.key])[other.key][0]
+    assert "was changed on its way" in runtime.store.crashes([item.key, other.key])[item.key][0]
     assert runtime.store.ended([item.key, other.key]) == {}
 
 

@@ -22,7 +22,8 @@ from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
-from megabar.workflows import kinds, lease, size, store
+from megabar.workflows import kinds, lease, size, store, tasks
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
 from megabar.workflows.driver import PlanningFailed, advance, advance_if_it_can
@@ -401,3 +402,26 @@ def test_a_rung_whose_key_this_version_would_make_otherwise_is_not_submitted(run
     with pytest.raises(NotOurs, match="planned by another version"):
         advance(study, runtime)
     assert waiting(runtime) == []
+
+
+def test_what_never_arrives_as_it_was_submitted_fails_and_the_study_ends(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its crashes are counted by the key that the study knows: it is not submitted again and again."""
+    advance(study, runtime)
+    bad = runtime.store.get_study(study).wanted[0]
+    arrives = tasks.submitted
+
+    def changed(spec: dict[str, Any]) -> Calculation:
+        found = arrives(spec)
+        return replace(found, settings={**found.settings, "lost": "text"}) if spec["key"] == bad else found
+
+    monkeypatch.setattr(tasks, "submitted", changed)
+    for _ in range(3):
+        work_off(runtime, study)
+    found = runtime.store.get_study(study)
+    assert found.complete
+    record = runtime.store.get(bad)
+    assert (record.state, record.cause) == ("failed", "task-crashed")
+    assert "its task crashed 3 times" in record.detail
+    assert "was changed on its way" in record.detail

@@ -56,7 +56,8 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
         try:
             calculation = submitted(fw_spec)
             if calculation.key != key:
-                store.note_crash(calculation.key, f"what was submitted as {key} was changed on its way")
+                # Under the key that the study knows it by, which counts its crashes.
+                store.note_crash(key, f"what was submitted as {key} was changed on its way, to {calculation.key}")
             else:
                 asked = {"study": fw_spec.get("study"), "estimate_core_s": fw_spec.get("core_seconds")}
                 state = run_and_store(calculation, runtime, asked)
