@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import multiprocessing
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,10 +33,11 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import sweep
-from megabar.workflows.isolation import _child, fork_server, run_isolated
+from megabar.workflows.isolation import _child, _watch, fork_server, run_isolated
 from megabar.workflows.kinds import plan_of
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime, use
+from megabar.workflows.stopping import Control
 from megabar.workflows.store import put_history, record_of
 from megabar.workflows.sweeping import sweep_pieces
 from megabar.workflows.troubles import FOLDER_CODE, FolderTrouble, MachineTrouble, exit_code, trouble_of
@@ -195,6 +198,18 @@ def test_what_belongs_to_somebody_else_is_the_machines_trouble(whose: str) -> No
 
 
 # --- the folder of a running calculation is taken away -------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_what_cannot_be_told_to_stop_is_killed(tmp_path: Path) -> None:
+    """It would go on beside the next calculation."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    process.start()
+    try:
+        assert _watch(process, tmp_path / "moved", Control(stop=True, patience_s=0.0), local=True) is None
+        assert not process.is_alive()
+    finally:
+        process.kill()
 
 
 @pytest.mark.parametrize("times", [1, 2])
