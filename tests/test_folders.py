@@ -22,11 +22,13 @@ from typing import Any
 import pytest
 from ase.build import bulk
 from bson import ObjectId
+from fireworks import FWorker
 from test_faults import calculation, mounted, worker
 from test_planning import opened, runtime, study, work_off  # noqa: F401
 from test_run import MEGABAR
 
 from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.workers.local import LocalRun
 from megabar.launchers.workers.worker import Task, _take, heard, lock_path, sweep_locks
 from megabar.workflows import tasks
 from megabar.workflows.config import Config
@@ -384,6 +386,29 @@ def test_locks_of_workers_that_were_killed_are_swept(tmp_path: Path) -> None:
         fcntl.flock(alive, fcntl.LOCK_EX)
         sweep_locks(config)
     assert {path.stem for path in (tmp_path / "workers").iterdir()} == set(names[1:])
+
+
+def test_who_starts_again_after_a_kill_takes_back_at_once_what_long_lived_workers_held(
+    runtime: Runtime,  # noqa: F811
+    study: str,  # noqa: F811
+) -> None:
+    """The free lock tells that one is gone before it is swept; else its silence would be waited for."""
+    advance(study, runtime)
+    name, fireworks = f"{platform.node()}-1-1", runtime.launchpad.fireworks
+    runtime.presence.announce(replace(worker(name), host=platform.node()))
+    taken, _ = runtime.launchpad.checkout_fw(FWorker(name=name), "/tmp")
+    assert runtime.presence.claim(taken.spec["key"], name)
+    path = lock_path(runtime.config, name)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.utime(path, (1, 1))
+    run = LocalRun(study, plan_of(runtime.store.get_study(study)), runtime)
+    steps = iter(run)
+    next(steps)
+    steps.close()
+    assert fireworks.find_one({"fw_id": taken.fw_id})["state"] == "ARCHIVED"
+    assert runtime.presence.known([name]) == set()
+    assert not path.exists()
 
 
 def test_pieces_of_arrays_that_were_never_whole_are_swept_or_replaced(runtime: Runtime) -> None:  # noqa: F811

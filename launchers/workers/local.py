@@ -201,9 +201,10 @@ class LocalRun:
     def __iter__(self) -> Iterator[StudyRecord]:
         """Run it, yielding its record; raises InputError where it is cancelled, SetupError where nothing can run."""
         task = Task(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
-        sweep_locks(self.runtime.config)
+        complete = self._wait(self._care)
+        sweep_locks(self.runtime.config)  # now that the free ones have told which workers are no more
         self._wait(lambda: sweep_pieces(self.runtime.store.database))
-        if not self._wait(self._care):
+        if not complete:
             with worker_pool(self.runtime.config, task) as pool:
                 yield from self._until_complete(pool)
         study = self._wait(self._study)
