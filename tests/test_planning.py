@@ -19,7 +19,7 @@ from test_faults import calculation, worker
 from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.seeing.standing import status_in
-from megabar.launchers.workers.local import register
+from megabar.launchers.workers.local import LocalRun, register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
 from megabar.workflows import kinds, lease, size, store, tasks
@@ -28,6 +28,7 @@ from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
 from megabar.workflows.driver import PlanningFailed, advance, advance_if_it_can
 from megabar.workflows.execution import execute
+from megabar.workflows.kinds import plan_of
 from megabar.workflows.plan import resolve
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
@@ -106,6 +107,38 @@ def test_the_right_to_plan_lasts_as_long_as_the_planning(
             assert renewed.acquire(timeout=30)
         assert not runtime.store.take_lease(study, "another")
     assert runtime.store.take_lease(study, "another")
+
+
+def test_a_run_lets_a_large_study_rest_while_something_of_it_waits_or_runs(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks every two seconds, and would plan all the time where that takes ten."""
+    wants, planned = kinds.KINDS["stability"].wants, []
+
+    def counted(plan: Any, rungs: Any, records: Any) -> Any:
+        planned.append(len(records))
+        return wants(plan, rungs, records)
+
+    advance(study, runtime)
+    wanting(monkeypatch, counted)
+    run, fireworks = LocalRun(study, plan_of(runtime.store.get_study(study)), runtime), runtime.launchpad.fireworks
+
+    def cares(state: str, rest_s: int) -> int:
+        planned.clear()
+        fireworks.update_many({"spec.study": study, "state": "READY"}, {"$set": {"state": state}})
+        rest = {"$add": ["$$NOW", 1000 * rest_s]}
+        runtime.store.database.studies.update_one({"_id": study}, [{"$set": {"rest_until": rest}}])
+        assert not run._care()
+        return len(planned)
+
+    assert cares("READY", 60) == 0
+    assert cares("READY", -1) > 0
+    assert cares("ARCHIVED", 60) > 0
+    assert fireworks.count_documents({"spec.study": study, "state": "READY"}) > 0
+    # What was taken from a worker that is lost (here one that never was) is submitted at once.
+    past = {"state": "RUNNING", "updated_on": "2000-01-01T00:00:00+00:00"}
+    fireworks.update_one({"spec.study": study, "state": "READY"}, {"$set": past})
+    assert cares("READY", 60) > 0
 
 
 def test_of_two_planners_one_is_refused(runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -252,8 +252,11 @@ class LocalRun:
         return study
 
     def _care(self) -> bool:
-        recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
-        return advance(self.identifier, self.runtime)
+        """Take back what is lost and let the study go on; one with work at hand rests as long as its planning wants."""
+        lost = recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
+        at_hand = {"spec.study": self.identifier, "state": {"$in": ["READY", "RESERVED", "RUNNING"]}}
+        patient = not lost and self.runtime.launchpad.fireworks.find_one(at_hand, {"_id": 1}) is not None
+        return advance(self.identifier, self.runtime, patient)
 
     def _what_it_waits_for(self) -> str:
         state, said = status_in(self.runtime.store, self.identifier, None, True).situations[self.identifier]
