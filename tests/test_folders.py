@@ -310,6 +310,7 @@ BROKEN: dict[str, Any] = {
     "retries.json": {"count": "many"},
     "result.json": {"state": "done", "energy_eV_per_atom": "low"},
     "history.npz": b"no arrays",
+    "half of result.json": b'{"state": "done", "energy_eV_per_',
 }
 
 
@@ -323,10 +324,22 @@ def test_what_parses_but_makes_no_sense_is_computed_again(runtime: Runtime, name
     if name == "history.npz":
         execute(folder, runtime.config)
     content = BROKEN[name]
-    (folder / name).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    written = content if isinstance(content, bytes) else json.dumps(content).encode()
+    file = folder / name.rsplit(maxsplit=1)[-1]
+    file.write_bytes(written)
     assert tasks.run_and_store(item, here) == "done"
     assert here.store.crashes([item.key]) == {}
     assert len(here.store.history(item.key)["energy_eV"]) == 1
+    # What claimed to be a result is kept for whoever wants to know, and the record tells of it.
+    untrusted, said = folder / f"untrusted-{file.name}", here.store.get(item.key).mendings
+    if file.name in ("result.json", "history.npz"):
+        assert untrusted.read_bytes() == written
+        assert len(said) == 1
+        assert said[0].startswith("begun anew: ")
+        assert untrusted.name in said[0]
+    else:
+        assert not untrusted.exists()
+        assert said == []
 
 
 def test_what_is_tried_again_after_an_internal_error_begins_anew(runtime: Runtime, study: str) -> None:  # noqa: F811

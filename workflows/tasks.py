@@ -26,7 +26,7 @@ from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, RESULT, finished, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.outages import is_outage, too_large
-from megabar.workflows.retrying import begin_anew, is_forgotten
+from megabar.workflows.retrying import is_forgotten, note_what_was_set_aside, set_aside
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import CalculationRecord, NotOurs, newer_fields, record_of
@@ -143,6 +143,7 @@ def _claimed(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any
             if ended is None:
                 check_version(calculation, runtime.config)
                 prepare(folder, calculation, *_start(calculation, runtime))
+                note_what_was_set_aside(folder)
                 ended = record_of(calculation, runtime.run(folder, calculation.code), extra), _history(folder)
     except OSError as error:
         trouble = trouble_of(error, folder)
@@ -161,9 +162,13 @@ def _found(
 ) -> tuple[CalculationRecord, dict[str, Any] | None] | None:
     """Return the result that lies in a folder with its arrays, None where there is none that can be trusted.
 
+    One that cannot be is set aside, which the calculation's record will tell.
     Raises NotOurs where a newer version wrote it.
     """
+    there = (folder / RESULT).exists()  # looked for first: a child that a killed worker left may just write it
     result = finished(folder)
+    if result is None and there:
+        set_aside(folder)
     if result is None or is_forgotten(folder, result, calculation.key, runtime.store):
         return None
     try:
@@ -171,7 +176,7 @@ def _found(
     except (ValidationError, TypeError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         if newer_fields(error):
             raise NotOurs(f"{folder / RESULT} is of a newer version of megabar; update this one") from error
-        begin_anew(folder)
+        set_aside(folder)
         return None
 
 
