@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from fireworks import Firework, FWAction, FWorker, Workflow
+from pymongo.errors import AutoReconnect
 
 from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
@@ -23,7 +24,7 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import recover_lost
 from megabar.workflows.presence import Worker
 from megabar.workflows.runtime import Runtime, use
-from megabar.workflows.store import StudyRecord
+from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.submission import submit
 
 AWKWARD: Mapping[str, Any] = {
@@ -92,7 +93,7 @@ def test_what_was_changed_on_its_way_is_not_run(runtime: Runtime) -> None:
     use(runtime)  # which fails where it is asked to run anything
     said = tasks.CalculationTask().run_task({"key": item.key, "calculation": other.to_dict(), "study": "s"})
     assert said.stored_data["state"] == "crashed"
-    assert "was changed on its way" in runtime.store.crashes([other.key])[other.key][0]
+    assert "was changed on its way" in runtime.store.crashes([item.key, other.key])[item.key][0]
     assert runtime.store.ended([item.key, other.key]) == {}
 
 
@@ -221,3 +222,29 @@ def test_a_duplicate_is_one_by_its_key_and_only_what_is_done_counts(runtime: Run
         submit([(one, "again")], study("byhand"), runtime)
         assert _take(here, Task(code="emt"))
     assert ran == [one.key]
+
+
+class Interrupted(ResultStore):
+    """A store that is out of reach the second time that it is asked for a calculation."""
+
+    def get(self, key: str) -> CalculationRecord | None:
+        """Return nothing, or fail."""
+        asked = self.__dict__.setdefault("asked", [])
+        asked.append(key)
+        if len(asked) == 2:
+            raise AutoReconnect("by a test")
+        return None
+
+
+def test_an_outage_that_fireworks_keeps_to_itself_leaves_no_claim(runtime: Runtime) -> None:
+    """Its rocket catches what a task raises and ends well once the database is back; the claim would stay for ever."""
+    item = calculation(4)
+    submit([(item, "0")], study("byhand"), runtime)
+    store = Interrupted(runtime.store.client, runtime.store.name)
+    here = Runtime(store, runtime.launchpad, runtime.config, lambda *_: pytest.fail("nothing is to be run"), "w")
+    use(here)
+    with heard(Worker("w", "here", 1, "me"), here):
+        assert _take(here, Task(code="emt"))
+        assert store.__dict__["asked"] == [item.key] * 2  # the second time it was claimed
+        assert here.launchpad.fireworks.find_one({"spec.key": item.key})["state"] == "FIZZLED"
+        assert here.presence.claimed([item.key]) == set()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import multiprocessing
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,21 +22,24 @@ from typing import Any
 import pytest
 from ase.build import bulk
 from bson import ObjectId
+from fireworks import FWorker
 from test_faults import calculation, mounted, worker
 from test_planning import opened, runtime, study, work_off  # noqa: F401
 from test_run import MEGABAR
 
 from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.workers.local import LocalRun
 from megabar.launchers.workers.worker import Task, _take, heard, lock_path, sweep_locks
 from megabar.workflows import tasks
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import sweep
-from megabar.workflows.isolation import _child, fork_server, run_isolated
+from megabar.workflows.isolation import _child, _watch, fork_server, run_isolated
 from megabar.workflows.kinds import plan_of
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime, use
+from megabar.workflows.stopping import Control
 from megabar.workflows.store import put_history, record_of
 from megabar.workflows.sweeping import sweep_pieces
 from megabar.workflows.troubles import FOLDER_CODE, FolderTrouble, MachineTrouble, exit_code, trouble_of
@@ -125,7 +130,7 @@ def test_the_others_are_run_the_study_says_what_it_waits_for_and_goes_on_when_th
         with heard(worker("me", "here"), runtime):
             task = Task(code="emt", study=study)
             while _take(runtime, task):
-                pass
+                assert runtime.control.complaint is None  # others may wait
             assert set(runtime.store.ended(others)) == set(others)
             assert runtime.store.ended([bad]) == {}
             assert runtime.presence.claimed([bad]) == set()
@@ -195,6 +200,18 @@ def test_what_belongs_to_somebody_else_is_the_machines_trouble(whose: str) -> No
 
 
 # --- the folder of a running calculation is taken away -------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_what_cannot_be_told_to_stop_is_killed(tmp_path: Path) -> None:
+    """It would go on beside the next calculation."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    process.start()
+    try:
+        assert _watch(process, tmp_path / "moved", Control(stop=True, patience_s=0.0), local=True) is None
+        assert not process.is_alive()
+    finally:
+        process.kill()
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -293,6 +310,7 @@ BROKEN: dict[str, Any] = {
     "retries.json": {"count": "many"},
     "result.json": {"state": "done", "energy_eV_per_atom": "low"},
     "history.npz": b"no arrays",
+    "half of result.json": b'{"state": "done", "energy_eV_per_',
 }
 
 
@@ -306,10 +324,22 @@ def test_what_parses_but_makes_no_sense_is_computed_again(runtime: Runtime, name
     if name == "history.npz":
         execute(folder, runtime.config)
     content = BROKEN[name]
-    (folder / name).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    written = content if isinstance(content, bytes) else json.dumps(content).encode()
+    file = folder / name.rsplit(maxsplit=1)[-1]
+    file.write_bytes(written)
     assert tasks.run_and_store(item, here) == "done"
     assert here.store.crashes([item.key]) == {}
     assert len(here.store.history(item.key)["energy_eV"]) == 1
+    # What claimed to be a result is kept for whoever wants to know, and the record tells of it.
+    untrusted, said = folder / f"untrusted-{file.name}", here.store.get(item.key).mendings
+    if file.name in ("result.json", "history.npz"):
+        assert untrusted.read_bytes() == written
+        assert len(said) == 1
+        assert said[0].startswith("begun anew: ")
+        assert untrusted.name in said[0]
+    else:
+        assert not untrusted.exists()
+        assert said == []
 
 
 def test_what_is_tried_again_after_an_internal_error_begins_anew(runtime: Runtime, study: str) -> None:  # noqa: F811
@@ -369,6 +399,29 @@ def test_locks_of_workers_that_were_killed_are_swept(tmp_path: Path) -> None:
         fcntl.flock(alive, fcntl.LOCK_EX)
         sweep_locks(config)
     assert {path.stem for path in (tmp_path / "workers").iterdir()} == set(names[1:])
+
+
+def test_who_starts_again_after_a_kill_takes_back_at_once_what_long_lived_workers_held(
+    runtime: Runtime,  # noqa: F811
+    study: str,  # noqa: F811
+) -> None:
+    """The free lock tells that one is gone before it is swept; else its silence would be waited for."""
+    advance(study, runtime)
+    name, fireworks = f"{platform.node()}-1-1", runtime.launchpad.fireworks
+    runtime.presence.announce(replace(worker(name), host=platform.node()))
+    taken, _ = runtime.launchpad.checkout_fw(FWorker(name=name), "/tmp")
+    assert runtime.presence.claim(taken.spec["key"], name)
+    path = lock_path(runtime.config, name)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    os.utime(path, (1, 1))
+    run = LocalRun(study, plan_of(runtime.store.get_study(study)), runtime)
+    steps = iter(run)
+    next(steps)
+    steps.close()
+    assert fireworks.find_one({"fw_id": taken.fw_id})["state"] == "ARCHIVED"
+    assert runtime.presence.known([name]) == set()
+    assert not path.exists()
 
 
 def test_pieces_of_arrays_that_were_never_whole_are_swept_or_replaced(runtime: Runtime) -> None:  # noqa: F811

@@ -19,14 +19,16 @@ from test_faults import calculation, worker
 from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.seeing.standing import status_in
-from megabar.launchers.workers.local import register
+from megabar.launchers.workers.local import LocalRun, register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
-from megabar.workflows import kinds, lease, size, store
+from megabar.workflows import kinds, lease, size, store, tasks
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
 from megabar.workflows.driver import PlanningFailed, advance, advance_if_it_can
 from megabar.workflows.execution import execute
+from megabar.workflows.kinds import plan_of
 from megabar.workflows.plan import resolve
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
@@ -105,6 +107,38 @@ def test_the_right_to_plan_lasts_as_long_as_the_planning(
             assert renewed.acquire(timeout=30)
         assert not runtime.store.take_lease(study, "another")
     assert runtime.store.take_lease(study, "another")
+
+
+def test_a_run_lets_a_large_study_rest_while_something_of_it_waits_or_runs(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks every two seconds, and would plan all the time where that takes ten."""
+    wants, planned = kinds.KINDS["stability"].wants, []
+
+    def counted(plan: Any, rungs: Any, records: Any) -> Any:
+        planned.append(len(records))
+        return wants(plan, rungs, records)
+
+    advance(study, runtime)
+    wanting(monkeypatch, counted)
+    run, fireworks = LocalRun(study, plan_of(runtime.store.get_study(study)), runtime), runtime.launchpad.fireworks
+
+    def cares(state: str, rest_s: int) -> int:
+        planned.clear()
+        fireworks.update_many({"spec.study": study, "state": "READY"}, {"$set": {"state": state}})
+        rest = {"$add": ["$$NOW", 1000 * rest_s]}
+        runtime.store.database.studies.update_one({"_id": study}, [{"$set": {"rest_until": rest}}])
+        assert not run._care()
+        return len(planned)
+
+    assert cares("READY", 60) == 0
+    assert cares("READY", -1) > 0
+    assert cares("ARCHIVED", 60) > 0
+    assert fireworks.count_documents({"spec.study": study, "state": "READY"}) > 0
+    # What was taken from a worker that is lost (here one that never was) is submitted at once.
+    past = {"state": "RUNNING", "updated_on": "2000-01-01T00:00:00+00:00"}
+    fireworks.update_one({"spec.study": study, "state": "READY"}, {"$set": past})
+    assert cares("READY", 60) > 0
 
 
 def test_of_two_planners_one_is_refused(runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,3 +435,26 @@ def test_a_rung_whose_key_this_version_would_make_otherwise_is_not_submitted(run
     with pytest.raises(NotOurs, match="planned by another version"):
         advance(study, runtime)
     assert waiting(runtime) == []
+
+
+def test_what_never_arrives_as_it_was_submitted_fails_and_the_study_ends(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its crashes are counted by the key that the study knows: it is not submitted again and again."""
+    advance(study, runtime)
+    bad = runtime.store.get_study(study).wanted[0]
+    arrives = tasks.submitted
+
+    def changed(spec: dict[str, Any]) -> Calculation:
+        found = arrives(spec)
+        return replace(found, settings={**found.settings, "lost": "text"}) if spec["key"] == bad else found
+
+    monkeypatch.setattr(tasks, "submitted", changed)
+    for _ in range(3):
+        work_off(runtime, study)
+    found = runtime.store.get_study(study)
+    assert found.complete
+    record = runtime.store.get(bad)
+    assert (record.state, record.cause) == ("failed", "task-crashed")
+    assert "its task crashed 3 times" in record.detail
+    assert "was changed on its way" in record.detail

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -132,7 +133,8 @@ def _watch(process: BaseProcess, folder: Path, control: Control, local: bool) ->
         now = time.monotonic()
         if control.stopping and asked is None:
             asked = now
-            ask_to_stop(folder)
+            with suppress(OSError):  # moved away, or nobody may write there: killed when patience ends
+                ask_to_stop(folder)
         if asked is not None and now - asked > control.patience_s:
             _kill(process)
             return None

@@ -12,14 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from megabar.workflows.execution import RESULT, finished
+from megabar.workflows.execution import HISTORY, RESULT, finished
 from megabar.workflows.files import read_json, write_json
 from megabar.workflows.isolation import ATTEMPTS, CHILD_LOCK
+from megabar.workflows.mending.record import note_step, steps_taken
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import ResultStore
 
 RETRIES = "retries.json"
-KEPT = (RETRIES, "output.log", "lock", CHILD_LOCK)
+ASIDE = {name: f"untrusted-{name}" for name in (RESULT, HISTORY)}
+KEPT = (RETRIES, "output.log", "lock", CHILD_LOCK, *ASIDE.values())
 """Files of a calculation's folder that nothing is computed from."""
 
 
@@ -68,6 +70,22 @@ def begin_anew(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def set_aside(folder: Path) -> None:
+    """Begin anew where the result in a folder cannot be trusted, which is kept there under another name."""
+    for name, aside in ASIDE.items():
+        with suppress(FileNotFoundError):
+            (folder / name).rename(folder / aside)
+    begin_anew(folder)
+
+
+def note_what_was_set_aside(folder: Path) -> None:
+    """Have the record of a calculation that is about to run tell that a result in its folder was not trusted."""
+    found = [aside for aside in ASIDE.values() if (folder / aside).exists()]
+    words = f"begun anew: a result that lay in the folder could not be trusted, see {' and '.join(found)} there"
+    if found and words not in steps_taken(folder):
+        note_step(folder, words)
 
 
 def _clear(folder: Path, retries: int) -> None:

@@ -54,6 +54,7 @@ class Control:
     unwanted: key of a calculation that nobody wants any more, which has to stop where it runs.
     avoided: calculations that this worker leaves to others, until when (``time.monotonic()``) and why. left: key of
     the one that it has just left. refused: how many folders in a row could not be used.
+    idle: whether the last look for work found none.
     planning: whether a study is worked out now, which ``interrupt`` may break off at any place.
     """
 
@@ -69,6 +70,7 @@ class Control:
     avoided: dict[str, tuple[float, str]] = field(default_factory=dict)
     left: str | None = None
     refused: int = 0
+    idle: bool = False
     planning: bool = False
 
     @property
@@ -79,8 +81,8 @@ class Control:
 
     @property
     def complaint(self) -> str | None:
-        """What keeps this worker from working: trouble with the machine or, where nothing runs, what it leaves."""
-        if self.trouble is not None or self.running is not None:
+        """What keeps this worker from working: the machine or, where it finds nothing else to do, what it leaves."""
+        if self.trouble is not None or self.running is not None or not self.idle:
             return self.trouble
         return next((said for _, said in self.avoided.values()), None)
 

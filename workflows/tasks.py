@@ -26,7 +26,7 @@ from megabar.workflows.driver import advance_all
 from megabar.workflows.execution import HISTORY, RESULT, finished, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.outages import is_outage, too_large
-from megabar.workflows.retrying import begin_anew, is_forgotten
+from megabar.workflows.retrying import is_forgotten, note_what_was_set_aside, set_aside
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import CalculationRecord, NotOurs, newer_fields, record_of
@@ -56,7 +56,8 @@ class CalculationTask(FiretaskBase):  # type: ignore[misc]
         try:
             calculation = submitted(fw_spec)
             if calculation.key != key:
-                store.note_crash(calculation.key, f"what was submitted as {key} was changed on its way")
+                # Under the key that the study knows it by, which counts its crashes.
+                store.note_crash(key, f"what was submitted as {key} was changed on its way, to {calculation.key}")
             else:
                 asked = {"study": fw_spec.get("study"), "estimate_core_s": fw_spec.get("core_seconds")}
                 state = run_and_store(calculation, runtime, asked)
@@ -107,7 +108,8 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
 
     A result that lies in the calculation's folder but is not in the database yet is taken in from there. ``taken``
     is the state where another worker is running it. asked: joins the result's provenance: the study that it is run
-    for, its estimated core-seconds. The claim on the calculation is given back whatever happens.
+    for, its estimated core-seconds. The claim on the calculation is given back whatever happens; where the database is
+    out of reach, that is left to the worker.
     """
     key = calculation.key
     known = runtime.store.get(key)
@@ -118,7 +120,7 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
     try:
         state = _claimed(calculation, runtime, asked or {})
     except BaseException as error:
-        if not is_outage(error):  # it would take another time-out; a worker gives all back when it is over
+        if not is_outage(error):  # it would take another time-out; a worker gives all back after each task
             runtime.presence.release(key, runtime.owner)
         raise
     runtime.presence.release(key, runtime.owner)
@@ -141,6 +143,7 @@ def _claimed(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any
             if ended is None:
                 check_version(calculation, runtime.config)
                 prepare(folder, calculation, *_start(calculation, runtime))
+                note_what_was_set_aside(folder)
                 ended = record_of(calculation, runtime.run(folder, calculation.code), extra), _history(folder)
     except OSError as error:
         trouble = trouble_of(error, folder)
@@ -159,9 +162,13 @@ def _found(
 ) -> tuple[CalculationRecord, dict[str, Any] | None] | None:
     """Return the result that lies in a folder with its arrays, None where there is none that can be trusted.
 
+    One that cannot be is set aside, which the calculation's record will tell.
     Raises NotOurs where a newer version wrote it.
     """
+    there = (folder / RESULT).exists()  # looked for first: a child that a killed worker left may just write it
     result = finished(folder)
+    if result is None and there:
+        set_aside(folder)
     if result is None or is_forgotten(folder, result, calculation.key, runtime.store):
         return None
     try:
@@ -169,7 +176,7 @@ def _found(
     except (ValidationError, TypeError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         if newer_fields(error):
             raise NotOurs(f"{folder / RESULT} is of a newer version of megabar; update this one") from error
-        begin_anew(folder)
+        set_aside(folder)
         return None
 
 

@@ -201,9 +201,10 @@ class LocalRun:
     def __iter__(self) -> Iterator[StudyRecord]:
         """Run it, yielding its record; raises InputError where it is cancelled, SetupError where nothing can run."""
         task = Task(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
-        sweep_locks(self.runtime.config)
+        complete = self._wait(self._care)
+        sweep_locks(self.runtime.config)  # now that the free ones have told which workers are no more
         self._wait(lambda: sweep_pieces(self.runtime.store.database))
-        if not self._wait(self._care):
+        if not complete:
             with worker_pool(self.runtime.config, task) as pool:
                 yield from self._until_complete(pool)
         study = self._wait(self._study)
@@ -251,8 +252,11 @@ class LocalRun:
         return study
 
     def _care(self) -> bool:
-        recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
-        return advance(self.identifier, self.runtime)
+        """Take back what is lost and let the study go on; one with work at hand rests as long as its planning wants."""
+        lost = recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
+        at_hand = {"spec.study": self.identifier, "state": {"$in": ["READY", "RESERVED", "RUNNING"]}}
+        patient = not lost and self.runtime.launchpad.fireworks.find_one(at_hand, {"_id": 1}) is not None
+        return advance(self.identifier, self.runtime, patient)
 
     def _what_it_waits_for(self) -> str:
         state, said = status_in(self.runtime.store, self.identifier, None, True).situations[self.identifier]
