@@ -132,7 +132,7 @@ def test_everything_comes_out_again_without_a_calculation(home: Path, elsewhere:
     for folder in (home, elsewhere):
         succeeded(folder, "report", "cuau", "--to", "again")
     files = sorted(path.relative_to(home / "again") for path in (home / "again").rglob("*.*"))
-    assert {path.suffix for path in files} == {".html", ".csv", ".json", ".svg", ".png"}
+    assert {path.suffix for path in files} == {".html", ".csv", ".json", ".svg", ".png", ".pdf"}
     for path in files:
         ours, theirs = ((folder / "again" / path).read_bytes() for folder in (home, elsewhere))
         if path.suffix == ".html":  # it says when it was written
