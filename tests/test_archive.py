@@ -40,6 +40,7 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
 from megabar.workflows.kinds import KINDS, plan_of
 from megabar.workflows.plan import resolve
+from megabar.workflows.publishing import without_places
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.study import load_study
 
@@ -132,7 +133,7 @@ def test_everything_comes_out_again_without_a_calculation(home: Path, elsewhere:
     for folder in (home, elsewhere):
         succeeded(folder, "report", "cuau", "--to", "again")
     files = sorted(path.relative_to(home / "again") for path in (home / "again").rglob("*.*"))
-    assert {path.suffix for path in files} == {".html", ".csv", ".json", ".svg", ".png"}
+    assert {path.suffix for path in files} == {".html", ".csv", ".json", ".svg", ".png", ".pdf"}
     for path in files:
         ours, theirs = ((folder / "again" / path).read_bytes() for folder in (home, elsewhere))
         if path.suffix == ".html":  # it says when it was written
@@ -703,9 +704,67 @@ def test_texts_of_failures_do_not_tell_where_they_happened(study: StudyRecord) -
             detail="cannot read /home/alice/.megabar/calculations/ab/abc/out: at 3.2 eV/Å, P6_3/mmc",
             warnings=["~/scratch/x was full", "see https://doi.org/10.1103/PhysRevB.54.11169"],
             mendings=["started afresh ('/data/bob/STATE.OUT' was not as it was left)"],
-            provenance={"host": "node1", "folder": "/home/alice/x", "said": "/home/alice/y"},
+            provenance={
+                "host": "node1",
+                "folder": "/big disk/alice/x",
+                "said": "/home/alice/y at /big disk/alice/data/z",
+                "attempts": [{"folder": "/odd; place/bob/x", "said": "/odd; place/bob/y"}],
+            },
         )
     )
+    assert found["provenance"] == {"host": "node1", "said": "y at z", "attempts": [{"said": "y"}]}
     text = as_json(found).decode()
     assert not any(place in text for place in ("/home", "/data", "alice", "bob", "~"))
     assert "cannot read out: at 3.2 eV/Å, P6_3/mmc" in text and "https://doi.org/10.1103/PhysRevB.54.11169" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        ("cannot read /home/Alice Smith/data/x.in", "cannot read x.in"),
+        ("[Errno 2] no such file: '/big disk/a b/c d.in'", "[Errno 2] no such file: 'c d.in'"),
+        ("/home/bob/a,b/c (/home/bob/x(1)/y)", "c (y)"),
+        ("pw.x -i/home/bob/x.in -L/opt/lib", "pw.x -ix.in -Llib"),
+        ("see file:///home/bob/x/y, file://host/home/y", "see y, y"),
+        ("see /scratch, or read:/data/bob/y", "see scratch, or read:y"),
+        ("/home/bob is full; ~bob/x too, ~/y", "… is full; x too, y"),
+        (r"/data/Alice\ Smith/x", "x"),
+        ("in '/home/bob'", "in '…'"),
+        ("of /big disk/megabar/calculations/ab/out in /big disk/megabar", "of out in …"),
+        ("/big disk/other/out", "out"),
+        ("/big disk/megabars x", "megabars x"),
+        ("https://x.org/home/bob/y", "https://x.org/home/bob/y"),
+    ],
+)
+def test_places_in_texts(text: str, published: str) -> None:
+    assert without_places(text, "/big disk/megabar") == published
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "3.2 eV/Å",
+            "P6_3/mmc",
+            "I4_1/a -3 m",
+            "meV /atom",
+            "4 /mmm",
+            "(001)/(110)/(111)",
+            "P-1/x",
+            "and/or",
+            "a / b",
+        ),
+        *("Å³/atom", "doi:10.1103/PhysRevB.54.11169", "calculations/ab/abc/out", "1/2 and ~1/3", "2 /3 /4", "50 %/h/s"),
+    ],
+)
+def test_what_is_no_place_stays(text: str) -> None:
+    assert without_places(text) == text
+
+
+def test_places_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, place = tmp_path / "a (b) c", tmp_path / "d; e"
+    for each in (home, place):
+        each.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(place)
+    assert without_places(f"no {home}/x/y in {place} or {place}/z") == "no y in … or z"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ase.build import bulk
 from pymongo import MongoClient
+from pymongo.database import Database
 
 from megabar.launchers.database.embedded import database_session, stop_database
 from megabar.launchers.database.mongod_folder import MongodFolder
-from megabar.launchers.database.repair import repair
+from megabar.launchers.database.repair import _refused, repair
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config, DatabaseConfig
 
@@ -54,7 +58,7 @@ def count(config: Config) -> int:
 def test_lost_secrets_are_made_anew(config: Config) -> None:
     folder = fill(config)
     folder.key.write_text("!!")
-    with pytest.raises(SetupError, match="`megabar database repair` mends it, and no result is lost"):
+    with pytest.raises(SetupError, match="`megabar database repair` mends it"):
         count(config)
     assert stop_database(config)
     folder.password.write_bytes(b"\xff\xfe")
@@ -104,6 +108,7 @@ def test_what_cannot_be_mended_begins_anew_and_takes_the_results_from_their_fold
     assert done.returncode == 0, done.stderr
     assert f"set aside in {folder.root / 'damaged-1'}" in done.stdout
     assert "`megabar run STUDY.yaml` takes them from there" in done.stdout
+    assert "but for imported ones: import them again" in done.stdout
     again = megabar("run", "toy.yaml", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["stable"] == json.loads(first.stdout)["stable"]
@@ -115,6 +120,58 @@ def test_what_cannot_be_mended_begins_anew_and_takes_the_results_from_their_fold
     assert f"the password in {folder.password} is not that of the embedded database" in told.stderr
     assert "`megabar database repair`" in told.stderr
     assert stop_database(config)
+
+
+@pytest.mark.slow
+def test_sound_data_stay_where_mongod_is_killed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel does where memory is short: in mid-look, without a word in its log."""
+    folder = fill(config)
+    command = Database.command
+
+    def killing(self: Any, name: Any, *rest: Any, **more: Any) -> Any:
+        if name == "validate":
+            os.kill(int((folder.data / "mongod.lock").read_text()), signal.SIGKILL)
+        return command(self, name, *rest, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "command", killing)
+        with pytest.raises(SetupError, match=r"was it killed, for memory\?\): nothing is set aside"):
+            repair(config)
+    assert not list(folder.root.glob("damaged-*"))
+    assert stop_database(config)
+    assert count(config) == 500
+
+
+def test_a_full_disk_is_told_before_anything_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = MongodFolder(tmp_path / "mongodb")
+    folder.data.mkdir(parents=True)
+    for path in (folder.key, folder.password):
+        path.write_text("x")
+    monkeypatch.setattr("megabar.launchers.database.embedded.LEAST_FREE_BYTES", 10**18)
+    with pytest.raises(SetupError, match=r"only \d+ MB are free where the data folder .* lies.*: free some$"):
+        repair(Config(data=tmp_path))
+    assert folder.key.read_text() == folder.password.read_text() == "x"
+    assert folder.data.is_dir() and not list(folder.root.glob("damaged-*"))
+
+
+def test_what_mongod_says_of_its_files_and_of_the_machine(tmp_path: Path) -> None:
+    folder = MongodFolder(tmp_path)
+    assert not _refused(folder, 0)
+    folder.log.write_text("rubbish\n")
+    old = folder.log.stat().st_size
+    damaged = {"s": "E", "c": "WT", "msg": "WiredTiger error message", "attr": {"message": "checksum error"}}
+    fatal = {"s": "F", "c": "-", "msg": "Fatal assertion"}
+    full = {"s": "E", "c": "STORAGE", "msg": "WiredTiger error", "attr": {"message": "No space left on device"}}
+    for entries, expected in (
+        ([{"s": "W", "c": "STORAGE", "msg": "Detected unclean shutdown"}], False),
+        ([{"s": "E", "c": "CONTROL", "msg": "Failed to set up listener"}], False),
+        ([damaged, fatal], True),
+        ([fatal], True),
+        ([full, fatal], False),
+    ):
+        folder.log.write_text("rubbish\n" + "".join(json.dumps(each) + "\n" for each in entries))
+        assert _refused(folder, old) is expected
+        assert not _refused(folder, folder.log.stat().st_size)
 
 
 @pytest.mark.slow

@@ -146,6 +146,31 @@ def test_what_would_grow_without_bounds_is_told_before_it_does(tmp_path: Path, t
     assert memory < 50e6
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2001-13-45", "'2001-13-45' cannot be read as timestamp"),
+        ("2001-01-01T25:61:61Z", "cannot be read as timestamp"),
+        ("9" * 5000, f"'{'9' * 40}' cannot be read as int"),
+        ("!!int abc", "'abc' cannot be read as int"),
+        ("!!float x", "'x' cannot be read as float"),
+        ("!!bool maybe", "'maybe' cannot be read as bool"),
+        ("+_", "'+_' cannot be read as int"),
+        ("!!omap 3", "'3' cannot be read as omap"),
+        ("[1, !!set 3]", "'3' cannot be read as set"),
+        ('"\\UFFFFFFFF"', ""),
+        ("\x07", "special characters are not allowed"),
+    ],
+)
+def test_values_that_are_none_of_their_type_are_told(tmp_path: Path, value: str, said: str) -> None:
+    path = write(tmp_path, f"kind: stability\nsystem: {value}\n")
+    with pytest.raises(InputError) as caught:
+        load_study(path)
+    message = str(caught.value)
+    assert message.startswith(str(path)) and "not valid YAML" in message and said in message and "\n" not in message
+    assert not said.startswith("'") or "line 2" in message
+
+
 def test_aliases_that_stay_small_are_fine(tmp_path: Path) -> None:
     text = GOOD.replace("{code: gpaw, protocol: fast}", "&m {code: gpaw, protocol: fast}")
     assert load_study(write(tmp_path, text)).study.method.code == "gpaw"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,13 @@ def as_json(value: Any, indent: int | None = None) -> bytes:
 def published_record(record: CalculationRecord) -> dict[str, Any]:
     """Return a calculation's record as it is published: all of it but the machine's folders."""
     content = record.model_dump()
-    published: dict[str, Any] = without_places({name: each for name, each in content.items() if name != "calculation"})
+    folders = [
+        str(each["folder"])
+        for each in (record.provenance, *(record.provenance.get("attempts") or ()))
+        if isinstance(each, Mapping) and each.get("folder")
+    ]
+    others = {name: each for name, each in content.items() if name != "calculation"}
+    published: dict[str, Any] = without_places(others, *folders)
     published["calculation"] = with_file_names(content["calculation"])
     published["provenance"] = without_local(published["provenance"])
     return {name: published[name] for name in content}

@@ -19,6 +19,11 @@ MOST_BYTES, MOST_NODES, DEEPEST = 1_000_000, 50_000, 30
 """Bounds of a file, aliases written out: thousands of phases fit in, and reading never takes long or much memory."""
 
 
+SHOWN = 40
+NO_VALUE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What the parser raises, beside its own errors, where a value is none of its type: 2001-13-45, `!!int abc`, `+_`."""
+
+
 def read_yaml(path: Path) -> CommentedMap:
     """Return the mapping in a YAML file, line numbers kept.
 
@@ -29,19 +34,39 @@ def read_yaml(path: Path) -> CommentedMap:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     text = _text(path)
+    yaml = YAML(typ="rt")
+    yaml.Constructor = _constructor()
     try:
         _check_size(path, text)
-        content = YAML(typ="rt").load(text)
+        content = yaml.load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{path}, line {line}: not valid YAML ({hidden(str(error.problem))})") from None
     except YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({hidden(str(error))})") from None
+        raise InputError(f"{path}: not valid YAML ({hidden(' '.join(str(error).split()))})") from None
+    except NO_VALUE:
+        raise InputError(f"{path}: not valid YAML (a value in it is none of its type)") from None
     if content is None:
         content = CommentedMap()
     if not isinstance(content, CommentedMap):
         raise InputError(f"{path}, line 1: a list of `key: value` lines is expected")
     return content
+
+
+def _constructor() -> Any:
+    """Return the parser's class that makes values, which here tells the line of one that it cannot make."""
+    from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
+
+    class Constructor(RoundTripConstructor):
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except NO_VALUE:
+                found, kind = str(node.value)[:SHOWN], str(node.tag).rpartition(":")[2]
+                reason = f"{found!r} cannot be read as {kind}"
+                raise ConstructorError(problem=reason, problem_mark=node.start_mark) from None
+
+    return Constructor
 
 
 def _text(path: Path) -> str:

@@ -84,7 +84,10 @@ def check_database(as_json: AsJson = False) -> None:
 
 @database.command("repair")
 def repair_database(as_json: AsJson = False) -> None:
-    """Make megabar's own database work again: a lost key or password, damaged data files; no result is lost."""
+    """Make megabar's own database work again: a lost key or password, damaged data files.
+
+    Results lie in the folders of their calculations too, but for imported ones: import them again.
+    """
     from megabar.launchers.database.repair import repair
     from megabar.workflows.config import load_config
 
@@ -96,7 +99,7 @@ def repair_database(as_json: AsJson = False) -> None:
     if done.set_aside:
         print(
             "the results lie in the folders of their calculations: `megabar run STUDY.yaml` takes them from there and "
-            "computes none anew"
+            "computes anew only those whose folders were deleted; but for imported ones: import them again"
         )
 
 

@@ -48,7 +48,7 @@ START_TIMEOUT_S = 330.0
 MOST_STARTS = 3
 LEAST_FREE_BYTES = 200_000_000
 WATCH_S = 1.0
-REPAIR = "`megabar database repair` mends it, and no result is lost"
+REPAIR = "`megabar database repair` mends it"
 
 
 @dataclass(frozen=True)
@@ -262,11 +262,16 @@ def _no_space(folder: MongodFolder, free: int) -> str:
     )
 
 
-def _start_supervisor(folder: MongodFolder, lock: int, linger_s: float) -> None:
-    """Start the supervisor, which inherits the lock; returns when it is on its own feet."""
+def check_space(folder: MongodFolder, more: str = "") -> None:
+    """Raise SetupError where less is free than the database needs; more: what else can be done."""
     free = _free_bytes(folder)
     if free < LEAST_FREE_BYTES:
-        raise SetupError(f"{_no_space(folder, free)}, or choose another folder with MEGABAR_DATA")
+        raise SetupError(f"{_no_space(folder, free)}{more}")
+
+
+def _start_supervisor(folder: MongodFolder, lock: int, linger_s: float) -> None:
+    """Start the supervisor, which inherits the lock; returns when it is on its own feet."""
+    check_space(folder, ", or choose another folder with MEGABAR_DATA")
     try:
         preferred = folder.state().binary if folder.prepared.exists() else ""
         binary = find_mongod(preferred, library_folder(folder))
