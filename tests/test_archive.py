@@ -322,11 +322,12 @@ def test_import_of_an_archive(archive: Path, store: ResultStore, study: StudyRec
 
 
 def test_numbers_that_json_does_not_have(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
-    path = written(tmp_path / "nan.zip", study, store, stress_deviation_GPa=float("nan"), energy_eV=0.1 + 0.2)
+    """As earlier versions stored them: the Fermi level of an insulator."""
+    observables = {"fermi_eV": float("-inf"), "band_gap_eV": 3.0}
+    path = written(tmp_path / "inf.zip", study, store, observables=observables, energy_eV=0.1 + 0.2)
     import_archive(path, store, "me")
     stored = store.get(study.wanted[0])
-    assert stored is not None and stored.stress_deviation_GPa is not None
-    assert np.isnan(stored.stress_deviation_GPa)
+    assert stored is not None and stored.observables == observables
     assert stored.energy_eV_per_atom == 0.1 + 0.2
     assert as_json({"x": float("inf")}) == b'{"x": {"$numberDouble": "Infinity"}}'
 
@@ -442,11 +443,10 @@ def test_an_unfinished_study(store: ResultStore, study: StudyRecord, tmp_path: P
 
 @pytest.mark.slow
 def test_many_calculations_need_little_memory(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    first = calculations(study)[0]
-    many = [replace(first, settings={**first.settings, "cutoff_eV": 100.0 + number}) for number in range(400)]
-    rungs = [{**study.rungs[0], "key": each.key} for each in many]
+    plan = plan_of(study)
+    places = [{**study.rungs[0], "index": f"{number}/64"} for number in range(400)]
+    many = [plan.calculation(each) for each in places]
+    rungs = [{**place, "key": each.key} for place, each in zip(places, many, strict=True)]
     history = {"cell_A": np.random.default_rng(1).random((20, 3, 3)), "energy_eV": np.arange(20.0)}
     for each in many:
         store.save(record(each), history)
@@ -525,6 +525,23 @@ def test_names_of_imported_phases_are_names(
             assert "the phase" in said and said.isprintable()
 
 
+CUBE = {"symbols": ["Cu"], "cell": [[2, 0, 0], [0, 2, 0], [0, 0, 2]], "positions": [[0, 0, 0]]}
+
+
+def test_a_result_that_is_one(archive: Path, store: ResultStore, tmp_path: Path) -> None:
+    made = changed(archive, tmp_path / "fine.zip", with_record(structure=CUBE, stress_deviation_GPa=0.1))
+    assert import_archive(made, store, "me").study_state == "new"
+
+
+def test_swapped_keys_are_told(archive: Path, store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
+    """One phase would have the energies of another."""
+    one, other = study.rungs[0], next(each for each in study.rungs if each["phase"] != study.rungs[0]["phase"])
+    keys = {one["key"]: other["key"], other["key"]: one["key"]}
+    rungs = [{**each, "key": keys.get(each["key"], each["key"])} for each in study.rungs]
+    said = refused(changed(archive, tmp_path / "swapped.zip", with_study(rungs=rungs)), store)
+    assert f"of {one['phase']} names the calculation {other['key']}, and its plan makes" in said
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -536,6 +553,13 @@ def test_names_of_imported_phases_are_names(
         ({"state": "\x1b[2J"}, "state: '\\x1b[2J' is none of"),
         ({"calculation": [1, 2]}, "cannot be understood"),
         ({"energy_eV_per_atom": {"x": 1}}, "energy_ev_per_atom"),
+        ({"stress_deviation_GPa": float("nan")}, "stress_deviation_GPa: nan is no result"),
+        ({"observables": {"bands": [{"x": float("nan")}]}}, "observables: bands has what is no number"),
+        ({"structure": {**CUBE, "spin": 1}}, "structure: unknown: spin"),
+        ({"structure": {**CUBE, "cell": [[1, 0, 0], [0, float("nan"), 0], [0, 0, 1]]}}, "what is no number"),
+        ({"structure": {**CUBE, "positions": [[0, 0, float("inf")]]}}, "what is no number"),
+        ({"structure": {**CUBE, "positions": []}}, "a position of each atom"),
+        ({"structure": {"symbols": ["Cu"]}}, "structure: "),
     ],
 )
 def test_results_that_are_none(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 from megabar.structures.names import check_folder_name, check_name, visible
-from megabar.workflows.calculation import ENERGY, Calculation
+from megabar.workflows.calculation import ENERGY, Calculation, Structure
 from megabar.workflows.store import CalculationRecord, StudyRecord
 
 STATES = ("done", "failed", "left")
 _KEY = re.compile(r"[0-9a-f]{40}")
 _NUMBERS = ("energy_eV_per_atom", "pressure_GPa", "volume_A3_per_atom")
+_NUMBERS_OF_DONE = ("largest_force_eV_A", "stress_deviation_GPa", "stiffness_eV_A2")
+_MAY_BE_NONE = "fermi_eV"
+"""Earlier versions stored the Fermi level of some insulators as GPAW gave it, which was no number."""
 LONGEST = 200
 
 
@@ -39,6 +42,18 @@ def _check_key(key: Any) -> None:
         raise ValueError(f"{shortened(repr(key))} is no key of a calculation")
 
 
+def check_rung(rung: Mapping[str, Any], calculation: Calculation) -> None:
+    """Raise ValueError where a rung has the key of another calculation than its plan makes of it.
+
+    One phase would else be answered with the energies of another.
+    """
+    if calculation.key != rung["key"]:
+        raise ValueError(
+            f"the rung {rung['index']} of {rung['phase']} names the calculation {rung['key']}, and its plan makes "
+            f"{calculation.key} of it"
+        )
+
+
 def check_record(record: CalculationRecord, calculation: Calculation) -> None:
     """Raise ValueError where a calculation has a state that we do not know, or a result that is no number."""
     if record.state not in STATES:
@@ -51,6 +66,36 @@ def check_record(record: CalculationRecord, calculation: Calculation) -> None:
         raise ValueError("energy_eV_per_atom: it is done, and has none")
     if record.volume_A3_per_atom is not None and record.volume_A3_per_atom <= 0:
         raise ValueError(f"volume_A3_per_atom: {record.volume_A3_per_atom} cannot be")
+    if record.state != "failed":
+        _check_result(record)
+
+
+def _check_result(record: CalculationRecord) -> None:
+    for name in _NUMBERS_OF_DONE:
+        value = getattr(record, name)
+        if value is not None and not isfinite(value):
+            raise ValueError(f"{name}: {value} is no result")
+    for name, value in record.observables.items():
+        if name != _MAY_BE_NONE and _has_nan(value):
+            raise ValueError(f"observables: {shortened(name)} has what is no number")
+    if record.structure is not None:
+        try:
+            structure = Structure.from_dict(record.structure)
+        except (TypeError, ValueError, LookupError) as error:
+            raise ValueError(f"structure: {error}") from None
+        if not all(isfinite(each) for row in (*structure.cell, *structure.positions) for each in row):
+            raise ValueError("structure: its cell or positions have what is no number")
+        shape = {len(row) for row in (*structure.cell, *structure.positions)}
+        if shape != {3} or len(structure.cell) != 3 or len(structure.positions) != len(structure.symbols):
+            raise ValueError("structure: a cell of three vectors and a position of each atom are expected")
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_nan, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_nan, value))
+    return isinstance(value, float) and isnan(value)
 
 
 def readable(record: CalculationRecord) -> CalculationRecord:

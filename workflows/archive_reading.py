@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from megabar import __version__
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import CALCULATIONS, FORMAT, FORMAT_VERSION, HISTORIES, MANIFEST, STUDY
-from megabar.workflows.archive_checks import check_record, check_study, readable, shortened
+from megabar.workflows.archive_checks import check_record, check_rung, check_study, readable, shortened
 from megabar.workflows.calculation import KEY_FORMAT, Calculation
 from megabar.workflows.files import unpacked
 from megabar.workflows.kinds import KINDS, plan_of
@@ -96,7 +96,7 @@ class Archive:
             plan = plan_of(study)
             check_study(study)
             for rung in study.rungs:
-                plan.calculation(rung)
+                check_rung(rung, plan.calculation(rung))
         except NOT_OURS as error:
             raise self._unknown(STUDY, error) from None
         return study
