@@ -58,8 +58,12 @@ def count(config: Config) -> int:
 def test_lost_secrets_are_made_anew(config: Config) -> None:
     folder = fill(config)
     folder.key.write_text("!!")
+    left = [folder.root / ".state.json.abc", folder.root / ".key.x", folder.data / ".megabar-prepared.y"]
+    for path in left:
+        path.write_text("{")
     with pytest.raises(SetupError, match="`megabar database repair` mends it"):
         count(config)
+    assert not any(path.exists() for path in left)
     assert stop_database(config)
     folder.password.write_bytes(b"\xff\xfe")
     said = ("its key and password are new", "its data files are sound")

@@ -72,6 +72,7 @@ def pressure_at(truth: tuple[float, float, float, float], volume: float) -> floa
 
 def record(plan: StabilityPlan, rung: Rung, truth: Truth) -> CalculationRecord:
     calculation = plan.calculation_of(rung)
+    assert calculation.key == rung.key  # what an import compares
     volume = calculation.structure.volume_per_atom
     e0, v0, k0, k1 = truth[rung.phase]
     energy = e0 + k0 / GPA * float(vinet_shapes(volume, v0, k1)[0])

@@ -112,6 +112,12 @@ class MongodFolder:
         """Replace the state at once, so that nobody reads half of it."""
         write_private(self.state_file, json.dumps(asdict(state)))
 
+    def sweep(self) -> None:
+        """Remove what supervisors that were killed in mid-writing have left; the caller holds the supervisor's lock."""
+        for path in (self.state_file, self.key, self.password, self.prepared):
+            for left in path.parent.glob(f".{path.name}.*"):
+                left.unlink(missing_ok=True)
+
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""

@@ -314,6 +314,7 @@ def main(arguments: list[str]) -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     try:
+        folder.sweep()
         socket = folder.state().socket if _is_locked(folder.data / "mongod.lock") else ""
         supervisor.say(socket=socket or str(socket_folder(folder) / SOCKET_NAME))
         supervisor.lease = open_lock(folder.lease)
