@@ -1,5 +1,6 @@
 """A study as one file: exported from one database, imported into another on its own mongod, with nothing computed."""
 
+import fcntl
 import hashlib
 import io
 import json
@@ -439,6 +440,16 @@ def test_an_unfinished_study(store: ResultStore, study: StudyRecord, tmp_path: P
     store.client.drop_database(store.name)
     done = import_archive(tmp_path / "half.zip", store, "me")
     assert (done.new, done.complete) == (1, False)
+
+
+def test_what_a_killed_export_left_is_swept(store: ResultStore, study: StudyRecord, tmp_path: Path) -> None:
+    left, running, other = (tmp_path / f".{name}" for name in ("a.zip.123", "a.zip.456", "ab.zip.7"))
+    for path in (left, running, other):
+        path.write_bytes(b"PK")
+    with running.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        written(tmp_path / "a.zip", study, store)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zip", running.name, other.name}
 
 
 @pytest.mark.slow

@@ -6,14 +6,17 @@ nothing of the machine: neither folders nor users nor addresses. The same conten
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bson import json_util
 
@@ -85,9 +88,12 @@ def write_archive(path: Path, study: StudyRecord, store: ResultStore) -> Exporte
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
     keys = sorted(set(study.wanted))
+    _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with zipfile.ZipFile(temporary, "x", allowZip64=True) as content:
+        with temporary.open("xb") as target, zipfile.ZipFile(target, "w", allowZip64=True) as content:
+            with suppress(OSError):  # a file system without locks: nothing is swept there
+                _lock(target)
             members, calculations = _write_members(content, study, keys, store)
             manifest = {
                 "format": FORMAT,
@@ -108,6 +114,19 @@ def write_archive(path: Path, study: StudyRecord, store: ResultStore) -> Exporte
     histories = sum(name.startswith(HISTORIES) for name in members)
     size = path.stat().st_size
     return Exported(path, study.identifier, study.complete, len(keys), calculations, histories, size)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what exports to the same file that were killed have left: their locks are gone with them."""
+    for left in path.parent.glob(f".{escape(path.name)}.*"):
+        if left.suffix[1:].isdigit():
+            with suppress(OSError), left.open("rb") as file:
+                _lock(file)
+                left.unlink()
+
+
+def _lock(file: IO[bytes]) -> None:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _write_members(
