@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import pytest
 import trustme
@@ -590,7 +591,7 @@ def test_the_commands_of_the_documentation_work(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "mongod").symlink_to(mongod.path)
-    (programs / "megabar").write_text(f'#!/bin/sh\nexec {sys.executable} -m megabar.launchers.cli "$@"\n')
+    (programs / "megabar").write_text(f'#!/bin/sh\nexec {quote(sys.executable)} -m megabar.launchers.cli "$@"\n')
     (programs / "megabar").chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEGABAR", "XDG"))}
     environment = {**kept, "HOME": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}", **mongod.environment}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from scheduler_jobs import LOOK, STAY, request, states, wait_for, written
@@ -149,7 +150,7 @@ def test_node_that_is_gone_ends_its_job(slurm: SlurmCluster, tmp_path):
 def test_job_of_somebody_else_asks_slurm_how_long_it_lasts(slurm: SlurmCluster, tmp_path):
     log = tmp_path / "log"
     environment = {**os.environ, "SLURM_CONF": str(slurm.configuration)}
-    words = ["sbatch", f"--output={log}", "--time=5", f"--wrap={sys.executable} -c '{LOOK}'"]
+    words = ["sbatch", f"--output={log}", "--time=5", f"--wrap={quote(sys.executable)} -c '{LOOK}'"]
     subprocess.run(words, env=environment, check=True, capture_output=True)
     found = json.loads(wait_for(lambda: written(log))[0])
     assert found["machine"] == ""
@@ -158,7 +159,7 @@ def test_job_of_somebody_else_asks_slurm_how_long_it_lasts(slurm: SlurmCluster, 
 
 
 def test_steps_share_a_job_as_the_documentation_says(tmp_path):
-    step = f"srun --exact --mem=0 -n 2 {sys.executable} -c 'import time; print(time.time()); time.sleep(2)'"
+    step = f"srun --exact --mem=0 -n 2 {quote(sys.executable)} -c 'import time; print(time.time()); time.sleep(2)'"
     both = f"import subprocess as s; both = [s.Popen({step!r}, shell=True) for _ in range(2)]"
     source = f"{both}; [each.wait() for each in both]"
     made = submit(request(tmp_path, source, TEST))
