@@ -199,6 +199,17 @@ def test_the_quicker_eigensolver_is_given_up_where_it_does_not_work():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("functional", ["PBE", "PBEsol", "RPBE", "LDA"])
+def test_every_functional_that_is_offered_runs(tmp_path, config, functional):
+    """PBEsol and RPBE with the sets of PBE, which GPAW refuses by itself."""
+    data = code("gpaw").atomic_data(["He"], functional, "fast", CLOSEST, config)
+    settings = code("gpaw").settings(Request(HELIUM, "fast", functional, True, data)) | {"kpoints": [2, 2, 2]}
+    helium = HELIUM.copy()
+    helium.calc = GpawCalculator(settings, data, tmp_path)
+    assert np.isfinite(helium.get_potential_energy()) and np.isfinite(helium.get_stress()).all()
+
+
+@pytest.mark.slow
 def test_silicon_at_a_high_cutoff_converges_at_once(tmp_path, config):
     """The quicker eigensolver runs off to states 150 eV too high there: it was found out after a hundred steps only."""
     silicon = bulk("Si", a=5.3)

@@ -75,7 +75,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]
         begin = {**DEFAULTS, "maxiter": settings["scf"]["steps"], **settings.get("path", {})}
         self._world = world
         self.mendings = Mendings.of(folder, HANDLERS, begin, writes=world.rank == 0)
-        self._setups = {each.element: setup_data(each) for each in data}
+        self._setups = {each.element: setup_data(each, split_functional(settings["functional"])[0]) for each in data}
         self._data_sha256 = [each.sha256 for each in data]
         self._dispersion = dispersion_calculator(settings["functional"])
         self._dft: Any = None
@@ -311,9 +311,11 @@ def quicken(dft: Any) -> Polish | None:
     return Polish(loop, before)
 
 
-def setup_data(data: AtomicData) -> Any:
+def setup_data(data: AtomicData, functional: str = "") -> Any:
     """Return GPAW's object of a PAW set, read from its file without GPAW's global search path.
 
+    functional: the one that it is used with; GPAW refuses a set made for another, and sets of PBE serve for PBEsol and RPBE
+    here, as no other ones are made: the frozen core is PBE's then.
     Raises SetupError where the file is not the one that the study was planned with.
     """
     from gpaw.setup_data import PAWXMLParser, SetupData
@@ -327,6 +329,7 @@ def setup_data(data: AtomicData) -> Any:
     PAWXMLParser(made).parse(source=content)
     waves = len(made.l_j)
     made.e_kin_jj = made.e_kin_jj.reshape((waves, waves))
+    made.setupname = functional or made.setupname
     return made
 
 
