@@ -314,8 +314,8 @@ def quicken(dft: Any) -> Polish | None:
 def setup_data(data: AtomicData, functional: str = "") -> Any:
     """Return GPAW's object of a PAW set, read from its file without GPAW's global search path.
 
-    functional: the one that it is used with; GPAW refuses a set made for another, and sets of PBE serve for PBEsol and RPBE
-    here, as no other ones are made: the frozen core is PBE's then.
+    functional: the one that it is used with; GPAW refuses a set made for another, and sets of PBE serve for PBEsol and
+    RPBE here, as no other ones are made: the frozen core is PBE's then.
     Raises SetupError where the file is not the one that the study was planned with.
     """
     from gpaw.setup_data import PAWXMLParser, SetupData
