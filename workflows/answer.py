@@ -204,7 +204,8 @@ def answer(
 
 
 def _background(plan: StabilityPlan, verdicts: Sequence[Verdict], others: Sequence[ByFunctional]) -> Background:
-    return Background(plan.method, plan.toy, plan.by_hand, tuple(verdicts), tuple(others))
+    elements = frozenset(element for ladder in plan.ladders for element in ladder.structure.symbols)
+    return Background(plan.method, plan.toy, plan.by_hand, elements, tuple(verdicts), tuple(others))
 
 
 def resolution_eV(plan: StabilityPlan) -> float:

@@ -49,13 +49,14 @@ def _elements(transition: Transition) -> frozenset[str]:
 class Background:
     """What the errors of a study's transitions come from.
 
-    by_hand: whether cutoff or k-points are the study's own. verdicts: what a verifying code says. others: the hulls by
-    other functionals.
+    by_hand: whether cutoff or k-points are the study's own. elements: of the study. verdicts: what a verifying code
+    says. others: the hulls by other functionals.
     """
 
     method: Method
     toy: bool
     by_hand: bool = False
+    elements: frozenset[str] = frozenset()
     verdicts: Sequence[Verdict] = ()
     others: Sequence[ByFunctional] = ()
 
@@ -66,7 +67,7 @@ class Background:
     def numerics(self, transition: Transition) -> ProtocolError | None:
         """Return the error of the protocol's numerics for a transition."""
         judged = self.verdict(transition) is not None
-        return protocol_part(self.method, self.toy, _elements(transition), self.by_hand, judged)
+        return protocol_part(self.method, self.toy, self.elements or _elements(transition), self.by_hand, judged)
 
 
 def budgeted(stability: Stability, background: Background) -> Stability:

@@ -40,10 +40,11 @@ def protocol_error(code: str, protocol: str, elements: Collection[str], judged: 
     """Return the error of a transition between phases of some elements, by a code and protocol.
 
     The error belongs to the elements more than to the structures: at one protocol sodium's transitions are right within
-    2 meV/atom and those of oxides at 500 GPa within 30. So it follows from the measured transitions that share an
-    element, where there are ``FEWEST`` of them; with fewer, from these or from all of the code, whichever is larger. A
-    code without any has the largest error of the others. judged: the atomic data were compared with a judge's for the
-    transition itself, so that their part is left out. None where no code has any.
+    2 meV/atom and those of oxides at 500 GPa within 30. So it follows from the measured transitions that have no other
+    elements, where there are ``FEWEST`` of them; with fewer, from these or from all of the code, whichever is larger. A
+    code without any has the largest error of the others.
+    elements: those of the study. judged: the atomic data were compared with a judge's for the transition itself, so that
+    their part is left out. None where no code has any.
     """
     judges = () if judged else JUDGES
     found = _of_code(code, protocol, elements, judges)
@@ -63,7 +64,7 @@ def protocol_error(code: str, protocol: str, elements: Collection[str], judged: 
 def _of_code(code: str, protocol: str, elements: Collection[str], judges: Sequence[str]) -> ProtocolError | None:
     """Return the error by a code's own rows, None where it has too few."""
     own = [each for each in _rows() if each["code"] == code]
-    near = [each for each in own if set(each["elements"]) & set(elements)]
+    near = [each for each in own if set(each["elements"]) <= set(elements)]
     like = f"transitions with {', '.join(sorted(elements))}"
     shared = _root_mean_square(near, protocol, judges, FEWEST)
     if shared is not None:
