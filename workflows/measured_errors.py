@@ -43,8 +43,8 @@ def protocol_error(code: str, protocol: str, elements: Collection[str], judged: 
     2 meV/atom and those of oxides at 500 GPa within 30. So it follows from the measured transitions that have no other
     elements, where there are ``FEWEST`` of them; with fewer, from these or from all of the code, whichever is larger. A
     code without any has the largest error of the others.
-    elements: those of the study. judged: the atomic data were compared with a judge's for the transition itself, so that
-    their part is left out. None where no code has any.
+    elements: those of the study. judged: the atomic data were compared with a judge's for the transition itself, so
+    that their part is left out. None where no code has any.
     """
     judges = () if judged else JUDGES
     found = _of_code(code, protocol, elements, judges)
