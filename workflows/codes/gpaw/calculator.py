@@ -46,8 +46,6 @@ LEAST_EMPTY_BANDS = 3
 PATIENCE, LEAST_GAIN = 4, 0.1
 """The quicker one is given up where, after that many steps, what is left of the bands' residual is more than that part:
 in silicon at 900 eV it ran off to states 150 eV too high, where it works two orders of magnitude are gone by then."""
-SMALL_RESIDUAL_eV2 = SURE_RESIDUAL_eV2 / 10
-"""Below it the bands are near enough: a next geometry begins there, and falls no further by orders of magnitude."""
 WITHOUT_SYMMETRY: dict[str, Any] = {"point_group": False}
 
 SMEARING: dict[str, dict[str, Any]] = {
@@ -291,7 +289,7 @@ class Polish:
         if len(self.residuals) < PATIENCE:
             return True
         wanted = LEAST_GAIN * self.residuals[0] if len(self.residuals) == PATIENCE else min(self.residuals) / LEAST_GAIN
-        return residual <= max(wanted, SMALL_RESIDUAL_eV2)
+        return residual <= wanted
 
     def give_up(self) -> None:
         """Let GPAW's own solver, which finds the lowest bands from anywhere, do the rest."""
