@@ -25,7 +25,7 @@ from megabar.workflows import measured_errors
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import load_config
 from megabar.workflows.execution import execute, prepare
-from megabar.workflows.plan import StabilityPlan, resolve
+from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
 from megabar.workflows.study import MethodChoice, StabilityStudy, StudyFile, Verification
 
 

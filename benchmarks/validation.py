@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from megabar.workflows.report.words import measured
+from megabar.workflows.report.values import measured
 from megabar.workflows.yaml_input import plain, read_yaml
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -9,10 +9,10 @@ import numpy as np
 from test_superconductivity_study import outcome, plan, play
 
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
+from megabar.workflows.kinds.superconductivity.answer import TcAnswer, answer
+from megabar.workflows.kinds.superconductivity.grids import Grids
+from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
 from megabar.workflows.store import CalculationRecord, StudyRecord
-from megabar.workflows.superconductivity.answer import TcAnswer, answer
-from megabar.workflows.superconductivity.grids import Grids
-from megabar.workflows.superconductivity.plan import TcPlan, TcRung
 
 
 class Records:

@@ -39,8 +39,8 @@ from megabar.workflows.archive_import import Imported, import_archive
 from megabar.workflows.archive_reading import opened
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
-from megabar.workflows.kinds import KINDS, plan_of
-from megabar.workflows.plan import resolve
+from megabar.workflows.kinds.registry import KINDS, plan_of
+from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.publishing import without_places
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.study import load_study
@@ -238,7 +238,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 
 
 def calculations(study: StudyRecord) -> list[Calculation]:
-    from megabar.workflows.plan import StabilityPlan
+    from megabar.workflows.kinds.stability.plan import StabilityPlan
 
     return [StabilityPlan.from_dict(study.resolved).calculation(rung) for rung in study.rungs]
 

@@ -28,7 +28,7 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, finished
 from megabar.workflows.files import write_json
-from megabar.workflows.plan import StabilityPlan, resolve
+from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
 from megabar.workflows.retrying import RETRIES, failed_of, forget_failures
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.stopping import Control

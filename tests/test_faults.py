@@ -33,7 +33,7 @@ from megabar.workflows.config import Config, DatabaseConfig
 from megabar.workflows.driver import advance, recover_lost, retry_crashed
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolated
-from megabar.workflows.plan import resolve
+from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
 from megabar.workflows.runtime import Runtime, launchpad, use
 from megabar.workflows.stopping import Control, Stopped

@@ -36,7 +36,7 @@ from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import sweep
 from megabar.workflows.isolation import _child, _watch, fork_server, run_isolated
-from megabar.workflows.kinds import plan_of
+from megabar.workflows.kinds.registry import plan_of
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control

@@ -28,8 +28,8 @@ from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
 from megabar.workflows.driver import PlanningFailed, advance, advance_if_it_can
 from megabar.workflows.execution import execute
-from megabar.workflows.kinds import plan_of
-from megabar.workflows.plan import resolve
+from megabar.workflows.kinds.registry import plan_of
+from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import NotOurs, StudyRecord

@@ -14,11 +14,11 @@ from test_stability_workflow import WHOLE, exact, ladder, plan_of
 
 from megabar.workflows import stability
 from megabar.workflows.execution import LEFT_PHASE
-from megabar.workflows.kinds import KINDS, Plan, place
-from megabar.workflows.ladder import Rung
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds.registry import KINDS, Plan, place
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
+from megabar.workflows.parts.volumes.ladder import Rung
 from megabar.workflows.store import CalculationRecord
-from megabar.workflows.superconductivity.plan import TcPlan, TcRung
 
 MOST_ROUNDS = 200
 CHANCES = ((0.9, 0.05, 0.05), (0.6, 0.2, 0.2), (0.2, 0.4, 0.4), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))

@@ -16,15 +16,18 @@ from curves import Line
 from megabar.analysis.figures import draw_stability
 from megabar.analysis.stability import analyse
 from megabar.analysis.tables import read_curves
-from megabar.workflows.answer import answer
 from megabar.workflows.calculation import Relaxation, Structure
 from megabar.workflows.codes.interface import AtomicData
-from megabar.workflows.ladder import Ladder, Method, Rung
-from megabar.workflows.plan import StabilityPlan
-from megabar.workflows.report import write_drawings, write_report
+from megabar.workflows.kinds.stability.answer import answer
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.stability.report import write_report
+from megabar.workflows.kinds.stability.report.page import Most
+from megabar.workflows.kinds.stability.report.words import headline
+from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
 from megabar.workflows.report.cells import csv_text
-from megabar.workflows.report.page import Most, symbols
-from megabar.workflows.report.words import headline, measured
+from megabar.workflows.report.drawings import write_drawings
+from megabar.workflows.report.page import symbols
+from megabar.workflows.report.values import measured
 from megabar.workflows.store import CalculationRecord, StudyRecord
 
 SOLIDS = {"Na": (37.0, 10.0, 3.6), "He": (13.0, 3.0, 4.5)}
@@ -418,7 +421,8 @@ def test_numbers_and_names_are_as_they_are(value: object) -> None:
 
 def test_a_page_is_shortened_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "megabar.workflows.report.page.Most", lambda: Most(calculations=10, failures=3, phases=2, notes=1)
+        "megabar.workflows.kinds.stability.report.page.Most",
+        lambda: Most(calculations=10, failures=3, phases=2, notes=1),
     )
     plan = invented_plan()
     rungs, records = invented_results(plan, points=6)
@@ -431,7 +435,7 @@ def test_a_page_is_shortened_and_says_so(tmp_path, monkeypatch):
 
 
 def test_a_large_figure_stands_on_the_page_as_a_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr("megabar.workflows.report.MOST_SVG_BYTES", 20_000)
+    monkeypatch.setattr("megabar.workflows.report.drawings.MOST_SVG_BYTES", 20_000)
     curves = [Line("Na-a", formula="Na"), Line("Na-b", enthalpy_eV=0.01, formula="Na"), Line("Na-<c>", formula="Na")]
     drawings = draw_stability(curves, analyse(curves), (0.0, 100.0))
     found = write_drawings(tmp_path, drawings)

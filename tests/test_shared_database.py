@@ -21,7 +21,6 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 from typer.testing import CliRunner
 
-from megabar.launchers import entry
 from megabar.launchers.cli import command as cli
 from megabar.launchers.database import configured as mongo_uri
 from megabar.launchers.database.admin import create_admin, create_user, remove_user

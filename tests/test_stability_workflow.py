@@ -15,15 +15,15 @@ from ase.build import bulk
 from megabar.analysis.enthalpy import Outlier, VolumePoint
 from megabar.analysis.eos import vinet_shapes
 from megabar.structures.phase import Phase
-from megabar.workflows.answer import answer, off_text
 from megabar.workflows.calculation import Relaxation, Structure
 from megabar.workflows.config import Config
-from megabar.workflows.cost import estimate
 from megabar.workflows.execution import LEFT_PHASE
-from megabar.workflows.ladder import Ladder, Method, Rung, chain_parents, first_indices
-from megabar.workflows.phase_state import phase_states
-from megabar.workflows.plan import StabilityPlan, resolve
-from megabar.workflows.stability import wanted_next
+from megabar.workflows.kinds.stability.answer import answer, off_text
+from megabar.workflows.kinds.stability.cost import estimate
+from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
+from megabar.workflows.kinds.stability.wants import wanted_next
+from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung, chain_parents, first_indices
+from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.study import load_study
 
@@ -328,7 +328,7 @@ def test_different_methods_are_not_mixed() -> None:
 
     from megabar.structures.errors import InputError
     from megabar.workflows.codes.interface import AtomicData
-    from megabar.workflows.plan import check_same_method
+    from megabar.workflows.kinds.stability.plan import check_same_method
 
     one = plan_of(wide("Na-low"))
     check_same_method([one, plan_of(wide("He-one"))])

@@ -21,8 +21,8 @@ from megabar.analysis.superconductivity.readers.espresso_elph import gather
 from megabar.launchers.database.embedded import stop_database
 from megabar.workflows.codes.espresso.phonons import NOTE, PHONON
 from megabar.workflows.config import Config
+from megabar.workflows.kinds.superconductivity.gather import gathered
 from megabar.workflows.store import CalculationRecord
-from megabar.workflows.superconductivity.gather import gathered
 
 pytestmark = [
     pytest.mark.slow,

@@ -21,17 +21,17 @@ from megabar.launchers.answering.tc_study import study_text
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.cost import response_kpoints
-from megabar.workflows.kinds import KINDS, plan_of
-from megabar.workflows.ladder import Ladder, Method
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds.registry import KINDS, plan_of
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.superconductivity.answer import TcAt, answer
+from megabar.workflows.kinds.superconductivity.electrons import band_of
+from megabar.workflows.kinds.superconductivity.gather import gathered
+from megabar.workflows.kinds.superconductivity.grids import Grids, coarser, grids, on_grid
+from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
+from megabar.workflows.kinds.superconductivity.wants import wanted_next
+from megabar.workflows.parts.volumes.ladder import Ladder, Method
 from megabar.workflows.store import CalculationRecord, StudyRecord
 from megabar.workflows.study import load_study
-from megabar.workflows.superconductivity.answer import TcAt, answer
-from megabar.workflows.superconductivity.electrons import band_of
-from megabar.workflows.superconductivity.gather import gathered
-from megabar.workflows.superconductivity.grids import Grids, coarser, grids, on_grid
-from megabar.workflows.superconductivity.plan import TcPlan, TcRung
-from megabar.workflows.superconductivity.wants import wanted_next
 
 GOOD = """\
 kind: superconductivity

@@ -33,7 +33,7 @@ from megabar.analysis.superconductivity.spectral import scale_coupling
 from megabar.analysis.superconductivity.subgrids import convergence
 from megabar.launchers.answering.tc import tc_of, tc_text
 from megabar.structures.errors import InputError
-from megabar.workflows.superconductivity.report import write_report
+from megabar.workflows.kinds.superconductivity.report import write_report
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from bson import json_util
 from megabar import __version__
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import KEY_FORMAT
-from megabar.workflows.kinds import kind_of
+from megabar.workflows.kinds.registry import kind_of
 from megabar.workflows.publishing import with_file_names, without_local, without_places
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 

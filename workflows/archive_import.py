@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import BATCH
 from megabar.workflows.archive_reading import Archive, opened
-from megabar.workflows.kinds import plan_of
+from megabar.workflows.kinds.registry import plan_of
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, put_history
 
 AGREE_EV, AGREE_GPA = 1e-4, 0.1

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import lru_cache
 from statistics import median
 from typing import Any
@@ -14,10 +12,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 
-from megabar.workflows.answer import spin_notes
 from megabar.workflows.calculation import ENERGY, Calculation, Structure
-from megabar.workflows.ladder import Ladder, chain_parents
-from megabar.workflows.plan import StabilityPlan
 from megabar.workflows.store import ResultStore, StudyRecord
 
 SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e-6, "elk": 4e-4, "emt": 1e-9}
@@ -27,8 +22,6 @@ STEPS_OF_RELAXATION = 5
 RESPONSE_SHARE = 0.25
 """Cost of the response at one k-point to one displacement, of that of a self-consistency at one k-point (measured: Al
 0.1 to 0.17, H3S 0.25, Li 0.4; the coupling included)."""
-REFINEMENT_SHARE = 0.3
-"""Volumes that a study adds where they matter, as a share of its first ones (measured: 10–40%)."""
 
 
 @dataclass(frozen=True)
@@ -178,58 +171,6 @@ def speed(store: ResultStore, code: str) -> float:
     return SECONDS_PER_UNIT.get(code, 1e-5) / rate if rate else 1.0
 
 
-def first_calculations(plan: StabilityPlan, ladder: Ladder) -> list[Calculation]:
-    """Return a ladder's first calculations in the order in which each can start from the one before."""
-    done: dict[Fraction, str] = {}
-    calculations = []
-    root = min(ladder.first, key=abs)
-    for index in sorted(ladder.first, key=lambda index: abs(index - root)):
-        low, high = sorted((root, index))
-        before = [other for other in done if low <= other <= high]
-        calculation = ladder.calculation(plan.method, index, [done[other] for other in chain_parents(index, before)])
-        done[index] = calculation.key
-        calculations.append(calculation)
-    return calculations
-
-
-def estimate(name: str, plan: StabilityPlan, store: ResultStore | None) -> StudyEstimate:
-    """Return what a study would compute and cost; calculations in the store cost nothing."""
-    rate = measured_rate(store, plan.method.code)
-    phases, total = [], 0.0
-    for ladder in plan.ladders:
-        calculations = first_calculations(plan, ladder)
-        stored = store.ended([each.key for each in calculations]) if store else {}
-        cost = sum(seconds(each, rate) for each in calculations if each.key not in stored)
-        # Single points by other functionals: one self-consistency on each relaxed structure.
-        steps = STEPS_OF_RELAXATION if ladder.relaxation else 1
-        compared = len(plan.functionals) * sum(seconds(each, rate) for each in calculations) / steps
-        total += (1 + REFINEMENT_SHARE) * (cost + compared)
-        phases.append(
-            PhaseEstimate(
-                phase=ladder.phase,
-                formula=ladder.formula,
-                atoms=len(ladder.structure.symbols),
-                window_GPa=ladder.window_GPa,
-                kpoints=tuple(ladder.settings["kpoints"]),
-                relaxed=ladder.relaxation is not None,
-                volumes=len(calculations),
-                stored=len(stored),
-                core_minutes=cost / 60,
-            )
-        )
-    return StudyEstimate(
-        name=name,
-        code=plan.method.code,
-        version=plan.method.version,
-        protocol=plan.method.protocol,
-        functional=plan.method.functional,
-        phases=tuple(phases),
-        extra_calculations=_extra(sum(each.volumes for each in phases), len(plan.functionals)),
-        core_minutes=total / 60,
-        notes=(*plan.remarks, *(() if plan.toy else spin_notes(plan))),
-    )
-
-
 def as_it_stands(estimate: StudyEstimate, study: StudyRecord, store: ResultStore) -> StudyEstimate:
     """Return the estimate of a study of any kind that has begun: by what it asked for and has, as far as that is."""
     ended = store.ended(study.wanted)
@@ -251,9 +192,3 @@ def as_it_stands(estimate: StudyEstimate, study: StudyRecord, store: ResultStore
         core_minutes=left * (estimate.core_minutes / first) if first else estimate.core_minutes * still,
         complete=study.complete,
     )
-
-
-def _extra(volumes: int, functionals: int) -> int:
-    """Return about how many calculations follow the first ones: refinement, and all volumes by other functionals."""
-    refined = math.ceil(REFINEMENT_SHARE * volumes)
-    return refined + functionals * (volumes + refined)

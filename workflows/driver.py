@@ -14,7 +14,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from megabar.structures.errors import InputError
-from megabar.workflows.kinds import Plan, kind_of, place, plan_of
+from megabar.workflows.kinds.registry import Plan, kind_of, place, plan_of
 from megabar.workflows.lease import lease
 from megabar.workflows.outages import too_large
 from megabar.workflows.retrying import forget_failures

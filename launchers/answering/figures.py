@@ -19,7 +19,7 @@ from megabar.workflows.config import load_config
 if TYPE_CHECKING:
     from megabar.analysis.curve import Curve
     from megabar.analysis.stability import Stability
-    from megabar.workflows.superconductivity.answer import TcAnswer
+    from megabar.workflows.kinds.superconductivity.answer import TcAnswer
 
 FORMATS = ("pdf", "svg", "png")
 NARROWEST_MM, WIDEST_MM, MM_PER_INCH = 50.0, 400.0, 25.4
@@ -149,8 +149,8 @@ def _check_pressures(found: Source, options: Options) -> None:
 def _of_tc(answer: TcAnswer, pressures_GPa: Sequence[float]) -> Drawings:
     from dataclasses import replace
 
-    from megabar.workflows.superconductivity.drawings import draw
-    from megabar.workflows.superconductivity.report import states_below_tc
+    from megabar.workflows.kinds.superconductivity.drawings import draw
+    from megabar.workflows.kinds.superconductivity.report import states_below_tc
 
     known = [each.pressure_GPa for each in answer.pressures]
     for pressure in pressures_GPa:
@@ -170,9 +170,9 @@ def _of_tc(answer: TcAnswer, pressures_GPa: Sequence[float]) -> Drawings:
 def _source(name: str) -> Source:
     if is_table(name):
         return _table(Path(name))
-    from megabar.workflows.answer import StabilityAnswer
-    from megabar.workflows.kinds import answer_of
-    from megabar.workflows.report import toy_warning
+    from megabar.workflows.kinds.registry import answer_of
+    from megabar.workflows.kinds.stability.answer import StabilityAnswer
+    from megabar.workflows.kinds.stability.report import toy_warning
 
     with existing_store(load_config()) as store:
         study = find_study(name, store)

@@ -54,7 +54,7 @@ def report_of_table(path: Path, folder: Path | None) -> Path:
     """Write the report of a table of enthalpies and return its page."""
     from megabar.analysis.tables import read_table
     from megabar.analysis.tables.answer import table_stability
-    from megabar.workflows.report.table_report import write_table_report
+    from megabar.workflows.kinds.stability.report.table_report import write_table_report
 
     table = read_table(path)
     target = folder or Path(f"{path.stem}-report")

@@ -12,11 +12,11 @@ from megabar.launchers.database.stored import existing_store, find_study
 from megabar.structures.errors import InputError
 from megabar.workflows.config import load_config
 from megabar.workflows.files import write_atomically
-from megabar.workflows.kinds import plan_of
-from megabar.workflows.phase_state import PhaseState, phase_states
-from megabar.workflows.plan import StabilityPlan
-from megabar.workflows.structure_files import FORMATS, file_name, row, text_of
-from megabar.workflows.structures_at import StructureAt, structures_at
+from megabar.workflows.kinds.registry import plan_of
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
+from megabar.workflows.parts.volumes.structure_files import FORMATS, file_name, row, text_of
+from megabar.workflows.parts.volumes.structures_at import StructureAt, structures_at
 from megabar.workflows.yaml_input import nearest
 
 
@@ -135,7 +135,7 @@ def _free(path: Path, taken: Sequence[Path]) -> Path:
 
 def _drawn(states: Sequence[PhaseState], found: Sequence[StructureAt], figure: Path) -> list[Path]:
     from megabar.analysis.figures.cells import cells_drawing
-    from megabar.workflows.structures_at import cell_series
+    from megabar.workflows.parts.volumes.structures_at import cell_series
 
     series = [cell_series(state) for state in states if state.curve() is not None]
     written = write_figures([cells_drawing(series)], figure)

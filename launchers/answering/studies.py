@@ -26,19 +26,19 @@ from megabar.launchers.database.embedded import database_session, running
 from megabar.launchers.database.stored import existing_store, find_study
 from megabar.structures.errors import InputError, SetupError
 from megabar.structures.names import check_folder_name
-from megabar.workflows.answer import StabilityAnswer
-from megabar.workflows.budget import Background, budgeted, error_sources, not_included
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import StudyEstimate, as_it_stands
 from megabar.workflows.driver import retry_crashed
-from megabar.workflows.kinds import answer_of, estimate, plan_of, resolve, write_report
-from megabar.workflows.plan import check_same_method
+from megabar.workflows.kinds.registry import answer_of, estimate, plan_of, resolve, write_report
+from megabar.workflows.kinds.stability.answer import StabilityAnswer
+from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included
+from megabar.workflows.kinds.stability.plan import check_same_method
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import ResultStore, StudyRecord
 from megabar.workflows.study import load_study
 
 if TYPE_CHECKING:
-    from megabar.workflows.superconductivity.answer import TcAnswer
+    from megabar.workflows.kinds.superconductivity.answer import TcAnswer
 
 LEAST_FREE_BYTES = 500_000_000
 WRITING = "megabar: the figures and the report are being made"
@@ -217,7 +217,7 @@ def hull_of(sources: Sequence[str], at: float | None, figure: Path | None = None
         document["error_sources"] = error_sources(stability, background)
         document["error_not_included"] = [] if plans[0].toy else not_included(stability)
     if figure is not None:
-        from megabar.workflows.report import toy_warning
+        from megabar.workflows.kinds.stability.report import toy_warning
 
         asked = sorted({pressure for plan in plans for pressure in plan.pressures_GPa})
         document |= write_hull_figures(stability, asked, figure, warning=toy_warning(plans[0]))

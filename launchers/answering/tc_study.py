@@ -10,7 +10,7 @@ from megabar.structures.errors import InputError
 
 if TYPE_CHECKING:
     from megabar.workflows.config import Config
-    from megabar.workflows.superconductivity.answer import TcAnswer
+    from megabar.workflows.kinds.superconductivity.answer import TcAnswer
 
 FORMULAS = (("tc_mcmillan_K", "McMillan"), ("tc_allen_dynes_K", "Allen-Dynes"), ("tc_xie_K", "Xie 2022"))
 
@@ -126,9 +126,9 @@ def study_answer(name: str, mu_star: float | None, mu_ref_meV: float | None) -> 
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.launchers.database.stored import existing_store, find_study
     from megabar.workflows.config import load_config
-    from megabar.workflows.kinds import plan_of
-    from megabar.workflows.superconductivity.answer import answer
-    from megabar.workflows.superconductivity.plan import TcPlan
+    from megabar.workflows.kinds.registry import plan_of
+    from megabar.workflows.kinds.superconductivity.answer import answer
+    from megabar.workflows.kinds.superconductivity.plan import TcPlan
 
     if mu_star is not None:
         check_mu_star(mu_star)

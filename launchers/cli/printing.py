@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from megabar.launchers.workers.queueing import Fed
     from megabar.structures.phase import Phase
     from megabar.workflows.cost import StudyEstimate
-    from megabar.workflows.structures_at import StructureAt
+    from megabar.workflows.parts.volumes.structures_at import StructureAt
 
 FILE_WIDTH = 200
 """Width (characters) of what does not go to a terminal."""
@@ -154,7 +154,7 @@ def _bound(value: float, error: float | None, is_open: bool) -> str:
 
 def cells_table(structures: Sequence[StructureAt]) -> Table:
     """Return the table of `megabar structures`: conventional cells against pressure."""
-    from megabar.workflows.structure_files import sites
+    from megabar.workflows.parts.volumes.structure_files import sites
 
     columns = ("phase", "GPa", "Å³/atom", "a, Å", "b, Å", "c, Å", "c/a", "angles, °", "space group", "", "atoms")
     table = empty_table("", *columns, numbers=(1, 2, 3, 4, 5, 6))
@@ -271,7 +271,7 @@ def _functional_lines(answer: dict[str, Any]) -> list[str]:
 def answer_text(outcome: Outcome) -> str:
     """Return the text that ends `megabar run`."""
     from megabar.launchers.answering.tc_study import study_text
-    from megabar.workflows.answer import StabilityAnswer
+    from megabar.workflows.kinds.stability.answer import StabilityAnswer
 
     head = hull_text(outcome.json()) if isinstance(outcome.answer, StabilityAnswer) else study_text(outcome.json())
     counts = f"{outcome.computed} calculations run, {outcome.reused} taken from the database, {outcome.wall_s:.0f} s"

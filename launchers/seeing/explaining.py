@@ -17,8 +17,8 @@ from megabar.workflows.config import Config, load_config
 from megabar.workflows.execution import STATE
 from megabar.workflows.files import read_json
 from megabar.workflows.isolation import attempts_of
-from megabar.workflows.ladder import Ladder
 from megabar.workflows.mending.record import steps_taken
+from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.runtime import folder_in
 from megabar.workflows.standing import Running, interrupted, running_now, workers_of
 from megabar.workflows.store import ResultStore, StudyRecord

@@ -24,7 +24,7 @@ from megabar.structures.threads import limited
 from megabar.workflows.cancelling import withdraw
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
-from megabar.workflows.kinds import Plan, plan_of
+from megabar.workflows.kinds.registry import Plan, plan_of
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.size import check_size
 from megabar.workflows.store import StudyRecord

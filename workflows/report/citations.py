@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from megabar.workflows.plan import StabilityPlan
 
 
 @dataclass(frozen=True)
@@ -83,17 +80,3 @@ METHODS = (
     ),
     Citation("FireWorks", "A. Jain et al., Concurrency Computat.: Pract. Exper. 27, 5037 (2015)", "10.1002/cpe.3505"),
 )  # fmt: skip
-
-
-def citations(plan: StabilityPlan) -> list[Citation]:
-    """Return what a study cites: its code, functional, verifying code and the methods."""
-    codes = [plan.method.code] + ([plan.judge.code] if plan.judge else [])
-    found = [each for code in codes for each in CODES.get(code, (Citation(code, code, ""),))]
-    if not plan.toy:
-        found += [FUNCTIONALS[part] for part in plan.method.functional.split("+") if part in FUNCTIONALS]
-    return [*found, *METHODS]
-
-
-def phase_sources(plan: StabilityPlan) -> Sequence[Citation]:
-    """Return the source of each phase."""
-    return [Citation(ladder.phase, ladder.source or "no source given", ladder.doi) for ladder in plan.ladders]

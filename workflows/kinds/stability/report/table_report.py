@@ -13,10 +13,12 @@ from megabar.analysis.stability import Stability
 from megabar.analysis.tables import Table
 from megabar.analysis.tables.answer import GIVEN, table_json
 from megabar.workflows.files import write_atomically
-from megabar.workflows.report import write_drawings
-from megabar.workflows.report.files import document_json, table_csv
-from megabar.workflows.report.page import style, template
-from megabar.workflows.report.words import sentences
+from megabar.workflows.kinds.stability.report.files import table_csv
+from megabar.workflows.kinds.stability.report.page import template
+from megabar.workflows.kinds.stability.report.words import sentences
+from megabar.workflows.report.documents import document_json
+from megabar.workflows.report.drawings import write_drawings
+from megabar.workflows.report.page import style
 
 
 def write_table_report(folder: Path, table: Table, stability: Stability) -> None:

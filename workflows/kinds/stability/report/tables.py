@@ -11,10 +11,10 @@ import numpy as np
 
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.structures.errors import InputError
-from megabar.workflows.answer import StabilityAnswer
-from megabar.workflows.ladder import Ladder, Rung
-from megabar.workflows.plan import StabilityPlan
-from megabar.workflows.report.words import measured
+from megabar.workflows.kinds.stability.answer import StabilityAnswer
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung
+from megabar.workflows.report.values import flat, measured
 from megabar.workflows.store import CalculationRecord
 
 _EXTRAPOLATED = 1.1
@@ -57,28 +57,6 @@ def calculation_rows(
         volume = ladder.volume(rung.index)
         rows.append(CalculationRow(rung, volume, settings, method.code, method.version, records.get(rung.key)))
     return rows
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested settings as one table of names and texts: ``scf: steps``."""
-    found: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}: ")
-        elif value is not None and value != "":
-            found[prefix + name] = _text(value)
-    return found
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, list | tuple):
-        separator = " × " if len(value) == 3 and all(isinstance(each, int) for each in value) else ", "
-        return separator.join(_text(each) for each in value)
-    return str(value)
 
 
 def settings_by_phase(ladders: Sequence[Ladder]) -> tuple[dict[str, str], list[str], dict[str, list[str]]]:
@@ -177,54 +155,3 @@ def _pulay(curve: EnthalpyCurve | None) -> str:
     volumes = curve.volumes_A3
     value, error = curve.pulay_pressure(float(np.sqrt(volumes[0] * volumes[-1])))
     return measured(value, error, 2)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where, when and with what a study's calculations ran."""
-
-    hosts: tuple[str, ...]
-    first: str
-    last: str
-    core_time: str
-    peak_memory: str
-    versions: tuple[str, ...]
-
-
-def provenance(records: Sequence[CalculationRecord]) -> Provenance:
-    """Return what the calculations say of where, when and with what they ran."""
-    said = [record.provenance for record in records]
-    times = sorted(str(each["started"]) for each in said if each.get("started"))
-    memory = [float(each["peak_memory_MB"]) for each in said if each.get("peak_memory_MB")]
-    versions = {
-        f"{name} {number}"
-        for each in said
-        for name, number in {"python": each.get("python", ""), **each.get("packages", {})}.items()
-        if number
-    }
-    return Provenance(
-        hosts=tuple(sorted({str(each["host"]) for each in said if each.get("host")})),
-        first=_moment(times[0]) if times else "–",
-        last=_moment(times[-1]) if times else "–",
-        core_time=duration(sum(cpu_seconds(record) or 0.0 for record in records)),
-        peak_memory=f"{max(memory):.0f} MB" if memory else "–",
-        versions=tuple(sorted(versions)),
-    )
-
-
-def _moment(text: str) -> str:
-    """Return a moment as stored (ISO 8601, UTC) to the minute."""
-    return f"{text[:16].replace('T', ' ')} UTC"
-
-
-def cpu_seconds(record: CalculationRecord) -> float | None:
-    """Return the core time of a calculation (s), None where it is not known."""
-    value = record.provenance.get("cpu_s")
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it: ``45 s``, ``12 min``, ``3.4 h``."""
-    if seconds < 120:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

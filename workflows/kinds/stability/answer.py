@@ -19,11 +19,11 @@ from megabar.analysis.stability_output import stability_json
 from megabar.structures.library import library
 from megabar.structures.magnetism import spin_matters
 from megabar.structures.molecules import formula_unit
-from megabar.workflows.budget import Background, budgeted, error_sources, not_included, protocol_part
-from megabar.workflows.functionals import ByFunctional, by_functional
-from megabar.workflows.ladder import Ladder, Rung
-from megabar.workflows.phase_state import PhaseState, phase_states, volume_point
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included, protocol_part
+from megabar.workflows.kinds.stability.functionals import ByFunctional, by_functional
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung
+from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states, volume_point
 from megabar.workflows.store import CalculationRecord
 
 BROKEN_EV = 1e-3

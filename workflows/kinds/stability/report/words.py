@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 from megabar.analysis.figures.style import short_name
 from megabar.analysis.stability import Stability, StableInterval
 from megabar.structures.composition import parse_formula
+from megabar.workflows.report.values import measured
 
 if TYPE_CHECKING:
-    from megabar.workflows.answer import StabilityAnswer
+    from megabar.workflows.kinds.stability.answer import StabilityAnswer
 
 _SAME_GPA = 1e-3
 
@@ -25,23 +25,6 @@ class Sentence:
     text: str
     reaction: str = ""
     note: str = ""
-
-
-def measured(value: float | None, error: float | None = None, decimals: int = 1) -> str:
-    """Return a number with its standard uncertainty, rounded to what that deserves: ``154.2 ± 1.3``."""
-    if value is None or not isfinite(value):
-        return "–"
-    if error is None or not isfinite(error) or error <= 0:
-        return _plain(value, decimals)
-    digits = max(0, min(4, (1 if error < 3 * 10 ** floor(log10(error)) else 0) - floor(log10(error))))
-    if error < 0.5 * 10**-4:
-        return f"{value:.4f} ± <0.0001"
-    return f"{_plain(value, digits)} ± {error:.{digits}f}"
-
-
-def _plain(value: float, decimals: int) -> str:
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def headline(answer: StabilityAnswer) -> list[Sentence]:

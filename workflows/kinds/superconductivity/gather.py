@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from megabar.analysis.superconductivity.elph import ElectronPhonon
 from megabar.analysis.superconductivity.readers.espresso_elph import QFiles, assemble
-from megabar.workflows.superconductivity.grids import Grid, on_grid
+from megabar.workflows.kinds.superconductivity.grids import Grid, on_grid
 
 Files = Mapping[str, NDArray[np.uint8]]
 _COUPLING = re.compile(r"elph\.inp_lambda\.(\d+)$")

@@ -19,17 +19,17 @@ from megabar.analysis.superconductivity.modes import mode_rows
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.spectral import broadened, drawn_width_meV
 from megabar.workflows.files import write_atomically
-from megabar.workflows.report import write_drawings
+from megabar.workflows.kinds.superconductivity.answer import NATURAL, TcAnswer, TcAt
+from megabar.workflows.kinds.superconductivity.citations import bibtex, cited_by
+from megabar.workflows.kinds.superconductivity.drawings import draw, place_name
+from megabar.workflows.kinds.superconductivity.plan import TcRung
 from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.citations import Citation
+from megabar.workflows.report.drawings import write_drawings
 from megabar.workflows.report.page import chem, symbols
-from megabar.workflows.report.tables import cpu_seconds, duration, flat, provenance
-from megabar.workflows.report.words import measured
+from megabar.workflows.report.provenance import cpu_seconds, provenance
+from megabar.workflows.report.values import duration, flat, measured
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
-from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
-from megabar.workflows.superconductivity.citations import bibtex, cited_by
-from megabar.workflows.superconductivity.drawings import draw, place_name
-from megabar.workflows.superconductivity.plan import TcRung
 
 TC_COLUMNS = (
     "pressure_GPa", "isotopes", "mu_star", "mu_ref_meV", "smearing_Ry", "quoted", "lambda", "omega_log_K", "omega_2_K",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from megabar.workflows.cost import PhaseEstimate, StudyEstimate, measured_rate, seconds
-from megabar.workflows.cost import estimate as volumes_estimate
+from megabar.workflows.kinds.stability.cost import estimate as volumes_estimate
+from megabar.workflows.kinds.superconductivity.grids import irreducible
+from megabar.workflows.kinds.superconductivity.plan import TcPlan
 from megabar.workflows.store import ResultStore
-from megabar.workflows.superconductivity.grids import irreducible
-from megabar.workflows.superconductivity.plan import TcPlan
 
 
 def estimate(name: str, plan: TcPlan, store: ResultStore | None) -> StudyEstimate:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from megabar.structures.errors import InputError
 from megabar.structures.series import CellParameters
+from megabar.workflows.parts.volumes.structures_at import StructureAt
 from megabar.workflows.report.cells import csv_text
-from megabar.workflows.structures_at import StructureAt
 
 TABLE_COLUMNS = (
     "phase", "pressure_GPa", "volume_A3_per_atom", "a_A", "b_A", "c_A", "alpha_deg", "beta_deg", "gamma_deg",

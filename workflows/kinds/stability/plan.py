@@ -20,7 +20,7 @@ from megabar.workflows.calculation import Calculation, Relaxation, Structure, di
 from megabar.workflows.codes.interface import Code, Request
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
-from megabar.workflows.ladder import Ladder, Method, Rung, first_indices
+from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung, first_indices
 from megabar.workflows.protocols import kpoint_grid, metal_factor, protocol
 from megabar.workflows.publishing import structure_file, with_file_names
 from megabar.workflows.study import StabilityStudy, StudyFile

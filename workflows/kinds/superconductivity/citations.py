@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from megabar.analysis.superconductivity.formulas import FORMULAS
+from megabar.workflows.kinds.superconductivity.answer import TcAnswer
+from megabar.workflows.kinds.superconductivity.drawings import published
 from megabar.workflows.report.citations import CODES, FUNCTIONALS, Citation
-from megabar.workflows.superconductivity.answer import TcAnswer
-from megabar.workflows.superconductivity.drawings import published
 
 METHODS = (
     Citation("Linear response", "S. Baroni et al., Rev. Mod. Phys. 73, 515 (2001)", "10.1103/RevModPhys.73.515"),

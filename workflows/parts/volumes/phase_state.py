@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve
-from megabar.workflows.ladder import Ladder, Rung
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung
 from megabar.workflows.store import CalculationRecord
 
 BRIDGED_LN_VOLUME = 0.01

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from megabar.analysis.superconductivity.eliashberg.band import Band, band
 from megabar.structures.errors import InputError
 from megabar.workflows.codes.espresso.dos import ENERGY, STATES
+from megabar.workflows.kinds.superconductivity.plan import TcRung
 from megabar.workflows.store import CalculationRecord
-from megabar.workflows.superconductivity.plan import TcRung
 
 AT_FERMI = "dos_at_fermi_per_eV_spin_cell"
 

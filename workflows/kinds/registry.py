@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON
 from megabar.workflows.config import Config
-from megabar.workflows.ladder import Method
-from megabar.workflows.plan import StabilityPlan, functional_kind
-from megabar.workflows.plan import published_definition as publish_stability
-from megabar.workflows.plan import resolve as resolve_stability
-from megabar.workflows.stability import wanted_next as stability_wants
+from megabar.workflows.kinds.stability.plan import StabilityPlan, functional_kind
+from megabar.workflows.kinds.stability.plan import published_definition as publish_stability
+from megabar.workflows.kinds.stability.plan import resolve as resolve_stability
+from megabar.workflows.kinds.stability.wants import wanted_next as stability_wants
+from megabar.workflows.kinds.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan
+from megabar.workflows.kinds.superconductivity.plan import published_definition as publish_tc
+from megabar.workflows.kinds.superconductivity.plan import resolve as resolve_tc
+from megabar.workflows.kinds.superconductivity.wants import wanted_next as tc_wants
+from megabar.workflows.parts.volumes.ladder import Method
 from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord
 from megabar.workflows.study import StudyFile, SuperconductivityStudy
-from megabar.workflows.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan
-from megabar.workflows.superconductivity.plan import published_definition as publish_tc
-from megabar.workflows.superconductivity.plan import resolve as resolve_tc
-from megabar.workflows.superconductivity.wants import wanted_next as tc_wants
 
 if TYPE_CHECKING:
-    from megabar.workflows.answer import StabilityAnswer
     from megabar.workflows.cost import StudyEstimate
-    from megabar.workflows.superconductivity.answer import TcAnswer
+    from megabar.workflows.kinds.stability.answer import StabilityAnswer
+    from megabar.workflows.kinds.superconductivity.answer import TcAnswer
 
 STABILITY_RUNGS = ("main", "judge", "reference", "rattled", functional_kind(""))
 TC_RUNGS = (MAIN, AT_PRESSURE, GROUND_STATE, PHONON)
@@ -131,10 +131,10 @@ def answer_of(study: StudyRecord, store: ResultStore) -> StabilityAnswer | TcAns
     """Return the answer of a stored study from the results that are there."""
     plan, records = plan_of(study), store.get_many(study.wanted)
     if isinstance(plan, TcPlan):
-        from megabar.workflows.superconductivity.answer import answer as tc_answer
+        from megabar.workflows.kinds.superconductivity.answer import answer as tc_answer
 
         return tc_answer(plan, study.rungs, records, store.history)
-    from megabar.workflows.answer import answer
+    from megabar.workflows.kinds.stability.answer import answer
 
     assert isinstance(plan, StabilityPlan)
     return answer(plan, study.rungs, records)
@@ -143,10 +143,10 @@ def answer_of(study: StudyRecord, store: ResultStore) -> StabilityAnswer | TcAns
 def estimate(name: str, plan: Plan, store: ResultStore | None) -> StudyEstimate:
     """Return what a study would compute and cost; calculations in the store cost nothing."""
     if isinstance(plan, TcPlan):
-        from megabar.workflows.superconductivity.cost import estimate as tc_estimate
+        from megabar.workflows.kinds.superconductivity.cost import estimate as tc_estimate
 
         return tc_estimate(name, plan, store)
-    from megabar.workflows.cost import estimate as stability_estimate
+    from megabar.workflows.kinds.stability.cost import estimate as stability_estimate
 
     assert isinstance(plan, StabilityPlan)
     return stability_estimate(name, plan, store)
@@ -154,12 +154,12 @@ def estimate(name: str, plan: Plan, store: ResultStore | None) -> StudyEstimate:
 
 def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer | TcAnswer, store: ResultStore) -> None:
     """Write the report of a study to a folder: one self-contained page, figures and tables."""
-    from megabar.workflows.answer import StabilityAnswer
+    from megabar.workflows.kinds.stability.answer import StabilityAnswer
 
     if isinstance(answer, StabilityAnswer):
-        from megabar.workflows.report import write_report as write_stability
+        from megabar.workflows.kinds.stability.report import write_report as write_stability
 
         return write_stability(folder, study, answer, store)
-    from megabar.workflows.superconductivity.report import write_report as write_tc
+    from megabar.workflows.kinds.superconductivity.report import write_report as write_tc
 
     return write_tc(folder, study, answer, store)

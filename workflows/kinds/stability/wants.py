@@ -12,11 +12,11 @@ from megabar.analysis.curve import Array
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, matters_beyond, volumes_to_add
-from megabar.workflows.answer import answer, judged_transitions
-from megabar.workflows.functionals import functionals_wanted
-from megabar.workflows.ladder import FINEST, STEP, Rung, chain_parents
-from megabar.workflows.phase_state import PhaseState, phase_states
-from megabar.workflows.plan import StabilityPlan
+from megabar.workflows.kinds.stability.answer import answer, judged_transitions
+from megabar.workflows.kinds.stability.functionals import functionals_wanted
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.parts.volumes.ladder import FINEST, STEP, Rung, chain_parents
+from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 from megabar.workflows.store import CalculationRecord
 
 MOST_RUNGS = 40

@@ -12,12 +12,12 @@ from megabar.structures.scaling import guess_volume, scaled_to
 from megabar.workflows.calculation import Calculation, Structure, digest, only_known
 from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON, phonon_program
 from megabar.workflows.config import Config
-from megabar.workflows.ladder import Ladder, Method, Rung
-from megabar.workflows.plan import StabilityPlan
-from megabar.workflows.plan import resolve as resolve_stability
+from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.stability.plan import resolve as resolve_stability
+from megabar.workflows.kinds.superconductivity.grids import Grids, accuracies, grids
+from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
 from megabar.workflows.publishing import structure_file
 from megabar.workflows.study import StabilityStudy, StudyFile, SuperconductivityStudy
-from megabar.workflows.superconductivity.grids import Grids, accuracies, grids
 
 MAIN, AT_PRESSURE = "main", "structure"
 

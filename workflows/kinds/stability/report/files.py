@@ -11,9 +11,11 @@ import numpy as np
 
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.tables.curve import TabulatedCurve
-from megabar.workflows.answer import StabilityAnswer
+from megabar.workflows.kinds.stability.answer import StabilityAnswer
+from megabar.workflows.kinds.stability.report.tables import CalculationRow
 from megabar.workflows.report.cells import csv_text
-from megabar.workflows.report.tables import CalculationRow, cpu_seconds
+from megabar.workflows.report.documents import document_json
+from megabar.workflows.report.provenance import cpu_seconds
 
 _APART_GPA = 0.02
 _LEVELS = 33
@@ -117,20 +119,3 @@ def _number(value: float | None, decimals: int) -> str:
 def answer_json(answer: StabilityAnswer) -> str:
     """Return the answer as JSON; what is not a number is null there."""
     return document_json(answer.json())
-
-
-def document_json(document: dict[str, Any]) -> str:
-    """Return a document as JSON; what is not a number is null there."""
-    return json.dumps(_strict(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _strict(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(each) for each in value]
-    if isinstance(value, np.generic):
-        return _strict(value.item())
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value

@@ -16,9 +16,9 @@ from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
 from megabar.analysis.near_hull import heights
 from megabar.analysis.stability import Stability, Transition, analyse
-from megabar.workflows.ladder import Rung
-from megabar.workflows.phase_state import BRIDGED_LN_VOLUME, PhaseState, volume_point
-from megabar.workflows.plan import StabilityPlan, functional_kind
+from megabar.workflows.kinds.stability.plan import StabilityPlan, functional_kind
+from megabar.workflows.parts.volumes.ladder import Rung
+from megabar.workflows.parts.volumes.phase_state import BRIDGED_LN_VOLUME, PhaseState, volume_point
 from megabar.workflows.store import CalculationRecord
 
 NEAR_EV = 0.03

@@ -12,12 +12,12 @@ from ase.units import GPa
 from megabar.analysis.error_budget import ErrorPart, with_budget
 from megabar.analysis.stability import INTERPOLATION, Stability, Transition
 from megabar.structures.composition import parse_formula
-from megabar.workflows.ladder import Method
 from megabar.workflows.measured_errors import ProtocolError, protocol_error
+from megabar.workflows.parts.volumes.ladder import Method
 
 if TYPE_CHECKING:
-    from megabar.workflows.answer import Verdict
-    from megabar.workflows.functionals import ByFunctional
+    from megabar.workflows.kinds.stability.answer import Verdict
+    from megabar.workflows.kinds.stability.functionals import ByFunctional
 
 PROTOCOL, JUDGE, FUNCTIONAL = "protocol", "judge", "functional"
 STATIC = ("zero-point motion", "temperature")

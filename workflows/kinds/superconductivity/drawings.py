@@ -10,7 +10,7 @@ from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_fig
 from megabar.analysis.figures.tc_drawings import KEY, tc_drawings
 from megabar.analysis.superconductivity.gap import GapState
 from megabar.structures.composition import parse_formula
-from megabar.workflows.superconductivity.answer import NATURAL, TcAnswer, TcAt
+from megabar.workflows.kinds.superconductivity.answer import NATURAL, TcAnswer, TcAt
 
 
 def published(formula: str, isotopes: Mapping[str, float] | None = None) -> list[PublishedTc]:

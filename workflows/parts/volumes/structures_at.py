@@ -12,7 +12,7 @@ from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.structures.errors import InputError
 from megabar.structures.series import CellParameters, CellSeries, StructureSeries, cell_parameters
 from megabar.workflows.calculation import Structure
-from megabar.workflows.phase_state import PhaseState
+from megabar.workflows.parts.volumes.phase_state import PhaseState
 
 
 @dataclass(frozen=True, eq=False)
