@@ -20,12 +20,12 @@ from megabar.structures.scaling import scaled_to
 from megabar.workflows.calculation import Structure, started_from
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, prepare
+from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.answer import answer
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.kinds.stability.wants import wanted_next
 from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.store import record_of
-from megabar.workflows.study import load_study
 
 STUDY = """\
 kind: stability

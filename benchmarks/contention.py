@@ -67,8 +67,8 @@ def rate(workers: int, seconds: float) -> float:
     from megabar.launchers.workers.local import register
     from megabar.workflows.config import Config
     from megabar.workflows.driver import advance
+    from megabar.workflows.kinds.registry import load_study
     from megabar.workflows.kinds.stability.plan import resolve
-    from megabar.workflows.study import load_study
 
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:

@@ -26,7 +26,8 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import load_config
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
-from megabar.workflows.study import MethodChoice, StabilityStudy, StudyFile, Verification
+from megabar.workflows.kinds.stability.question import StabilityStudy, Verification
+from megabar.workflows.question import MethodChoice, StudyFile
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from megabar.workflows.kinds.registry import KINDS
+
 ROOT = Path(__file__).parent.parent
 BELOW = {
     "structures": set(),
@@ -94,6 +96,41 @@ def test_imports_point_down(path):
 def test_the_test_sees_faults(package, source, fault):
     (found,) = faults(package, source)
     assert fault in found
+
+
+def test_nobody_asks_of_which_kind_a_plan_or_an_answer_is():
+    kinds = ROOT / "workflows" / "kinds"
+    asked = [
+        f"{path.relative_to(ROOT)}: {found}"
+        for path in FILES
+        for found in re.findall(r"isinstance\([^()]*,[^()]*(?:Plan|Answer|Study)\b[^()]*\)", path.read_text())
+        if kinds not in path.parents
+    ]
+    assert not asked
+
+
+def test_kinds_of_studies_do_not_know_each_other():
+    kinds = ROOT / "workflows" / "kinds"
+    names = sorted(path.name for path in kinds.iterdir() if (path / "kind.py").is_file())
+    assert names == sorted(KINDS)
+    for path in kinds.rglob("*.py"):
+        own = path.relative_to(kinds).parts[0]
+        known = {
+            name.split(".")[3]
+            for _, _, name in imports(path.read_text())
+            if name.startswith("megabar.workflows.kinds.")
+        }
+        if own == "registry.py":
+            assert set(names) < known  # the one line of each
+        else:
+            assert known <= {own, "interface"}, path
+
+
+def test_parts_do_not_know_kinds():
+    for path in (ROOT / "workflows" / "parts").rglob("*.py"):
+        assert not [name for _, _, name in imports(path.read_text()) if name.startswith("megabar.workflows.kinds")], (
+            path
+        )
 
 
 @pytest.mark.parametrize("name", STANDARD_LIBRARY_ONLY)

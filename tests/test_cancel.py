@@ -28,12 +28,12 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, finished
 from megabar.workflows.files import write_json
+from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
 from megabar.workflows.retrying import RETRIES, failed_of, forget_failures
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import ResultStore, StudyRecord, record_of
-from megabar.workflows.study import load_study
 
 MEGABAR = [sys.executable, "-m", "megabar.launchers.cli"]
 STUDY = """\

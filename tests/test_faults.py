@@ -33,12 +33,12 @@ from megabar.workflows.config import Config, DatabaseConfig
 from megabar.workflows.driver import advance, recover_lost, retry_crashed
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolated
+from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
 from megabar.workflows.runtime import Runtime, launchpad, use
 from megabar.workflows.stopping import Control, Stopped
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, record_of
-from megabar.workflows.study import load_study
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from curves import Line, crossing
 
-from megabar.launchers.answering.figures import Source, _drawings, _of_tc, wishes
+from megabar.analysis.figures import Options
+from megabar.launchers.answering.figures import wishes
 from megabar.launchers.cli.command import main
 from megabar.structures.errors import InputError
+from megabar.workflows.kinds.superconductivity.kind import SUPERCONDUCTIVITY
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +101,12 @@ def test_figures_of_tc_are_chosen_by_name_and_pressure(tmp_path):
     from tc_studies import study_with
 
     _, answer, _ = study_with(unpacked("alh_q222", tmp_path), (2, 2, 2), "AlH-rocksalt", "AlH", mu_star=(0.1,))
-    found = Source("alh", tc=answer)
-    chosen = _drawings(found, wishes(["alpha2f-20GPa,tc-pressure"], "pdf", None, [], []).options).drawings
+    figures = SUPERCONDUCTIVITY.figures(answer)
+    chosen = figures.draw(wishes(["alpha2f-20GPa,tc-pressure"], "pdf", None, [], []).options).drawings
     assert [each.name for each in chosen] == ["tc-pressure", "alpha2f-20GPa"]
-    with pytest.raises(InputError, match="is 'alpha2f-20GPa' meant"):
-        _drawings(found, wishes(["alpha2f-2GPa"], "pdf", None, [], []).options)
+    with pytest.raises(InputError, match="did you mean alpha2f-20GPa"):
+        figures.draw(wishes(["alpha2f-2GPa"], "pdf", None, [], []).options)
     with pytest.raises(InputError, match="--pressure is 30 GPa, which the study has not"):
-        _of_tc(answer, (30.0,))
+        figures.panels(Options(hull_GPa=(30.0,)))
     with pytest.raises(InputError, match="--label names phases of a hull"):
-        _drawings(found, wishes([], "pdf", None, ["AlH=x"], []).options)
+        figures.draw(wishes([], "pdf", None, ["AlH=x"], []).options)

@@ -10,8 +10,8 @@ from ase.units import GPa
 
 from megabar.analysis.tables import read_curves
 from megabar.launchers.answering.studies import hull_of, report_on
-from megabar.launchers.cli.printing import hull_text
 from megabar.structures.errors import InputError
+from megabar.workflows.kinds.stability.text import hull_text
 
 GRID = np.arange(0, 501, 50.0)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from megabar.launchers.cli.printing import hull_text, phases_picture
+from megabar.launchers.cli.printing import phases_picture
 from megabar.structures.library import phases_of
 from megabar.structures.magnetism import spin_matters
+from megabar.workflows.kinds.stability.text import hull_text
 
 
 @pytest.mark.parametrize("elements", [{"Fe"}, {"Fe", "O"}, {"Ni", "O"}, {"O"}, {"Ti", "O"}, {"Gd"}, {"U", "O"}])

@@ -22,18 +22,19 @@ from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import LocalRun, register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
-from megabar.workflows import kinds, lease, size, store, tasks
+from megabar.workflows import lease, size, store, tasks
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
 from megabar.workflows.driver import PlanningFailed, advance, advance_if_it_can
 from megabar.workflows.execution import execute
-from megabar.workflows.kinds.registry import plan_of
+from megabar.workflows.kinds import registry as kinds
+from megabar.workflows.kinds.interface import place
+from megabar.workflows.kinds.registry import load_study, plan_of
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import NotOurs, StudyRecord
-from megabar.workflows.study import load_study
 from megabar.workflows.submission import FORMAT, insert, specification, submit
 
 STUDY = "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 10}\nphases: [Cu.cif]\nmethod: {code: emt}\n"
@@ -202,7 +203,7 @@ def test_a_kind_that_wants_again_what_it_has_asked_for_is_refused_and_the_study_
     work_off(runtime, study)
     found = runtime.store.get_study(study)
     assert found.complete
-    assert len(found.rungs) == len({kinds.place(rung) for rung in found.rungs})
+    assert len(found.rungs) == len({place(rung) for rung in found.rungs})
     state, said = status_in(runtime.store, study, None, True).situations[study]
     assert state == "complete"
     assert "a failure of ours: it wanted again what it had asked for (Cu 0), and does without" in said
@@ -236,7 +237,7 @@ ENDLESS = """
 import json, os, signal, sys, time
 from dataclasses import replace
 from megabar.launchers.workers import worker
-from megabar.workflows import kinds
+from megabar.workflows.kinds import registry as kinds
 from megabar.workflows.config import Config
 
 def endless(plan, rungs, records):

@@ -12,9 +12,10 @@ import pytest
 import test_superconductivity_study as tc
 from test_stability_workflow import WHOLE, exact, ladder, plan_of
 
-from megabar.workflows import stability
 from megabar.workflows.execution import LEFT_PHASE
-from megabar.workflows.kinds.registry import KINDS, Plan, place
+from megabar.workflows.kinds.interface import Plan, place
+from megabar.workflows.kinds.registry import KINDS
+from megabar.workflows.kinds.stability import wants as stability
 from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
 from megabar.workflows.parts.volumes.ladder import Rung

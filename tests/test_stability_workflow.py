@@ -18,6 +18,7 @@ from megabar.structures.phase import Phase
 from megabar.workflows.calculation import Relaxation, Structure
 from megabar.workflows.config import Config
 from megabar.workflows.execution import LEFT_PHASE
+from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.answer import answer, off_text
 from megabar.workflows.kinds.stability.cost import estimate
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
@@ -25,7 +26,6 @@ from megabar.workflows.kinds.stability.wants import wanted_next
 from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung, chain_parents, first_indices
 from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.store import CalculationRecord
-from megabar.workflows.study import load_study
 
 GPA = 160.21766208
 Truth = dict[str, tuple[float, float, float, float]]

@@ -11,7 +11,7 @@ from ase.build import bulk
 from megabar.structures.errors import InputError
 from megabar.structures.library import library
 from megabar.structures.names import check_folder_name, check_name, visible
-from megabar.workflows.study import load_study
+from megabar.workflows.kinds.registry import load_study
 
 GOOD = """\
 kind: stability

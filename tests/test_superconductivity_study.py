@@ -17,21 +17,20 @@ from megabar.analysis.eos import vinet_shapes
 from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
-from megabar.launchers.answering.tc_study import study_text
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation, Structure
 from megabar.workflows.cost import response_kpoints
-from megabar.workflows.kinds.registry import KINDS, plan_of
-from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.registry import KINDS, load_study, plan_of
 from megabar.workflows.kinds.superconductivity.answer import TcAt, answer
 from megabar.workflows.kinds.superconductivity.electrons import band_of
 from megabar.workflows.kinds.superconductivity.gather import gathered
 from megabar.workflows.kinds.superconductivity.grids import Grids, coarser, grids, on_grid
 from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
+from megabar.workflows.kinds.superconductivity.text import study_text
 from megabar.workflows.kinds.superconductivity.wants import wanted_next
 from megabar.workflows.parts.volumes.ladder import Ladder, Method
+from megabar.workflows.parts.volumes.plan import VolumesPlan
 from megabar.workflows.store import CalculationRecord, StudyRecord
-from megabar.workflows.study import load_study
 
 GOOD = """\
 kind: superconductivity
@@ -132,7 +131,7 @@ def plan(pressures: tuple[float, ...] = (0.0, 20.0), **changes: Any) -> TcPlan:
         "Al-fcc", "Al", "", "", "", structure, 0.0, (0.0, 217.0), pressures[:1] + pressures[-1:], settings, None, rungs
     )
     method = Method("espresso", "6.7", "fast", "PBE", ())
-    volumes = StabilityPlan("Al", pressures, 0.002, 0.005, method, (ladder,), toy=False)
+    volumes = VolumesPlan("Al", pressures, 0.002, 0.005, method, (ladder,), toy=False)
     coupling = {**settings, "kpoints": [8, 8, 8], "kpoints_dense": [16, 16, 16]}
     own = {"mu_star": (0.1, 0.13), "mu_ref_meV": None, "isotopes": {}, **changes}
     return TcPlan(volumes, Grids((4, 4, 4), (8, 8, 8), (16, 16, 16)), coupling, {"q_grid": [4, 4, 4]}, **own)

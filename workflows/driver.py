@@ -14,7 +14,8 @@ from typing import Any
 from pymongo.errors import PyMongoError
 
 from megabar.structures.errors import InputError
-from megabar.workflows.kinds.registry import Plan, kind_of, place, plan_of
+from megabar.workflows.kinds.interface import Plan, place
+from megabar.workflows.kinds.registry import kind_of, plan_of
 from megabar.workflows.lease import lease
 from megabar.workflows.outages import too_large
 from megabar.workflows.retrying import forget_failures

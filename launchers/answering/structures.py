@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from megabar.launchers.database.stored import existing_store, find_study
 from megabar.structures.errors import InputError
 from megabar.workflows.config import load_config
 from megabar.workflows.files import write_atomically
-from megabar.workflows.kinds.registry import plan_of
-from megabar.workflows.kinds.stability.plan import StabilityPlan
-from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
+from megabar.workflows.kinds.registry import kind_of, plan_of
+from megabar.workflows.parts.volumes.phase_state import PhaseState
 from megabar.workflows.parts.volumes.structure_files import FORMATS, file_name, row, text_of
 from megabar.workflows.parts.volumes.structures_at import StructureAt, structures_at
 from megabar.workflows.yaml_input import nearest
@@ -65,12 +64,8 @@ def structures_of(
     with existing_store(load_config()) as store:
         study = find_study(name, store)
         plan = plan_of(study)
-        if not isinstance(plan, StabilityPlan):
-            raise InputError(
-                f"{study.identifier} is a study of {study.kind}; structures are those of stability studies"
-            )
-        asked = [dict(plan.copies).get(phase, phase) for phase in phases]
-        states = _chosen(phase_states(plan, study.rungs, store.get_many(study.wanted)), asked)
+        known = kind_of(study.kind).phases(plan, study.rungs, store.get_many(study.wanted))
+    states = _chosen(known, phases)
     found, notes = _found(states, list(pressures_GPa) or list(plan.pressures_GPa), bool(pressures_GPa))
     if not found:
         raise InputError(
@@ -82,12 +77,12 @@ def structures_of(
     return Found(tuple(found), tuple(files), tuple(notes))
 
 
-def _chosen(states: Sequence[PhaseState], phases: Sequence[str]) -> list[PhaseState]:
-    known = [state.ladder.phase for state in states]
+def _chosen(known: Mapping[str, PhaseState], phases: Sequence[str]) -> list[PhaseState]:
     for phase in phases:
         if phase not in known:
-            raise InputError(f"there is no phase {phase!r}{nearest(phase, known)} (its phases: {', '.join(known)})")
-    return [state for state in states if not phases or state.ladder.phase in phases]
+            names = list(known)
+            raise InputError(f"there is no phase {phase!r}{nearest(phase, names)} (its phases: {', '.join(names)})")
+    return list({state.ladder.phase: state for name, state in known.items() if not phases or name in phases}.values())
 
 
 def _found(

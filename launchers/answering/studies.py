@@ -29,16 +29,13 @@ from megabar.structures.names import check_folder_name
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import StudyEstimate, as_it_stands
 from megabar.workflows.driver import retry_crashed
-from megabar.workflows.kinds.registry import answer_of, estimate, plan_of, resolve, write_report
-from megabar.workflows.kinds.stability.answer import StabilityAnswer
-from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included
-from megabar.workflows.kinds.stability.plan import check_same_method
+from megabar.workflows.kinds.interface import Answer
+from megabar.workflows.kinds.registry import answer_of, estimate, kind_of, load_study, plan_of, resolve, write_report
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import ResultStore, StudyRecord
-from megabar.workflows.study import load_study
 
 if TYPE_CHECKING:
-    from megabar.workflows.kinds.superconductivity.answer import TcAnswer
+    pass
 
 LEAST_FREE_BYTES = 500_000_000
 WRITING = "megabar: the figures and the report are being made"
@@ -46,10 +43,11 @@ WRITING = "megabar: the figures and the report are being made"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of a study came to: its answer, where the report is, and how long it took (s)."""
+    """What a run of a study came to: its answer, also as text, where the report is, and how long it took (s)."""
 
     identifier: str
-    answer: StabilityAnswer | TcAnswer
+    answer: Answer
+    text: str
     report: Path
     wall_s: float
     computed: int
@@ -105,9 +103,9 @@ def plan_study(path: Path) -> StudyEstimate:
     check_data_folder(config)
     plan = resolve(file, config)
     if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
-        return estimate(file.name, plan, None)
+        return estimate(file, plan, None)
     with existing_store(config) as store:
-        first = estimate(file.name, plan, store)
+        first = estimate(file, plan, store)
         known = store.get_study(file.identifier)
         same = known is not None and plan_of(known).fingerprint == plan.fingerprint
         return as_it_stands(first, known, store) if known is not None and same else first
@@ -158,6 +156,7 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         return Outcome(
             identifier=identifier,
             answer=result,
+            text=kind_of(study.kind).text(result.json()),
             report=folder / "index.html",
             wall_s=time.monotonic() - began,
             computed=computed,
@@ -177,25 +176,14 @@ def report_folder(study: StudyRecord) -> Path:
     return Path(f"{study.name}-report")
 
 
-def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
-    """Return the answer of a stored study of stability from the results that are there.
-
-    Raises InputError for a study of another kind.
-    """
-    found = answer_of(study, store)
-    if not isinstance(found, StabilityAnswer):
-        raise InputError(f"{study.identifier} is a study of {study.kind}: it has no hull; `megabar tc` shows it")
-    return found
-
-
 def hull_of(sources: Sequence[str], at: float | None, figure: Path | None = None) -> dict[str, Any]:
     """Return the hull analysis (as JSON-able data) of a table of enthalpies, or of one or more stored studies.
 
     figure: where figures are wanted, an image file or a folder. Raises InputError where studies were computed in ways
     that must not be mixed, and for a table that cannot be right.
     """
-    from megabar.analysis.stability import analyse
-    from megabar.analysis.stability_output import stability_json
+    from megabar.workflows.kinds.stability.figures import figures_of
+    from megabar.workflows.kinds.stability.stored import joint_hull, stored_answer
 
     check_figure(figure)
     if is_table(sources[0]):
@@ -205,22 +193,11 @@ def hull_of(sources: Sequence[str], at: float | None, figure: Path | None = None
     with existing_store(load_config()) as store:
         studies = [find_study(source, store) for source in sources]
         answers = [stored_answer(study, store) for study in studies]
-    plans = [each.plan for each in answers]
-    if len(answers) == 1:
-        document, stability = answers[0].json(at), answers[0].stability
-    else:
-        check_same_method(plans)
-        found = analyse(list({curve.phase: curve for each in answers for curve in each.curves}.values()))
-        background = Background(plans[0].method, plans[0].toy, any(plan.by_hand for plan in plans))
-        stability = budgeted(found, background)
-        document = stability_json(stability, at)
-        document["error_sources"] = error_sources(stability, background)
-        document["error_not_included"] = [] if plans[0].toy else not_included(stability)
+    document, stability = joint_hull(answers, at)
     if figure is not None:
-        from megabar.workflows.kinds.stability.report import toy_warning
-
-        asked = sorted({pressure for plan in plans for pressure in plan.pressures_GPa})
-        document |= write_hull_figures(stability, asked, figure, warning=toy_warning(plans[0]))
+        asked = sorted({pressure for each in answers for pressure in each.plan.pressures_GPa})
+        warning = figures_of(answers[0]).warning
+        document |= write_hull_figures(stability, asked, figure, warning=warning)
     return document
 
 

@@ -295,7 +295,7 @@ def hull(
 ) -> None:
     """Say which phases are stable at which pressures, and by which reactions they appear and go."""
     from megabar.launchers.answering.studies import hull_of
-    from megabar.launchers.cli.printing import hull_text
+    from megabar.workflows.kinds.stability.text import hull_text
 
     answer = hull_of(sources, at, figure)
     if as_json:

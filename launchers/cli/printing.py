@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from megabar.launchers.cli.numbers import counted
-from megabar.structures.names import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -147,11 +146,6 @@ def fed_text(fed: Fed) -> str:
     return text + ("" if fed.unfinished_studies else "; all studies are complete")
 
 
-def _bound(value: float, error: float | None, is_open: bool) -> str:
-    text = f"{value:.1f}" + (f" ± {error:.1f}" if error is not None else "")
-    return f"({text})" if is_open else text
-
-
 def cells_table(structures: Sequence[StructureAt]) -> Table:
     """Return the table of `megabar structures`: conventional cells against pressure."""
     from megabar.workflows.parts.volumes.structure_files import sites
@@ -173,106 +167,7 @@ def cells_table(structures: Sequence[StructureAt]) -> Table:
     return table
 
 
-def hull_text(answer: dict[str, Any]) -> str:
-    """Return the text of `megabar hull`: stable phases, transitions, distances above the hull."""
-    ranges = answer["stable"] or not answer.get("at_pressures")
-    lines = ["Stable phases (GPa; in brackets: the end of what is known):"] if ranges else []
-    width = max((len(each["phase"]) for each in answer["stable"]), default=0)
-    for each in answer["stable"]:
-        low = _bound(each["from_GPa"], each.get("from_error_GPa"), each.get("from_open", False))
-        high = _bound(each["to_GPa"], each.get("to_error_GPa"), each.get("to_open", False))
-        lines.append(f"  {each['phase']:<{width}}  {low} – {high}")
-    lines += _transition_lines(answer) + _single_pressure_lines(answer)
-    if "above_hull_eV_per_atom" in answer:
-        lines += ["", f"Above the hull at {answer['at_GPa']:g} GPa (meV/atom):"]
-        for phase, value in sorted(answer["above_hull_eV_per_atom"].items(), key=lambda item: item[1]):
-            lines.append(f"  {phase:<{width}}  {1000 * value:.1f}")
-    for each in answer.get("failures", []):
-        lines.append(f"Failed: {each['phase']} at {each['volume_A3']:.2f} Å³/atom: {each['detail'] or each['cause']}")
-    for phase in sorted({each["phase"] for each in answer.get("left_phase", [])}):
-        volumes = ", ".join(f"{each['volume_A3']:.2f}" for each in answer["left_phase"] if each["phase"] == phase)
-        lines.append(f"{phase} turns into another phase at {volumes} Å³/atom and is not followed there")
-    for each in answer.get("verification", []):
-        lines.append(
-            f"Verification by {each['code']}: {each['reaction']} at {each['judged_pressure_GPa']:.1f} GPa "
-            f"instead of {each['pressure_GPa']:.1f} GPa"
-        )
-    lines += _source_lines(answer)
-    lines += [f"Note: {note}" for note in answer.get("notes", [])]
-    return visible("\n".join(lines).lstrip("\n"))
-
-
-def _single_pressure_lines(answer: dict[str, Any]) -> list[str]:
-    """Return the hull at single pressures that no range contains."""
-    lines = []
-    for each in answer.get("at_pressures", []):
-        above = sorted(each["above_hull_eV_per_atom"].items(), key=lambda item: item[1])
-        formation = each["formation_enthalpy_eV_per_atom"]
-        width = max(len(phase) for phase, _ in above)
-        lines += ["", f"At {each['pressure_GPa']:g} GPa (meV/atom: formation enthalpy, height above the hull):"]
-        lines += [
-            f"  {phase:<{width}}  {1000 * formation[phase]:9.1f}  "
-            + ("stable" if phase in each["stable"] else f"{1000 * height:.1f}")
-            for phase, height in above
-        ]
-    return lines
-
-
-def _source_lines(answer: dict[str, Any]) -> list[str]:
-    """Say whose points a table's are, and how the pressures between them were had."""
-    if "interpolation" not in answer:
-        return []
-    return [
-        "",
-        f"The {answer['points']} points are those of {answer['source']}, computed by somebody else; "
-        f"nothing is computed here. {answer['interpolation']}.",
-    ]
-
-
-def _transition_lines(answer: dict[str, Any]) -> list[str]:
-    """Return the transitions with what their errors consist of, what that is, and what is not in it."""
-    transitions = answer["transitions"]
-    if not transitions:
-        return []
-    lines = ["", "With increasing pressure:"]
-    width = max(len(each["reaction"]) for each in transitions)
-    spinless = set(answer.get("not_spin_polarised", []))
-    for each in transitions:
-        pressure = _bound(each["pressure_GPa"], each.get("error_GPa"), False)
-        parts = each.get("error_parts_GPa", {})
-        marks = [f"{name} {error:.1f}" for name, error in parts.items()] if len(parts) > 1 else []
-        marks += [] if each.get("resolved", True) else ["not resolved: moved by its error it leaves a phase nothing"]
-        marks += ["without spin"] if spinless & set(each["phases"]) else []
-        lines.append(
-            f"  {pressure:>14} GPa  {each['reaction']:<{width}}  ({', '.join(marks)})".removesuffix("  ()").rstrip()
-        )
-    lines += [f"  ± {name}: {source}" for name, source in answer.get("error_sources", {}).items()]
-    if answer.get("error_not_included"):
-        lines.append(f"  not included in ±: {', '.join(answer['error_not_included'])}")
-    return lines + _functional_lines(answer)
-
-
-def _functional_lines(answer: dict[str, Any]) -> list[str]:
-    """Return a row for each other functional: what it makes of each transition."""
-    lines = []
-    for other in answer.get("functionals", []):
-        own = other["pressures_GPa"]
-        absent = "not known" if other["missing"] or not other["hull"] else "is not there"
-        said = [
-            f"{reaction} at {pressure:.1f} GPa" if pressure is not None else f"{reaction} {absent}"
-            for reaction, pressure in own.items()
-        ]
-        more = [each for each in other["transitions"] if each["reaction_of_phases"] not in own]
-        said += [f"{each['reaction_of_phases']} at {each['pressure_GPa']:.1f} GPa (only by it)" for each in more]
-        lines.append(f"By {other['functional']}: {'; '.join(said) or 'no transition'}")
-    return ["", *lines] if lines else []
-
-
 def answer_text(outcome: Outcome) -> str:
     """Return the text that ends `megabar run`."""
-    from megabar.launchers.answering.tc_study import study_text
-    from megabar.workflows.kinds.stability.answer import StabilityAnswer
-
-    head = hull_text(outcome.json()) if isinstance(outcome.answer, StabilityAnswer) else study_text(outcome.json())
     counts = f"{outcome.computed} calculations run, {outcome.reused} taken from the database, {outcome.wall_s:.0f} s"
-    return f"{head}\n\n{counts}\nReport: {outcome.report}"
+    return f"{outcome.text}\n\n{counts}\nReport: {outcome.report}"

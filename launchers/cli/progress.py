@@ -15,7 +15,7 @@ from rich.text import Text
 
 from megabar.launchers.cli.numbers import spell
 from megabar.workflows.cost import measured_rate, seconds
-from megabar.workflows.kinds.registry import Plan
+from megabar.workflows.kinds.interface import Plan
 from megabar.workflows.store import ResultStore, StudyRecord
 
 PLAIN_SECONDS = 5.0

@@ -44,7 +44,8 @@ def tc(
     """Say what follows from α²F: λ, ω_log, and Tc by every formula and by the Eliashberg equations."""
     from megabar.analysis.superconductivity.conventions import reference_asked
     from megabar.launchers.answering.tc import tc_of, tc_text
-    from megabar.launchers.answering.tc_study import check_files_only, is_study, study_tc, study_text
+    from megabar.launchers.answering.tc_study import check_files_only, is_study, study_tc
+    from megabar.workflows.kinds.superconductivity.text import study_text
 
     if is_study(source):
         check_files_only(unit, smearing, mass, figure, mu_star_convention, as_alpha2f or None)

@@ -37,7 +37,7 @@ def find_identifier(name: str, store: ResultStore) -> str:
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        from megabar.workflows.study import load_study
+        from megabar.workflows.kinds.registry import load_study
 
         identifier = load_study(path).identifier
         if not store.study_names(identifier):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from megabar.launchers.database.patience import patiently
 from megabar.launchers.database.sharing import check_may_replan, current_user, may_change
@@ -24,11 +24,12 @@ from megabar.structures.threads import limited
 from megabar.workflows.cancelling import withdraw
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance, recover_lost
-from megabar.workflows.kinds.registry import Plan, plan_of
+from megabar.workflows.kinds.interface import Plan
+from megabar.workflows.kinds.registry import plan_of
+from megabar.workflows.question import StudyFile
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.size import check_size
 from megabar.workflows.store import StudyRecord
-from megabar.workflows.study import StudyFile
 from megabar.workflows.sweeping import sweep_pieces
 
 POLL_SECONDS = 0.25
@@ -40,7 +41,7 @@ T = TypeVar("T")
 WORKER = "from megabar.launchers.workers.worker import main; main()"
 
 
-def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str | None = "") -> str:
+def register(file: StudyFile[Any], plan: Plan, runtime: Runtime, machine: str | None = "") -> str:
     """Store a study as it is asked for and planned, and return its identifier.
 
     machine: whose queue it is for, "" for workers started by hand, None for where it is already.
@@ -83,7 +84,7 @@ def register(file: StudyFile, plan: Plan, runtime: Runtime, machine: str | None 
     return identifier
 
 
-def check_no_other(file: StudyFile, runtime: Runtime) -> None:
+def check_no_other(file: StudyFile[Any], runtime: Runtime) -> None:
     """Raise InputError where a study of one's own that has the same name and other content is not complete.
 
     An edited file is another study; both in a queue would be a mistake that costs weeks.

@@ -42,10 +42,9 @@ from megabar.structures.errors import InputError
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import speed
 from megabar.workflows.driver import advance, advance_if_it_can, recover_lost, retry_crashed
-from megabar.workflows.kinds.registry import resolve
+from megabar.workflows.kinds.registry import load_study, resolve
 from megabar.workflows.outages import is_outage
 from megabar.workflows.runtime import Runtime
-from megabar.workflows.study import load_study
 
 IDLE_IN_JOB_S = 120.0
 LOGS = "jobs"

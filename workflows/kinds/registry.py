@@ -1,103 +1,33 @@
-"""The kinds of studies: by `kind`, how a stored plan is read, and what a study wants next.
-
-Whoever drives, archives or shows studies asks here, and knows nothing of any one kind.
-"""
+"""All kinds of studies. A new one is a folder here and a line below."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON
-from megabar.workflows.config import Config
-from megabar.workflows.kinds.stability.plan import StabilityPlan, functional_kind
-from megabar.workflows.kinds.stability.plan import published_definition as publish_stability
-from megabar.workflows.kinds.stability.plan import resolve as resolve_stability
-from megabar.workflows.kinds.stability.wants import wanted_next as stability_wants
-from megabar.workflows.kinds.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan
-from megabar.workflows.kinds.superconductivity.plan import published_definition as publish_tc
-from megabar.workflows.kinds.superconductivity.plan import resolve as resolve_tc
-from megabar.workflows.kinds.superconductivity.wants import wanted_next as tc_wants
-from megabar.workflows.parts.volumes.ladder import Method
-from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord
-from megabar.workflows.study import StudyFile, SuperconductivityStudy
+from megabar.structures.errors import InputError
+from megabar.structures.names import check_folder_name
+from megabar.workflows.kinds.interface import Answer, Kind, Plan, read_plan
+from megabar.workflows.kinds.stability.kind import STABILITY
+from megabar.workflows.kinds.superconductivity.kind import SUPERCONDUCTIVITY
+from megabar.workflows.store import NotOurs, ResultStore, StudyRecord
+from megabar.workflows.yaml_input import nearest, read_yaml
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from megabar.workflows.config import Config
     from megabar.workflows.cost import StudyEstimate
-    from megabar.workflows.kinds.stability.answer import StabilityAnswer
-    from megabar.workflows.kinds.superconductivity.answer import TcAnswer
+    from megabar.workflows.question import StudyFile
 
-STABILITY_RUNGS = ("main", "judge", "reference", "rattled", functional_kind(""))
-TC_RUNGS = (MAIN, AT_PRESSURE, GROUND_STATE, PHONON)
-Rungs = Sequence[Mapping[str, Any]]
-Records = Mapping[str, CalculationRecord]
-
-
-class Plan(Protocol):
-    """What a plan of any kind offers. Its rungs are dictionaries with at least ``key``, ``phase`` and ``index``."""
-
-    @property
-    def method(self) -> Method:
-        """Code, version, protocol and atomic data of the study."""
-
-    @property
-    def toy(self) -> bool:
-        """Whether results have no physical meaning."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
-
-    def calculation(self, rung: Mapping[str, Any]) -> Calculation:
-        """Return the calculation of a stored rung."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON-able data."""
-
-    def published(self) -> dict[str, Any]:
-        """Return the same as it may leave this machine: nothing in it tells where files lie here."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of study.
-
-    rungs: how the kinds of rungs begin that it asks for. read: returns the plan stored as a dictionary.
-    wants: returns the rungs that a study wants beyond those it has asked for, a pure function of plan, rungs and
-    results; none, and none open: the study is complete. publish: returns what the study file asked as it may leave this
-    machine.
-    """
-
-    name: str
-    rungs: tuple[str, ...]
-    read: Callable[[Mapping[str, Any]], Plan]
-    wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
-    publish: Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-def _stability(plan: StabilityPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
-    return [rung.to_dict() for rung in stability_wants(plan, rungs, records)]
-
-
-def _superconductivity(plan: TcPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
-    return [rung.to_dict() for rung in tc_wants(plan, rungs, records)]
-
-
-KINDS = {
+KINDS: Mapping[str, Kind] = {
     each.name: each
     for each in (
-        Kind("stability", STABILITY_RUNGS, StabilityPlan.from_dict, _stability, publish_stability),
-        Kind("superconductivity", TC_RUNGS, TcPlan.from_dict, _superconductivity, publish_tc),
+        STABILITY,
+        SUPERCONDUCTIVITY,
     )
 }
-
-
-def place(rung: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return what a rung is to its study, which asks for it once: kind, phase and index."""
-    return rung.get("kind", "main"), rung["phase"], str(rung["index"])
 
 
 def kind_of(name: str) -> Kind:
@@ -107,59 +37,47 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
+def load_study(path: Path) -> StudyFile[Any]:
+    """Return the study in a YAML file with its phases.
+
+    Raises InputError naming the file, the line and the key of a mistake.
+    """
+    content = read_yaml(path)
+    try:
+        check_folder_name(path.stem, "a study has the name of its file, and")
+    except InputError as error:
+        raise InputError(f"{path}: {error}: rename the file") from None
+    kind = content.get("kind")
+    if kind not in KINDS:
+        found = "is missing" if kind is None else f"is {kind!r}{nearest(str(kind), list(KINDS))}"
+        raise InputError(
+            f"{path}, line {1 if kind is None else content.lc.key('kind')[0] + 1}: the key `kind` {found}; "
+            f"this version knows the kinds {', '.join(f'`{each}`' for each in KINDS)}"
+        )
+    return KINDS[kind].question(path, content)
+
+
+def resolve(file: StudyFile[Any], config: Config) -> Plan:
+    """Return the plan of a study file of any kind on this machine."""
+    return KINDS[file.study.kind].resolve(file, config)
+
+
 def plan_of(study: StudyRecord) -> Plan:
     """Return the plan of a stored study; raises NotOurs where it has what this version does not know."""
     kind = kind_of(study.kind)
-    if not all(rung.get("kind", "main").startswith(kind.rungs) for rung in study.rungs):
-        raise NotOurs(f"the study {study.identifier} asks for what a newer version of megabar knows; update this one")
-    try:
-        return kind.read(study.resolved)
-    except (TypeError, KeyError, ValueError) as error:
-        raise NotOurs(
-            f"the study {study.identifier} was planned by a newer version of megabar ({error}); update this one"
-        ) from error
+    return read_plan(study, kind.rungs, kind.read)
 
 
-def resolve(file: StudyFile, config: Config) -> Plan:
-    """Return the plan of a study file of any kind on this machine."""
-    if isinstance(file.study, SuperconductivityStudy):
-        return resolve_tc(file, config)
-    return resolve_stability(file, config)
-
-
-def answer_of(study: StudyRecord, store: ResultStore) -> StabilityAnswer | TcAnswer:
+def answer_of(study: StudyRecord, store: ResultStore) -> Answer:
     """Return the answer of a stored study from the results that are there."""
-    plan, records = plan_of(study), store.get_many(study.wanted)
-    if isinstance(plan, TcPlan):
-        from megabar.workflows.kinds.superconductivity.answer import answer as tc_answer
-
-        return tc_answer(plan, study.rungs, records, store.history)
-    from megabar.workflows.kinds.stability.answer import answer
-
-    assert isinstance(plan, StabilityPlan)
-    return answer(plan, study.rungs, records)
+    return kind_of(study.kind).answer(plan_of(study), study.rungs, store.get_many(study.wanted), store.history)
 
 
-def estimate(name: str, plan: Plan, store: ResultStore | None) -> StudyEstimate:
+def estimate(file: StudyFile[Any], plan: Plan, store: ResultStore | None) -> StudyEstimate:
     """Return what a study would compute and cost; calculations in the store cost nothing."""
-    if isinstance(plan, TcPlan):
-        from megabar.workflows.kinds.superconductivity.cost import estimate as tc_estimate
-
-        return tc_estimate(name, plan, store)
-    from megabar.workflows.kinds.stability.cost import estimate as stability_estimate
-
-    assert isinstance(plan, StabilityPlan)
-    return stability_estimate(name, plan, store)
+    return KINDS[file.study.kind].estimate(file.name, plan, store)
 
 
-def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer | TcAnswer, store: ResultStore) -> None:
+def write_report(folder: Path, study: StudyRecord, answer: Answer, store: ResultStore) -> None:
     """Write the report of a study to a folder: one self-contained page, figures and tables."""
-    from megabar.workflows.kinds.stability.answer import StabilityAnswer
-
-    if isinstance(answer, StabilityAnswer):
-        from megabar.workflows.kinds.stability.report import write_report as write_stability
-
-        return write_stability(folder, study, answer, store)
-    from megabar.workflows.kinds.superconductivity.report import write_report as write_tc
-
-    return write_tc(folder, study, answer, store)
+    kind_of(study.kind).report(folder, study, answer, store)

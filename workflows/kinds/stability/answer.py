@@ -22,7 +22,8 @@ from megabar.structures.molecules import formula_unit
 from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included, protocol_part
 from megabar.workflows.kinds.stability.functionals import ByFunctional, by_functional
 from megabar.workflows.kinds.stability.plan import StabilityPlan
-from megabar.workflows.parts.volumes.ladder import Ladder, Rung
+from megabar.workflows.parts.volumes.ladder import Rung
+from megabar.workflows.parts.volumes.notes import spin_notes
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states, volume_point
 from megabar.workflows.store import CalculationRecord
 
@@ -373,20 +374,6 @@ def _without_empty_bands(state: PhaseState) -> int:
         return 0
     levels = [record.observables.get("fermi_eV") for record in state.done.values()]
     return sum(isinstance(level, float) and np.isinf(level) for level in levels)
-
-
-def spin_notes(plan: StabilityPlan) -> list[str]:
-    """Return a sentence for each reason why phases may be magnetic, and the library's own notes on these phases."""
-    reasons: dict[str, list[Ladder]] = {}
-    for ladder in plan.ladders:
-        if why := spin_matters(set(ladder.structure.symbols)):
-            reasons.setdefault(why, []).append(ladder)
-    found = []
-    for why, ladders in reasons.items():
-        names = ", ".join(ladder.phase for ladder in ladders)
-        found.append(f"not spin-polarised: {why}; energies of {names} are too high where it is")
-        found += dict.fromkeys(f"{ladder.phase}: {ladder.note}" for ladder in ladders if ladder.note)
-    return found
 
 
 def off_text(outlier: Outlier) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,21 +11,17 @@ import numpy as np
 from megabar.analysis.curve import Array
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.hull import hulls_at
-from megabar.analysis.refinement import EndToExtend, Gap, coverage, ends_to_extend, matters_beyond, volumes_to_add
+from megabar.analysis.refinement import EndToExtend, ends_to_extend, matters_beyond, volumes_to_add
 from megabar.workflows.kinds.stability.answer import answer, judged_transitions
 from megabar.workflows.kinds.stability.functionals import functionals_wanted
 from megabar.workflows.kinds.stability.plan import StabilityPlan
-from megabar.workflows.parts.volumes.ladder import FINEST, STEP, Rung, chain_parents
+from megabar.workflows.parts.volumes.ladder import FINEST, STEP, Rung
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
+from megabar.workflows.parts.volumes.wants import COVERED_WITHIN_GPA, MOST_RUNGS, beyond, ladders_wanted, rung_at
 from megabar.workflows.store import CalculationRecord
 
-MOST_RUNGS = 40
 GRID_POINTS = 201
 SMALLEST_STEP = STEP / 7
-COVERED_WITHIN_GPA = 0.02
-MOST_COVERING = 5
-"""Volumes added at one end to cover a window: an unbound solid never reaches zero pressure."""
-CLOSEST_END = Fraction(1, 2)
 CROSSING_WITHIN = Fraction(1, 16)
 """Distance (in rungs) at which a computed volume serves for a transition: ΔE of two codes hardly changes over it."""
 
@@ -49,16 +45,6 @@ def wanted_next(
     return _extensions(plan, states) or _refinements(plan, states) or _checks(plan, states, rungs, records)
 
 
-def ladders_wanted(plan: StabilityPlan, states: Sequence[PhaseState]) -> tuple[list[Rung], set[str]]:
-    """Return what the ladders want by themselves, and the phases that wait for it: first volumes, then the window."""
-    wanted = [rung for state in states for rung in _first(plan, state)]
-    waiting = {rung.phase for rung in wanted} | {state.ladder.phase for state in states if _unfinished(state)}
-    for state in states:
-        if state.ladder.phase not in waiting:
-            wanted += _covering(plan, state)
-    return wanted, waiting | {rung.phase for rung in wanted}
-
-
 def _elements(states: Sequence[PhaseState]) -> list[list[PhaseState]]:
     """Return the phases of each pure element."""
     groups: dict[str, list[PhaseState]] = {}
@@ -66,89 +52,6 @@ def _elements(states: Sequence[PhaseState]) -> list[list[PhaseState]]:
         if len(set(state.ladder.structure.symbols)) == 1:
             groups.setdefault(state.ladder.structure.symbols[0], []).append(state)
     return list(groups.values())
-
-
-def _unfinished(state: PhaseState) -> bool:
-    return bool(state.open) or any(index not in state.asked for index in state.ladder.first)
-
-
-def _rung(
-    plan: StabilityPlan, state: PhaseState, index: Fraction, purpose: str, done: Collection[Fraction] | None = None
-) -> Rung:
-    """Return a rung that starts from its neighbours among those done (all where none are named)."""
-    parents = chain_parents(index, state.done if done is None else done) if state.ladder.relaxation else ()
-    starts = tuple(state.done[parent].key for parent in parents)
-    key = state.ladder.calculation(plan.method, index, starts).key
-    return Rung(state.ladder.phase, index, key, starts, purpose)
-
-
-def _first(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
-    """Return the first rungs that can start now: a relaxation waits for its neighbour on the side of the cell known."""
-    first = state.ladder.first
-    root = min(first, key=abs)
-    wanted = []
-    for place, index in enumerate(first):
-        if index in state.asked:
-            continue
-        towards = root if index == root else first[place - 1] if index > root else first[place + 1]
-        if state.ladder.relaxation is None or index == root or towards in state.ended:
-            # Only those between the root and itself: what else is done by now is a matter of chance.
-            before = [other for other in state.done if min(root, index) <= other <= max(root, index)]
-            wanted.append(_rung(plan, state, index, "ladder", before))
-    return wanted
-
-
-def _beyond(plan: StabilityPlan, state: PhaseState, end: str, purpose: str) -> list[Rung]:
-    """Return the next rung at an end of a ladder; none where the last one there failed or there are too many.
-
-    Where the last one left its phase, the phase ends between it and its neighbour: a rung half-way follows it, unless
-    that was tried and failed.
-    """
-    last = max(state.ended) if end == "high" else min(state.ended)
-    if len(state.asked) >= MOST_RUNGS:
-        return []
-    if state.ended[last].done:
-        index = Fraction(last.__floor__() + 1) if end == "high" else Fraction(last.__ceil__() - 1)
-    elif state.done:
-        inner = max(state.done) if end == "high" else min(state.done)
-        outside = [index for index, record in state.ended.items() if record.state == "left"]
-        outside = [index for index in outside if (index > inner if end == "high" else index < inner)]
-        if not outside:
-            return []
-        index = (inner + min(outside, key=lambda index: abs(index - inner))) / 2
-        if abs(index - inner) < CLOSEST_END or index in state.asked:
-            return []
-    else:
-        return []
-    return [_rung(plan, state, index, purpose)]
-
-
-def _covering(plan: StabilityPlan, state: PhaseState) -> list[Rung]:
-    curve = state.curve()
-    if curve is None:
-        return []
-    wanted = []
-    low, high = state.ladder.known_GPa
-    asked = (plan.pressures_GPa[0], plan.pressures_GPa[-1])
-    # The margin around the pressures that a phase is known for is not insisted on.
-    low, high = (min(max(end, asked[0]), asked[1]) for end in (low, high))
-    for gap in coverage(curve, low, high):
-        first = state.ladder.first
-        added = [index for index in state.ended if (index > first[-1] if gap.end == "high" else index < first[0])]
-        if abs(gap.known_to_GPa - gap.asked_GPa) > COVERED_WITHIN_GPA and len(added) < MOST_COVERING:
-            wanted += _half_step(plan, state, gap) or _beyond(plan, state, gap.end, "coverage")
-    return wanted
-
-
-def _half_step(plan: StabilityPlan, state: PhaseState, gap: Gap) -> list[Rung]:
-    """Return the rung half a step beyond an end where that seems to cover a gap; none where a whole one is needed."""
-    last = max(state.ended) if gap.end == "high" else min(state.ended)
-    index = last + Fraction(1, 2) if gap.end == "high" else last - Fraction(1, 2)
-    reached = state.ladder.volume(index)
-    enough = reached < gap.volume_A3 if gap.end == "high" else reached > gap.volume_A3
-    if not enough or not state.ended[last].done or last.denominator != 1:
-        return []
-    return [_rung(plan, state, index, "coverage")]
 
 
 def pressure_grid(plan: StabilityPlan) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -171,13 +74,13 @@ def _competition(
 def _extensions(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Rung]:
     """Return the rungs that follow phases which compete at the end of their window."""
     by_phase, curves, grid, height = _competition(plan, states)
-    beyond: dict[str, list[Rung]] = {"high": [], "low": []}
+    found: dict[str, list[Rung]] = {"high": [], "low": []}
     for extension in ends_to_extend(curves, height, grid, grid[0], grid[-1], step=STEP):
         asked = grid[0] if extension.end == "low" else grid[-1]
         if abs(extension.pressure_GPa - asked) > COVERED_WITHIN_GPA and _worth_following(plan, extension, curves):
-            beyond[extension.end] += _beyond(plan, by_phase[extension.phase], extension.end, "extension")
+            found[extension.end] += beyond(plan, by_phase[extension.phase], extension.end, "extension")
     # First upwards: a phase followed there may show that one that begins above need not be followed downwards.
-    return beyond["high"] or beyond["low"]
+    return found["high"] or found["low"]
 
 
 def _refinements(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Rung]:
@@ -188,7 +91,7 @@ def _refinements(plan: StabilityPlan, states: Sequence[PhaseState]) -> list[Rung
         state = by_phase[volume.phase]
         index = _between(state, volume.above_A3, volume.below_A3)
         if index is not None:
-            wanted.append(_rung(plan, state, index, "refinement"))
+            wanted.append(rung_at(plan, state, index, "refinement"))
     return wanted
 
 
@@ -229,7 +132,7 @@ def _judgement(plan: StabilityPlan, state: PhaseState, pressure_GPa: float, rung
     near = min(state.done, key=lambda other: abs(other - index))
     if abs(near - index) > CROSSING_WITHIN:
         failed = [other for other in state.ended if other not in state.done and abs(other - index) <= CROSSING_WITHIN]
-        return [] if failed else [_rung(plan, state, index, "crossing")]
+        return [] if failed else [rung_at(plan, state, index, "crossing")]
     start = state.done[near].key
     if any(rung.kind == "judge" and rung.phase == ladder.phase and start in rung.starts for rung in rungs):
         return []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from megabar.workflows.cost import PhaseEstimate, StudyEstimate, measured_rate, seconds
-from megabar.workflows.kinds.stability.cost import estimate as volumes_estimate
 from megabar.workflows.kinds.superconductivity.grids import irreducible
 from megabar.workflows.kinds.superconductivity.plan import TcPlan
+from megabar.workflows.parts.volumes.cost import volumes_estimate
 from megabar.workflows.store import ResultStore
 
 

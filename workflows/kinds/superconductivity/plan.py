@@ -11,13 +11,14 @@ from megabar.structures.errors import InputError
 from megabar.structures.scaling import guess_volume, scaled_to
 from megabar.workflows.calculation import Calculation, Structure, digest, only_known
 from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON, phonon_program
+from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
-from megabar.workflows.kinds.stability.plan import StabilityPlan
-from megabar.workflows.kinds.stability.plan import resolve as resolve_stability
 from megabar.workflows.kinds.superconductivity.grids import Grids, accuracies, grids
+from megabar.workflows.kinds.superconductivity.question import SuperconductivityStudy
 from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
+from megabar.workflows.parts.volumes.plan import VolumesAsked, VolumesPlan, plan_volumes, resolve_method
 from megabar.workflows.publishing import structure_file
-from megabar.workflows.study import StabilityStudy, StudyFile, SuperconductivityStudy
+from megabar.workflows.question import StudyFile
 
 MAIN, AT_PRESSURE = "main", "structure"
 
@@ -71,7 +72,7 @@ class TcPlan:
     mu_star: referred to mu_ref_meV, to the highest phonon frequency where that is None. isotopes: masses (u).
     """
 
-    volumes: StabilityPlan
+    volumes: VolumesPlan
     grids: Grids
     coupling: Mapping[str, Any]
     phonon: Mapping[str, Any]
@@ -164,7 +165,7 @@ class TcPlan:
         """Return the plan stored by ``to_dict``; raises TypeError where that has what is not known here."""
         only_known(content, {*cls.__dataclass_fields__, "ladders"})
         return cls(
-            volumes=StabilityPlan.from_dict(content["volumes"]),
+            volumes=VolumesPlan.from_dict(content["volumes"]),
             grids=Grids(**{name: tuple(value) for name, value in content["grids"].items()}),
             coupling=content["coupling"],
             phonon=content["phonon"],
@@ -179,17 +180,18 @@ def published_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
     return {**definition, "structure": structure_file(definition.get("structure"))}
 
 
-def resolve(file: StudyFile, config: Config) -> TcPlan:
+def resolve(file: StudyFile[SuperconductivityStudy], config: Config) -> TcPlan:
     """Return the plan of a study on this machine; makes and caches pseudopotentials where they are needed.
 
     Raises InputError and SetupError for whatever would stop the study: ph.x missing, grids that do not fit.
     """
     study, phase = file.study, file.phases[0]
-    assert isinstance(study, SuperconductivityStudy)
     if study.method.functional not in ("PBE", "PBEsol", "LDA"):
         raise InputError(f"{file.path}: phonons with the functional {study.method.functional!r} are not set up; PBE is")
     phonon_program(config)
-    volumes = resolve_stability(_volumes(file, study), config)
+    asked = VolumesAsked("-".join(phase.counts), file.phases, study.pressure_values, study.method)
+    method = resolve_method(find_code(study.method.code), study.method.protocol, asked, config)
+    volumes = plan_volumes(asked, method)
     accuracy = accuracies()[study.method.protocol]
     smallest = scaled_to(phase.atoms, guess_volume(phase, study.pressure_values[-1]))
     try:
@@ -217,16 +219,3 @@ def resolve(file: StudyFile, config: Config) -> TcPlan:
         mu_ref_meV=study.mu_ref_meV,
         isotopes=study.isotopes,
     )
-
-
-def _volumes(file: StudyFile, study: SuperconductivityStudy) -> StudyFile:
-    """Return the study of the ladder of volumes: one phase at the pressures asked for."""
-    phase = file.phases[0]
-    inner = StabilityStudy(
-        kind="stability",
-        system="-".join(phase.counts),
-        pressures=study.pressure_values,
-        phases=(phase.name,),
-        method=study.method,
-    )
-    return StudyFile(path=file.path, study=inner, phases=file.phases)

@@ -1,4 +1,4 @@
-"""How the phases of a stability study stand: rungs that have ended, rungs still open, the curve they make."""
+"""How the phases of a study stand: rungs that have ended, rungs still open, the curve they make."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from megabar.analysis.enthalpy import EnthalpyCurve, VolumePoint, enthalpy_curve
-from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.parts.volumes.ladder import Ladder, Rung
+from megabar.workflows.parts.volumes.plan import VolumesPlan
 from megabar.workflows.store import CalculationRecord
 
 BRIDGED_LN_VOLUME = 0.01
@@ -63,7 +63,7 @@ def volume_point(record: CalculationRecord) -> VolumePoint:
 
 
 def phase_states(
-    plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
+    plan: VolumesPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
 ) -> list[PhaseState]:
     """Return how each phase of a plan stands; rungs as stored with the study, records by key."""
     parsed = [Rung.from_dict(rung) for rung in rungs]

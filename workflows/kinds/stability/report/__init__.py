@@ -6,7 +6,6 @@ from pathlib import Path
 
 from megabar.workflows.files import write_atomically
 from megabar.workflows.kinds.stability.answer import StabilityAnswer
-from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.report.drawings import write_drawings
 from megabar.workflows.store import ResultStore, StudyRecord
 
@@ -16,22 +15,17 @@ def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, stor
 
     The folder is made where it is missing; each file is written atomically, the page last.
     """
-    from megabar.analysis.figures import draw_stability
+    from megabar.analysis.figures import Options
+    from megabar.workflows.kinds.stability.figures import figures_of
     from megabar.workflows.kinds.stability.report.files import answer_json, calculations_csv, enthalpies_csv
     from megabar.workflows.kinds.stability.report.page import render
     from megabar.workflows.kinds.stability.report.tables import calculation_rows
 
-    plan = answer.plan
-    rows = calculation_rows(plan, study.rungs, store.get_many(study.wanted))
+    rows = calculation_rows(answer.plan, study.rungs, store.get_many(study.wanted))
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "answer.json", answer_json(answer))
     write_atomically(folder / "enthalpies.csv", enthalpies_csv(answer))
     write_atomically(folder / "calculations.csv", calculations_csv(rows))
-    drawings = draw_stability(answer.curves, answer.stability, plan.pressures_GPa, toy_warning(plan))
+    drawings = figures_of(answer).draw(Options())
     inline = write_drawings(folder, drawings)
     write_atomically(folder / "index.html", render(study, answer, rows, drawings, inline))
-
-
-def toy_warning(plan: StabilityPlan) -> str:
-    """Return what stands across the figures of a toy, empty for what has a meaning."""
-    return f"{plan.method.code}: a toy, no physical meaning" if plan.toy else ""

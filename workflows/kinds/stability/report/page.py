@@ -13,11 +13,12 @@ from megabar import __version__
 from megabar.structures.composition import parse_system
 from megabar.structures.errors import InputError
 from megabar.structures.library import gaps_of, phases_of
-from megabar.workflows.kinds.stability.answer import StabilityAnswer, spin_notes
+from megabar.workflows.kinds.stability.answer import StabilityAnswer
 from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.kinds.stability.report.citations import citations, phase_sources
 from megabar.workflows.kinds.stability.report.tables import CalculationRow, phase_rows, settings_by_phase
 from megabar.workflows.kinds.stability.report.words import headline
+from megabar.workflows.parts.volumes.notes import spin_notes
 from megabar.workflows.protocols import Protocol, protocol
 from megabar.workflows.report.page import chem, style, symbols
 from megabar.workflows.report.provenance import cpu_seconds, provenance

@@ -1,0 +1,136 @@
+"""What a kind of study is: whoever drives, archives or shows studies knows this, and nothing of any one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from megabar.structures.errors import InputError
+from megabar.workflows.store import NotOurs, ResultStore, StudyRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from ruamel.yaml.comments import CommentedMap
+
+    from megabar.analysis.figures import Drawings, Options
+    from megabar.workflows.calculation import Calculation
+    from megabar.workflows.config import Config
+    from megabar.workflows.cost import StudyEstimate
+    from megabar.workflows.parts.volumes.ladder import Method
+    from megabar.workflows.parts.volumes.phase_state import PhaseState
+    from megabar.workflows.question import StudyFile
+    from megabar.workflows.store import CalculationRecord
+
+Rung = Mapping[str, Any]
+Rungs = Sequence[Rung]
+Records = Mapping[str, "CalculationRecord"]
+P = TypeVar("P", bound="Plan")
+Histories = Callable[[str], "dict[str, NDArray[Any]]"]
+
+
+class Plan(Protocol):
+    """What a plan of any kind offers. Its rungs are dictionaries with at least ``key``, ``phase`` and ``index``."""
+
+    @property
+    def method(self) -> Method:
+        """Code, version, protocol and atomic data of the study."""
+
+    @property
+    def pressures_GPa(self) -> tuple[float, ...]:
+        """The pressures asked for (GPa), ascending."""
+
+    @property
+    def toy(self) -> bool:
+        """Whether results have no physical meaning."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the whole plan: another code version or other data make another one, the data's place does not."""
+
+    def calculation(self, rung: Rung) -> Calculation:
+        """Return the calculation of a stored rung."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-able data."""
+
+    def published(self) -> dict[str, Any]:
+        """Return the same as it may leave this machine: nothing in it tells where files lie here."""
+
+
+class Answer(Protocol):
+    """What an answer of any kind offers."""
+
+    def json(self) -> dict[str, Any]:
+        """Return the answer as JSON-able data, units in the keys."""
+
+
+class Figures(Protocol):
+    """The figures that an answer has, chosen and labelled by the user."""
+
+    def panels(self, options: Options) -> dict[str, str]:
+        """Return the names of the figures and panels with what they show."""
+
+    def draw(self, options: Options) -> Drawings:
+        """Return the figures; raises InputError for a panel, label or pressure that the answer does not have."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of study.
+
+    name: as study files say it. command: the analysis command that shows its answers, as in ``megabar hull``.
+    rungs: how the kinds of rungs begin that it asks for.
+    question: returns what a study file asks, from its path and content. resolve: returns its plan on this machine.
+    read: returns the plan stored as a dictionary.
+    wants: returns the rungs that a study wants beyond those it has asked for, a pure function of plan, rungs and
+    results; none, and none open: the study is complete.
+    answer: returns the answer from plan, rungs, results and the arrays of calculations by key.
+    estimate: returns what a study, by its name, would compute and cost; calculations in the store cost nothing.
+    report: writes one self-contained page, figures and tables to a folder.
+    text: returns what the terminal shows, from the answer's JSON-able data.
+    figures: returns the figures of an answer. phases: returns how each phase with a ladder of volumes stands, by name.
+    publish: returns what the study file asked as it may leave this machine.
+    """
+
+    name: str
+    command: str
+    rungs: tuple[str, ...]
+    question: Callable[[Path, CommentedMap], StudyFile[Any]]
+    resolve: Callable[[StudyFile[Any], Config], Plan]
+    read: Callable[[Mapping[str, Any]], Plan]
+    wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
+    answer: Callable[[Any, Rungs, Records, Histories], Answer]
+    estimate: Callable[[str, Any, ResultStore | None], StudyEstimate]
+    report: Callable[[Path, StudyRecord, Any, ResultStore], None]
+    text: Callable[[Mapping[str, Any]], str]
+    figures: Callable[[Any], Figures]
+    phases: Callable[[Any, Rungs, Records], dict[str, PhaseState]]
+    publish: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def place(rung: Rung) -> tuple[str, str, str]:
+    """Return what a rung is to its study, which asks for it once: kind, phase and index."""
+    return rung.get("kind", "main"), rung["phase"], str(rung["index"])
+
+
+def check_kind(study: StudyRecord, kind: Kind, lacking: str, instead: str) -> None:
+    """Raise InputError where a study is not of a kind: it has not what is lacking, and another command shows it."""
+    if study.kind != kind.name:
+        raise InputError(f"{study.identifier} is a study of {study.kind}: it has no {lacking}; `{instead}` shows it")
+
+
+def read_plan(study: StudyRecord, rungs: tuple[str, ...], read: Callable[[Mapping[str, Any]], P]) -> P:
+    """Return the plan of a stored study of a kind with these kinds of rungs.
+
+    Raises NotOurs where the study has what this version does not know.
+    """
+    if not all(rung.get("kind", "main").startswith(rungs) for rung in study.rungs):
+        raise NotOurs(f"the study {study.identifier} asks for what a newer version of megabar knows; update this one")
+    try:
+        return read(study.resolved)
+    except (TypeError, KeyError, ValueError) as error:
+        raise NotOurs(
+            f"the study {study.identifier} was planned by a newer version of megabar ({error}); update this one"
+        ) from error

@@ -1,0 +1,96 @@
+"""What a stability study asks: the model of its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from megabar.structures.composition import parse_system
+from megabar.structures.errors import InputError
+from megabar.structures.library import phases_of
+from megabar.structures.phase import Phase
+from megabar.workflows.question import MethodChoice, Model, PhaseFile, PressureStudy, StudyFile, named_phase
+from megabar.workflows.yaml_input import validated
+
+if TYPE_CHECKING:
+    from ruamel.yaml.comments import CommentedMap
+
+
+class Verification(Model):
+    """Which other code judges the compound's transition: single points on the same structures, differences only."""
+
+    code: Literal["elk"]
+    protocol: str = "moderate"
+
+
+class StabilityStudy(PressureStudy):
+    """Which phases of a system are stable between two pressures.
+
+    accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a volume is added where the hull depends on it;
+    None: the protocol's.
+    symmetry_check: also relax slightly rattled cells, to see whether a lower symmetry is preferred.
+    functionals: others by which the hull is compared, from single points on the structures of the study's own.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ("functionals",)
+    kind: Literal["stability"]
+    system: str
+    phases: Literal["library"] | tuple[str | PhaseFile, ...] = "library"
+    method: MethodChoice
+    verify: Verification | None = None
+    accuracy_meV: float | None = Field(default=None, gt=0)
+    symmetry_check: bool = False
+    functionals: tuple[str, ...] = ()
+
+    @field_validator("system")
+    @classmethod
+    def _known_elements(cls, value: str) -> str:
+        try:
+            parse_system(value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+def _phases(study: StabilityStudy, folder: Path) -> tuple[Phase, ...]:
+    elements = parse_system(study.system)
+    if study.phases == "library":
+        return tuple(phases_of(elements))
+    return tuple(named_phase(entry, folder) for entry in study.phases)
+
+
+def _check_phases(study: StabilityStudy, phases: tuple[Phase, ...]) -> None:
+    elements = parse_system(study.system)
+    names = [phase.name for phase in phases]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two phases have the name {twice[0]!r}; give one of them another `name`")
+    for phase in phases:
+        foreign = [element for element in phase.counts if element not in elements]
+        if foreign:
+            raise InputError(f"the phase {phase.name!r} has {', '.join(foreign)}, not in the system {study.system}")
+    for element in elements:
+        if not any(list(phase.counts) == [element] for phase in phases):
+            if study.phases == "library":
+                raise InputError(
+                    f"the library has no phase of pure {element}, and formation enthalpies need one; list in `phases` "
+                    f"what is to be computed, with a file (CIF, POSCAR, extxyz) for {element}"
+                )
+            raise InputError(f"no phase of pure {element} is given, and formation enthalpies need one; add one")
+
+
+def read(path: Path, content: CommentedMap) -> StudyFile[StabilityStudy]:
+    """Return the study in a YAML file's content with its phases.
+
+    Raises InputError naming the file, the line and the key of a mistake.
+    """
+    study = validated(StabilityStudy, content, path)
+    line = content.lc.key("phases")[0] + 1 if "phases" in content else 1
+    try:
+        phases = _phases(study, path.parent)
+        _check_phases(study, phases)
+    except InputError as error:
+        raise InputError(f"{path}, line {line}: {error}") from None
+    return StudyFile(path=path, study=study, phases=phases)

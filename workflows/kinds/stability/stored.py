@@ -1,0 +1,40 @@
+"""The hull of stored studies of stability, of one or of several that were computed in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from megabar.analysis.stability import Stability, analyse
+from megabar.analysis.stability_output import stability_json
+from megabar.workflows.kinds.interface import check_kind, read_plan
+from megabar.workflows.kinds.stability.answer import StabilityAnswer, answer
+from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included
+from megabar.workflows.kinds.stability.kind import STABILITY
+from megabar.workflows.kinds.stability.plan import StabilityPlan, check_same_method
+from megabar.workflows.store import ResultStore, StudyRecord
+
+
+def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
+    """Return the answer of a stored study from the results that are there; raises InputError for another kind."""
+    check_kind(study, STABILITY, "hull", "megabar report")
+    plan = read_plan(study, STABILITY.rungs, StabilityPlan.from_dict)
+    return answer(plan, study.rungs, store.get_many(study.wanted))
+
+
+def joint_hull(answers: Sequence[StabilityAnswer], at_GPa: float | None) -> tuple[dict[str, Any], Stability | None]:
+    """Return the hull of one or several studies as JSON-able data and as it is.
+
+    Raises InputError where studies were computed in ways that must not be mixed.
+    """
+    plans = [each.plan for each in answers]
+    if len(answers) == 1:
+        return answers[0].json(at_GPa), answers[0].stability
+    check_same_method(plans)
+    found = analyse(list({curve.phase: curve for each in answers for curve in each.curves}.values()))
+    background = Background(plans[0].method, plans[0].toy, any(plan.by_hand for plan in plans))
+    stability = budgeted(found, background)
+    document = stability_json(stability, at_GPa)
+    document["error_sources"] = error_sources(stability, background)
+    document["error_not_included"] = [] if plans[0].toy else not_included(stability)
+    return document, stability
