@@ -17,7 +17,6 @@ from ase.calculators.emt import EMT
 from scipy.optimize import brentq
 
 from megabar.structures.scaling import scaled_to
-from megabar.workflows.calculation import Structure, started_from
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.kinds.registry import load_study
@@ -26,6 +25,9 @@ from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.kinds.stability.wants import wanted_next
 from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.store import record_of
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Begin
+from megabar.workflows.tasks.start import started_from
 
 STUDY = """\
 kind: stability
@@ -46,9 +48,8 @@ def adaptive(folder: Path):
             calculation = plan.calculation_of(rung)
             parents = [Structure.from_dict(records[key].structure) for key in calculation.starts]
             place = folder / "data" / rung.key
-            prepare(
-                place, calculation, started_from(calculation, parents) if parents else calculation.structure.atoms()
-            )
+            atoms = started_from(calculation, parents) if parents else calculation.structure.atoms()
+            prepare(place, calculation, Begin(atoms))
             records[rung.key] = record_of(calculation, execute(place, config), {})
             rungs.append(rung.to_dict())
     return plan, answer(plan, rungs, records), len(rungs)

@@ -18,7 +18,7 @@ from typing import Any
 FAILED, LEFT = 0.06, 0.06
 AVOIDED_SECONDS = 4.0
 """Of workers that could not use a folder; users have a minute. The campaign's outages are shortened alike."""
-PLACES = ("megabar.workflows.execution", "megabar.workflows.tasks")
+PLACES = ("megabar.workflows.execution", "megabar.workflows.queue.firetask")
 
 
 def outcome(key: str) -> str:

@@ -22,12 +22,13 @@ from pathlib import Path
 from megabar.structures.library import find_phase
 from megabar.structures.scaling import guess_volume, scaled_to
 from megabar.workflows import measured_errors
-from megabar.workflows.calculation import Calculation
+from megabar.workflows.calculation import AS_IT_IS, Calculation
 from megabar.workflows.config import load_config
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
 from megabar.workflows.kinds.stability.question import StabilityStudy, Verification
 from megabar.workflows.question import MethodChoice, StudyFile
+from megabar.workflows.tasks.interface import Begin
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,12 @@ def _energy(comparison, plan, kind, name, folder, config) -> float:
     index = ladder.index_at(atoms.get_volume() / len(atoms))
     own = {"main": ladder.calculation(plan.method, index), "reference": ladder.reference(plan.method, index, "")}
     chosen = ladder.judged(plan.judge, index, "") if kind == "judge" else own[kind]
-    calculation: Calculation = replace(chosen, relaxation=None, starts=())
+    calculation: Calculation = replace(chosen, task=AS_IT_IS, inputs=())
     place = folder / calculation.key
     place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:  # another code's run may want the same judge's energy
         fcntl.flock(lock, fcntl.LOCK_EX)
-        prepare(place, calculation, calculation.structure.atoms())
+        prepare(place, calculation, Begin(calculation.structure.atoms()))
         result = execute(place, config)
     if result["state"] != "done":
         raise RuntimeError(f"{name} by {calculation.code}: {result['cause']}: {result['detail']}")

@@ -31,13 +31,15 @@ from ase import Atoms
 
 from megabar.launchers.database.embedded import database_session, stop_database
 from megabar.launchers.seeing.standing import status_in
-from megabar.workflows.calculation import Calculation, Relaxation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.config import Config
 from megabar.workflows.driver import submit
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.structure import Structure
 from megabar.workflows.submission import insert, specification
+from megabar.workflows.tasks.relax import Relax
 
 RANDOM = random.Random(1)
 VOLUMES = 20
@@ -60,7 +62,7 @@ def calculations(count: int, seed: int) -> list[Calculation]:
             scaled = Atoms(["Na", "He"] * (atoms // 2), cell=cell * 0.99**volume, scaled_positions=positions, pbc=True)
             structure = Structure.of(scaled)
             settings = {"functional": "PBE", "kpoints": [7, 7, 5], "cutoff_eV": 700.0, "smearing": 0.1}
-            found.append(Calculation("gpaw", "26.7.0", settings, structure, DATA, Relaxation(0.02, 1.0, True)))
+            found.append(Calculation("gpaw", "26.7.0", settings, structure, DATA, Relax(0.02, 1.0, True)))
     return found[:count]
 
 
@@ -190,7 +192,7 @@ def by_fireworks(specs: Sequence[dict[str, Any]], runtime: Runtime) -> None:
     """Put fireworks into the LaunchPad as FireWorks itself does it."""
     from fireworks import Firework, Workflow
 
-    from megabar.workflows.tasks import CalculationTask
+    from megabar.workflows.queue.firetask import CalculationTask
 
     runtime.launchpad.bulk_add_wfs([Workflow([Firework(CalculationTask(), spec=spec)]) for spec in specs])
 

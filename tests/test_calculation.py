@@ -6,8 +6,13 @@ from dataclasses import replace
 import numpy as np
 from ase.build import bulk
 
-from megabar.workflows.calculation import Calculation, Relaxation, Structure, canonical, started_from
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import AtomicData
+from megabar.workflows.hashing import canonical
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Input
+from megabar.workflows.tasks.relax import Relax
+from megabar.workflows.tasks.start import started_from
 
 DATA = AtomicData("Na", "/somewhere/Na.UPF", "ab" * 32, 0.8, 500.0, "generated")
 PLAIN = Calculation(
@@ -33,9 +38,9 @@ def test_key_depends_on_all_that_matters() -> None:
         replace(PLAIN, settings={**PLAIN.settings, "cutoff_eV": 400.1}),
         replace(PLAIN, structure=Structure.of(moved)),
         replace(PLAIN, data=(replace(DATA, sha256="cd" * 32),)),
-        replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True)),
-        replace(PLAIN, relaxation=Relaxation(0.01, 0.1, False)),
-        replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True), starts=("a" * 40,)),
+        replace(PLAIN, task=Relax(0.01, 0.1, True)),
+        replace(PLAIN, task=Relax(0.01, 0.1, False)),
+        replace(PLAIN, task=Relax(0.01, 0.1, True), inputs=(Input("start", "a" * 40),)),
     ]
     keys = {each.key for each in others} | {PLAIN.key}
     assert len(keys) == len(others) + 1
@@ -48,7 +53,7 @@ def test_key_is_stable_across_releases() -> None:
 
 
 def test_through_json_and_back() -> None:
-    relaxed = replace(PLAIN, relaxation=Relaxation(0.01, 0.1, True), starts=("a" * 40,))
+    relaxed = replace(PLAIN, task=Relax(0.01, 0.1, True), inputs=(Input("start", "a" * 40),))
     again = Calculation.from_dict(json.loads(json.dumps(relaxed.to_dict())))
     assert again.key == relaxed.key
     assert again.structure == relaxed.structure

@@ -22,7 +22,6 @@ from slurm_cluster import SlurmCluster
 
 from megabar.launchers.database.embedded import database_session, stop_database
 from megabar.launchers.workers.local import register
-from megabar.workflows import tasks
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
@@ -30,6 +29,7 @@ from megabar.workflows.execution import execute, finished
 from megabar.workflows.files import write_json
 from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
+from megabar.workflows.queue import firetask as tasks
 from megabar.workflows.retrying import RETRIES, failed_of, forget_failures
 from megabar.workflows.runtime import Runtime, launchpad
 from megabar.workflows.stopping import Control

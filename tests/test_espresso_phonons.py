@@ -18,17 +18,19 @@ import pytest
 from ase.build import bulk
 
 from megabar.analysis.superconductivity.readers.espresso_q import CouplingAtQ, read_coupling
-from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.calculation import Calculation, inputs_of
 from megabar.workflows.codes.espresso import phonons as espresso_phonons
 from megabar.workflows.codes.espresso.adapter import ESPRESSO
 from megabar.workflows.codes.espresso.ground import run_ground_state
 from megabar.workflows.codes.espresso.output import number_of_bands
-from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON, run_phonon
+from megabar.workflows.codes.espresso.phonons import run_phonon
 from megabar.workflows.codes.espresso.programs import EXIT
 from megabar.workflows.config import Config
 from megabar.workflows.files import write_json
 from megabar.workflows.mending.record import steps_taken
 from megabar.workflows.stopping import Stopped, ask_to_stop, forget_stop
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.electrons import GroundState, PhononQ
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,11 +61,13 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> tuple[Calculation, Path]
     """The calculation of the q-point X, and the folder of calculations that holds its ground state."""
     root = tmp_path_factory.mktemp("al")
     data = ESPRESSO.atomic_data(["Al"], "PBE", "fast", {}, Config(data=root))
-    made = Calculation("espresso", "6.7", SETTINGS, Structure.of(bulk("Al", a=4.04)), data, task=GROUND_STATE)
+    made = Calculation("espresso", "6.7", SETTINGS, Structure.of(bulk("Al", a=4.04)), data, task=GroundState())
     folder = root / "calculations" / made.key[:2] / made.key
     folder.mkdir(parents=True)
     run_ground_state(made, folder, Config(data=root))
-    return replace(made, settings={**SETTINGS, **PHONONS}, starts=(made.key,), task=PHONON), root / "calculations"
+    return replace(
+        made, settings={**SETTINGS, **PHONONS}, inputs=inputs_of(PhononQ(), [made.key]), task=PhononQ()
+    ), root / "calculations"
 
 
 def compute(calculation: Calculation, folder: Path) -> None:

@@ -25,8 +25,7 @@ from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import database_session, running, stop_database
 from megabar.launchers.workers.local import register
 from megabar.launchers.workers.worker import Task, _loop, heard
-from megabar.workflows import tasks
-from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config, DatabaseConfig
@@ -36,9 +35,12 @@ from megabar.workflows.isolation import MachineTrouble, fork_server, run_isolate
 from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
+from megabar.workflows.queue import firetask as tasks
 from megabar.workflows.runtime import Runtime, launchpad, use
 from megabar.workflows.stopping import Control, Stopped
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, record_of
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Begin
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +207,7 @@ def test_a_calculation_waits_for_the_process_that_a_killed_worker_left(config: C
     """It lives a moment longer than its worker, and may just write the result: nothing is computed again then."""
     item = calculation("emt", "Cu", 1.012)
     folder = tmp_path / "left"
-    prepare(folder, item, item.structure.atoms())
+    prepare(folder, item, Begin(item.structure.atoms()))
     found: list[dict[str, Any]] = []
     with (folder / "child.lock").open("w") as left:
         fcntl.flock(left, fcntl.LOCK_EX)
@@ -451,7 +453,7 @@ def helium(request: pytest.FixtureRequest, config: Config, tmp_path: Path) -> tu
     """A folder with a calculation of a few seconds, and its energy when nothing happens (eV/atom)."""
     item = calculation("espresso", "He", 0.8, request.param, config)
     for name in ("quiet", "disturbed"):
-        prepare(tmp_path / name, item, item.structure.atoms())
+        prepare(tmp_path / name, item, Begin(item.structure.atoms()))
     quiet = run_isolated(fork_server("espresso"), tmp_path / "quiet", config, Control())
     return tmp_path / "disturbed", float(quiet["energy_eV_per_atom"])
 
@@ -495,9 +497,9 @@ def test_at_the_end_of_its_time_a_calculation_stops_and_goes_on(helium: tuple[Pa
 def test_half_a_file_is_no_file(name: str, config: Config, tmp_path: Path) -> None:
     item = calculation("emt", "Cu", 1.06)
     folder = tmp_path / "half"
-    prepare(folder, item, item.structure.atoms())
+    prepare(folder, item, Begin(item.structure.atoms()))
     (folder / name).write_text('{"steps": [{"energy_eV": -3.7, "cell_')
-    prepare(folder, item, item.structure.atoms())
+    prepare(folder, item, Begin(item.structure.atoms()))
     result = run_isolated(fork_server("emt"), folder, config, Control())
     assert result["state"] == "done"
 
@@ -519,7 +521,7 @@ def test_what_failed_by_the_machine_is_tried_again_and_what_the_code_said_stands
     )
     runtime.store.add_wanted("s", [{"key": item.key, "phase": "Cu", "index": "0"}])
     folder = runtime.folder(item.key)
-    prepare(folder, item, item.structure.atoms())
+    prepare(folder, item, Begin(item.structure.atoms()))
     (folder / "result.json").write_text(json.dumps(failure))
     runtime.store.save(record_of(item, failure, {}))
     assert retry_crashed("s", runtime) == again

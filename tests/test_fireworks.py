@@ -18,13 +18,15 @@ from pymongo.errors import AutoReconnect
 from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
-from megabar.workflows import driver, tasks
-from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows import driver
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
 from megabar.workflows.driver import recover_lost
 from megabar.workflows.presence import Worker
+from megabar.workflows.queue import firetask as tasks
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.structure import Structure
 from megabar.workflows.submission import submit
 
 AWKWARD: Mapping[str, Any] = {

@@ -30,18 +30,19 @@ from test_run import MEGABAR
 from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import LocalRun
 from megabar.launchers.workers.worker import Task, _take, heard, lock_path, sweep_locks
-from megabar.workflows import tasks
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import sweep
 from megabar.workflows.isolation import _child, _watch, fork_server, run_isolated
 from megabar.workflows.kinds.registry import plan_of
+from megabar.workflows.queue import firetask as tasks
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import put_history, record_of
 from megabar.workflows.sweeping import sweep_pieces
+from megabar.workflows.tasks.interface import Begin
 from megabar.workflows.troubles import FOLDER_CODE, FolderTrouble, MachineTrouble, exit_code, trouble_of
 
 # --- what errors are -----------------------------------------------------------------------------------------------
@@ -188,14 +189,14 @@ def test_what_belongs_to_somebody_else_is_the_machines_trouble(whose: str) -> No
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         folder, config = Path(name) / "folder", Config(data=Path(name))
-        prepare(folder, item, item.structure.atoms())
+        prepare(folder, item, Begin(item.structure.atoms()))
         execute(shutil.copytree(folder, Path(name) / "before"), config)  # imports what nobody else may read
         if whose == "file":
             os.chown(folder, 65534, 65534)
             (folder / "output.log").touch(mode=0o600)
         assert as_nobody(lambda: _child(str(folder), config.model_dump_json())) == FOLDER_CODE
         if whose == "folder":
-            assert as_nobody(lambda: prepare(folder, item, bulk("Cu", "fcc", a=3.0))) == FOLDER_CODE
+            assert as_nobody(lambda: prepare(folder, item, Begin(bulk("Cu", "fcc", a=3.0)))) == FOLDER_CODE
         assert not (folder / "result.json").exists()
 
 
@@ -320,7 +321,7 @@ def test_what_parses_but_makes_no_sense_is_computed_again(runtime: Runtime, name
     shutil.rmtree(runtime.config.data / "calculations", ignore_errors=True)
     folder, context = runtime.folder(item.key), fork_server("emt")
     here = replace(runtime, run=lambda folder, _: run_isolated(context, folder, runtime.config, runtime.control))
-    prepare(folder, item, item.structure.atoms())
+    prepare(folder, item, Begin(item.structure.atoms()))
     if name == "history.npz":
         execute(folder, runtime.config)
     content = BROKEN[name]
@@ -351,7 +352,7 @@ def test_what_is_tried_again_after_an_internal_error_begins_anew(runtime: Runtim
     for key, cause in ((internal, "internal-error"), (other, "scf-not-converged")):
         folder, failure = runtime.folder(key), {"state": "failed", "cause": cause, "detail": "by a test"}
         shutil.rmtree(folder, ignore_errors=True)
-        prepare(folder, plan.calculation(items[key]), bulk("Cu", "fcc", a=3.6))
+        prepare(folder, plan.calculation(items[key]), Begin(bulk("Cu", "fcc", a=3.6)))
         (folder / "restart").mkdir()
         for name in ("state.json", "output.log", "restart/density"):
             (folder / name).write_text('{"steps": [{"wrong": 1}]}')

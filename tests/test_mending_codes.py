@@ -17,13 +17,15 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar.structures.contacts import shortest_distances
-from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import CodeConfig, Config
 from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import read_json, write_json
 from megabar.workflows.mending.record import FILE
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Begin
 
 pytestmark = pytest.mark.slow
 needs_pw = pytest.mark.skipif(
@@ -53,7 +55,7 @@ def run(name: str, folder: Path, config: Config, atoms: Atoms = SODIUM, **change
     data = adapter.atomic_data(elements, "PBE", "fast", shortest_distances(SODIUM), config)
     settings = adapter.settings(Request(SODIUM, "fast", "PBE", False, data)) | {"kpoints": [2, 2, 2]} | changes
     item = Calculation(name, "1", settings, Structure.of(atoms), tuple(data))
-    prepare(folder, item, atoms)
+    prepare(folder, item, Begin(atoms))
     return execute(folder, config)
 
 

@@ -22,7 +22,7 @@ from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import LocalRun, register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
-from megabar.workflows import lease, size, store, tasks
+from megabar.workflows import lease, size, store
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
@@ -32,6 +32,7 @@ from megabar.workflows.kinds import registry as kinds
 from megabar.workflows.kinds.interface import place
 from megabar.workflows.kinds.registry import load_study, plan_of
 from megabar.workflows.kinds.stability.plan import resolve
+from megabar.workflows.queue import firetask as tasks
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import NotOurs, StudyRecord

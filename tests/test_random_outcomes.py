@@ -12,7 +12,6 @@ import pytest
 import test_superconductivity_study as tc
 from test_stability_workflow import WHOLE, exact, ladder, plan_of
 
-from megabar.workflows.execution import LEFT_PHASE
 from megabar.workflows.kinds.interface import Plan, place
 from megabar.workflows.kinds.registry import KINDS
 from megabar.workflows.kinds.stability import wants as stability
@@ -20,6 +19,7 @@ from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
 from megabar.workflows.parts.volumes.ladder import Rung
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.tasks.relaxing import LEFT_PHASE
 
 MOST_ROUNDS = 200
 CHANCES = ((0.9, 0.05, 0.05), (0.6, 0.2, 0.2), (0.2, 0.4, 0.4), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))

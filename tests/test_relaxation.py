@@ -10,14 +10,19 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from megabar.workflows.calculation import Calculation, Relaxation, Structure
+from megabar.workflows.calculation import Calculation, inputs_of
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config
-from megabar.workflows.execution import HISTORY, execute, prepare
+from megabar.workflows.execution import execute, prepare
 from megabar.workflows.files import unpacked
+from megabar.workflows.folder import HISTORY
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Begin
+from megabar.workflows.tasks.relax import Relax
+from megabar.workflows.tasks.single_point import SinglePoint
 
-LIMITS = Relaxation(force_eV_A=0.005, stress_GPa=0.2, shape=True)
+LIMITS = Relax(force_eV_A=0.005, stress_GPa=0.2, shape=True)
 
 
 def relaxed(atoms: Atoms, folder: Path, starts: tuple[str, ...] = (), stiffness: float | None = None):
@@ -25,8 +30,8 @@ def relaxed(atoms: Atoms, folder: Path, starts: tuple[str, ...] = (), stiffness:
     emt = code("emt")
     data = emt.atomic_data(["Cu"], "EMT", "fast", {}, Config())
     settings = emt.settings(Request(atoms, "fast", "EMT", False, data))
-    item = Calculation("emt", "1", settings, Structure.of(atoms), tuple(data), LIMITS, starts)
-    prepare(folder, item, atoms, stiffness)
+    item = Calculation("emt", "1", settings, Structure.of(atoms), tuple(data), LIMITS, inputs_of(LIMITS, starts))
+    prepare(folder, item, Begin(atoms, stiffness))
     result = execute(folder, Config())
     path = folder / HISTORY
     return result, unpacked(path.read_bytes())["cell_A"] if path.exists() else None
@@ -59,7 +64,7 @@ def test_one_atom_in_a_rhombohedral_cell_becomes_fcc_in_short_steps(tmp_path: Pa
 @pytest.mark.parametrize("broken", ["free_energy", "stress", "forces"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_number_that_is_not_finite_is_no_result_of_any_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, value: float, relaxation: Relaxation | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, value: float, relaxation: Relax | None
 ) -> None:
     """A code that says it converged returns it, in a relaxation or where the cell stays as it is."""
     from ase.calculators.emt import EMT
@@ -74,7 +79,11 @@ def test_a_number_that_is_not_finite_is_no_result_of_any_code(
     emt, atoms = code("emt"), bulk("Cu", "fcc", a=3.5)
     data = emt.atomic_data(["Cu"], "EMT", "fast", {}, Config())
     settings = emt.settings(Request(atoms, "fast", "EMT", False, data))
-    prepare(tmp_path, Calculation("emt", "1", settings, Structure.of(atoms), tuple(data), relaxation, ()), atoms, None)
+    prepare(
+        tmp_path,
+        Calculation("emt", "1", settings, Structure.of(atoms), tuple(data), relaxation or SinglePoint()),
+        Begin(atoms),
+    )
     result = execute(tmp_path, Config())
     assert (result["state"], result["cause"]) == ("failed", "not-a-number")
     assert result["detail"] == f"emt returned values that are not finite: {broken}"

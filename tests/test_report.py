@@ -16,7 +16,6 @@ from curves import Line
 from megabar.analysis.figures import draw_stability
 from megabar.analysis.stability import analyse
 from megabar.analysis.tables import read_curves
-from megabar.workflows.calculation import Relaxation, Structure
 from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.kinds.stability.answer import answer
 from megabar.workflows.kinds.stability.plan import StabilityPlan
@@ -29,6 +28,8 @@ from megabar.workflows.report.drawings import write_drawings
 from megabar.workflows.report.page import symbols
 from megabar.workflows.report.values import measured
 from megabar.workflows.store import CalculationRecord, StudyRecord
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.relax import Relax
 
 SOLIDS = {"Na": (37.0, 10.0, 3.6), "He": (13.0, 3.0, 4.5)}
 # phase: (formula, a in meV/atom, b in meV/atom/GPa, pressures): H is that of the elements' mixture plus a + b P
@@ -79,7 +80,7 @@ def invented_plan(name_of=lambda phase: phase, toy=False, pressures=ASKED):
                     "kpoints": [8, 8, 8 - len(ladders)],
                     "smearing": {"kind": "fermi-dirac", "width_eV": 0.2},
                 },
-                relaxation=Relaxation(0.02, 0.5, True) if phase == "Na-hP4" else None,
+                relaxation=Relax(0.02, 0.5, True) if phase == "Na-hP4" else None,
                 first=(0, 1),
             )
         )

@@ -15,9 +15,7 @@ from ase.build import bulk
 from megabar.analysis.enthalpy import Outlier, VolumePoint
 from megabar.analysis.eos import vinet_shapes
 from megabar.structures.phase import Phase
-from megabar.workflows.calculation import Relaxation, Structure
 from megabar.workflows.config import Config
-from megabar.workflows.execution import LEFT_PHASE
 from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.answer import answer, off_text
 from megabar.workflows.kinds.stability.cost import estimate
@@ -26,6 +24,9 @@ from megabar.workflows.kinds.stability.wants import wanted_next
 from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung, chain_parents, first_indices
 from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.relax import Relax
+from megabar.workflows.tasks.relaxing import LEFT_PHASE
 
 GPA = 160.21766208
 Truth = dict[str, tuple[float, float, float, float]]
@@ -61,7 +62,7 @@ def ladder(name: str, window: tuple[float, float], relaxed: bool = False) -> Lad
         known_GPa=window,
         window_GPa=window,
         settings={"kpoints": [1, 1, 1]},
-        relaxation=Relaxation(0.01, 0.1, True) if relaxed else None,
+        relaxation=Relax(0.01, 0.1, True) if relaxed else None,
         first=first_indices(phase, window, (0.0, 300.0)),
     )
 

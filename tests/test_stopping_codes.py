@@ -18,14 +18,19 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar.structures.contacts import shortest_distances
-from megabar.workflows import execution
-from megabar.workflows.calculation import Calculation, Relaxation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import CodeConfig, Config
-from megabar.workflows.execution import HISTORY, RESULT, SPENT, STATE, execute, finished, prepare
+from megabar.workflows.execution import execute, finished, prepare
 from megabar.workflows.files import read_json, unpacked, write_json
+from megabar.workflows.folder import HISTORY, RESULT, SPENT, STATE
 from megabar.workflows.stopping import Stopped, ask_to_stop, forget_stop
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks import relaxing
+from megabar.workflows.tasks.interface import Begin
+from megabar.workflows.tasks.relax import Relax
+from megabar.workflows.tasks.single_point import SinglePoint
 
 needs_pw = pytest.mark.skipif(
     shutil.which("pw.x") is None or shutil.which("ld1.x") is None, reason="Quantum ESPRESSO is not installed"
@@ -41,18 +46,18 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def calculation(
-    name: str, atoms: Atoms, config: Config, relaxation: Relaxation | None = None, **changes: Any
+    name: str, atoms: Atoms, config: Config, relaxation: Relax | None = None, **changes: Any
 ) -> Calculation:
     adapter = code(name)
     elements = sorted(set(atoms.get_chemical_symbols()))
     functional = adapter.functionals[0]
     data = adapter.atomic_data(elements, functional, "fast", shortest_distances(atoms), config)
     settings = adapter.settings(Request(atoms, "fast", functional, False, data)) | changes
-    return Calculation(name, "1", settings, Structure.of(atoms), tuple(data), relaxation)
+    return Calculation(name, "1", settings, Structure.of(atoms), tuple(data), relaxation or SinglePoint())
 
 
 def prepared(folder: Path, item: Calculation) -> Path:
-    prepare(folder, item, item.structure.atoms())
+    prepare(folder, item, Begin(item.structure.atoms()))
     return folder
 
 
@@ -95,7 +100,7 @@ def damage(path: Path, how: str) -> None:
 
 # --- a relaxation, whatever the code -------------------------------------------------------------------------------
 
-LIMITS = Relaxation(force_eV_A=0.005, stress_GPa=0.05, shape=True)
+LIMITS = Relax(force_eV_A=0.005, stress_GPa=0.05, shape=True)
 
 
 def distorted_copper() -> Atoms:
@@ -122,7 +127,7 @@ def test_an_interrupted_relaxation_takes_the_steps_of_one_that_was_not(
             if len(computed) % after == 0:
                 ask_to_stop(folder)
 
-    monkeypatch.setattr(execution, "write_json", write_and_stop)
+    monkeypatch.setattr(relaxing, "write_json", write_and_stop)
     parts = 0
     while finished(folder) is None:
         parts += 1
@@ -161,14 +166,14 @@ def test_one_that_was_killed_at_its_last_step_ends_with_that_step(tmp_path: Path
 def test_the_steps_of_all_parts_together_are_limited(
     tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = Relaxation(force_eV_A=1e-9, stress_GPa=1e-9, shape=True, max_steps=4)
+    limits = Relax(force_eV_A=1e-9, stress_GPa=1e-9, shape=True, max_steps=4)
     folder = prepared(tmp_path / "parts", calculation("emt", distorted_copper(), config, limits))
 
     def write_and_stop(path: Path, content: Any) -> None:
         write_json(path, content)
         ask_to_stop(folder)
 
-    monkeypatch.setattr(execution, "write_json", write_and_stop)
+    monkeypatch.setattr(relaxing, "write_json", write_and_stop)
     for _ in range(4):
         with pytest.raises(Stopped):
             execute(folder, config)
@@ -280,7 +285,7 @@ def test_a_relaxation_with_pw_goes_on_in_the_middle_of_its_second_step(config: C
     """The geometry that pw.x was at is met again exactly, so that its restart serves."""
     silicon = bulk("Si", a=5.3)
     silicon.positions[1] += [0.05, 0.02, 0.0]
-    limits = Relaxation(force_eV_A=0.05, stress_GPa=10.0, shape=False)
+    limits = Relax(force_eV_A=0.05, stress_GPa=10.0, shape=False)
     item = calculation(
         "espresso", silicon, config, limits, **{**PW, "kpoints": [3, 3, 3], "path": {"mixing_beta": 0.3}}
     )
@@ -313,7 +318,7 @@ def tight(scf: Mapping[str, Any]) -> dict[str, Any]:
     return {**scf, "energy_eV_per_electron": 1e-7, "density_per_electron": 1e-6, "eigenstates_eV2_per_electron": 1e-9}
 
 
-def gpaw_calculation(config: Config, atoms: Atoms = SODIUM, relaxation: Relaxation | None = None) -> Calculation:
+def gpaw_calculation(config: Config, atoms: Atoms = SODIUM, relaxation: Relax | None = None) -> Calculation:
     scf = tight(calculation("gpaw", atoms, config).settings["scf"])
     return calculation("gpaw", atoms, config, relaxation, kpoints=[3, 3, 3], scf=scf, path={"mixer": PULAY})
 

@@ -16,11 +16,11 @@ from megabar.analysis.figures.cells import cells_drawing, lengths, shape
 from megabar.structures.errors import InputError
 from megabar.structures.series import StructureSeries, cell_parameters, volume_per_atom
 from megabar.structures.symmetry import space_group
-from megabar.workflows.calculation import Structure
 from megabar.workflows.parts.volumes.ladder import Rung
 from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.parts.volumes.structure_files import FORMATS, file_name, row, table_csv, text_of
 from megabar.workflows.parts.volumes.structures_at import cell_series, structures_at
+from megabar.workflows.structure import Structure
 
 
 def quartz(volume_A3: float) -> Atoms:

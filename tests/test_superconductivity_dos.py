@@ -22,8 +22,8 @@ from megabar.analysis.superconductivity.tetrahedra import (
     states_below,
 )
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import Structure
 from megabar.workflows.codes.espresso.dos import density_of_states_of
+from megabar.workflows.structure import Structure
 
 HCP = np.array([[2.86, 0, 0], [-1.43, 2.476832654817, 0], [0, 0, 4.68]])
 """Cell (Å) of tests/data/espresso/hcp_al_bands.tar.xz: pw.x 6.7, Al, k 6×6×4, with and without symmetry."""

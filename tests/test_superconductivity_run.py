@@ -19,9 +19,10 @@ from test_run import megabar, opened, started
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_elph import gather
 from megabar.launchers.database.embedded import stop_database
-from megabar.workflows.codes.espresso.phonons import NOTE, PHONON
+from megabar.workflows.codes.espresso.phonons import NOTE
 from megabar.workflows.config import Config
 from megabar.workflows.kinds.superconductivity.gather import gathered
+from megabar.workflows.kinds.superconductivity.plan import PHONON
 from megabar.workflows.store import CalculationRecord
 
 pytestmark = [

@@ -18,7 +18,7 @@ from megabar.analysis.superconductivity.eliashberg.band import Band
 from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import Calculation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.cost import response_kpoints
 from megabar.workflows.kinds.registry import KINDS, load_study, plan_of
 from megabar.workflows.kinds.superconductivity.answer import TcAt, answer
@@ -31,6 +31,7 @@ from megabar.workflows.kinds.superconductivity.wants import wanted_next
 from megabar.workflows.parts.volumes.ladder import Ladder, Method
 from megabar.workflows.parts.volumes.plan import VolumesPlan
 from megabar.workflows.store import CalculationRecord, StudyRecord
+from megabar.workflows.structure import Structure
 
 GOOD = """\
 kind: superconductivity

@@ -8,8 +8,9 @@ from math import isfinite, isnan
 from typing import Any
 
 from megabar.structures.names import check_folder_name, check_name, visible
-from megabar.workflows.calculation import ENERGY, Calculation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.store import CalculationRecord, StudyRecord
+from megabar.workflows.structure import Structure
 
 STATES = ("done", "failed", "left")
 _KEY = re.compile(r"[0-9a-f]{40}")
@@ -62,7 +63,7 @@ def check_record(record: CalculationRecord, calculation: Calculation) -> None:
         value = getattr(record, name)
         if value is not None and not isfinite(value):
             raise ValueError(f"{name}: {value} is no result")
-    if record.done and calculation.task == ENERGY and record.energy_eV_per_atom is None:
+    if record.done and calculation.task.through_ase and record.energy_eV_per_atom is None:
         raise ValueError("energy_eV_per_atom: it is done, and has none")
     if record.volume_A3_per_atom is not None and record.volume_A3_per_atom <= 0:
         raise ValueError(f"volume_A3_per_atom: {record.volume_A3_per_atom} cannot be")

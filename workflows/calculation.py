@@ -2,114 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from ase import Atoms
-
 from megabar.workflows.codes.interface import AtomicData
+from megabar.workflows.hashing import digest, only_known
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Input, Task
+from megabar.workflows.tasks.registry import read_task
+from megabar.workflows.tasks.single_point import SinglePoint
 
 KEY_FORMAT = 1
-ENERGY = "energy"
-DECIMALS = 8
-STRUCTURE = frozenset({"symbols", "cell", "positions"})
-CALCULATION = frozenset({"code", "version", "settings", "structure", "data", "relaxation", "starts", "task"})
-
-
-def only_known(data: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raise TypeError where stored data have a field that this version does not know, and would lose."""
-    unknown = [name for name in data if name not in names]
-    if unknown:
-        raise TypeError(f"unknown: {', '.join(unknown)}")
-
-
-def canonical(value: Any) -> Any:
-    """Return a value in the one form that is hashed: sorted keys, plain numbers, floats to ten significant digits."""
-    # Plain types first: a study of thousands of calculations spends most of its planning here.
-    kind = type(value)
-    if kind is float:
-        return float(f"{value:.10g}") + 0.0
-    if kind is str or kind is int:
-        return value
-    if kind is tuple or kind is list:
-        return [canonical(each) for each in value]
-    if isinstance(value, Mapping):
-        return {str(key): canonical(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, list | tuple):
-        return [canonical(each) for each in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return canonical(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.10g}") + 0.0
-    return value
-
-
-def digest(value: Any) -> str:
-    """Return the SHA-256 (hex) of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(canonical(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A periodic structure as plain data: cell (Å, three rows), fractional positions, element symbols."""
-
-    symbols: tuple[str, ...]
-    cell: tuple[tuple[float, ...], ...]
-    positions: tuple[tuple[float, ...], ...]
-
-    @classmethod
-    def of(cls, atoms: Atoms) -> Structure:
-        """Return the structure of an ASE Atoms object, numbers to 1e-8."""
-        fractions = np.round(atoms.get_scaled_positions(wrap=False), DECIMALS)
-        return cls(
-            tuple(atoms.get_chemical_symbols()),
-            tuple(tuple(map(float, row)) for row in np.round(atoms.cell.array, DECIMALS)),
-            tuple(tuple(map(float, row)) for row in fractions),
-        )
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Structure:
-        """Return the structure stored as a dictionary; raises TypeError where that has what is not known here."""
-        only_known(data, STRUCTURE)
-        return cls(
-            tuple(data["symbols"]),
-            tuple(tuple(map(float, row)) for row in data["cell"]),
-            tuple(tuple(map(float, row)) for row in data["positions"]),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the structure as JSON-able data."""
-        return {"symbols": self.symbols, "cell": self.cell, "positions": self.positions}
-
-    def atoms(self) -> Atoms:
-        """Return the structure as ASE Atoms, periodic in all directions."""
-        return Atoms(self.symbols, cell=self.cell, scaled_positions=self.positions, pbc=True)
-
-    @property
-    def volume_per_atom(self) -> float:
-        """Volume (Å³/atom)."""
-        return float(abs(np.linalg.det(np.array(self.cell))) / len(self.symbols))
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """What is relaxed at fixed volume, and how far.
-
-    force_eV_A: largest force left (eV/Å); stress_GPa: largest deviation from hydrostatic stress left (GPa).
-    shape: whether the cell's shape is free; max_steps: ionic steps after which the relaxation has failed.
-    rattle_A: random displacements (Å) that the start is given, after which no symmetry is kept; 0: symmetry is kept.
-    """
-
-    force_eV_A: float
-    stress_GPa: float
-    shape: bool
-    max_steps: int = 100
-    rattle_A: float = 0.0
+AS_IT_IS = SinglePoint()
+CALCULATION = frozenset(
+    {"code", "version", "settings", "structure", "data", "relaxation", "starts", "task", "parameters", "inputs"}
+)
 
 
 @dataclass(frozen=True)
@@ -118,13 +26,9 @@ class Calculation:
 
     code, version: the code and its version; settings: concrete and complete (see ``Code.settings``).
     structure: the cell to compute; for a relaxation, the phase's reference cell scaled to the volume wanted.
-    relaxation: None for a single point.
-    starts: keys of the calculations (the nearest first, at most two) from whose relaxed structures this one starts,
-    continued to its volume; none where it starts from ``structure``. As the keys are hashed in, equal keys have
-    equal histories.
     data: atomic data of the elements; their content enters the key, their place does not.
-    task: ``energy``: energies, forces and stresses; others are the code's own programs for something else on the same
-    ``structure`` (``workflows.execution``), which may go on from what those in ``starts`` left.
+    task: what is done with the structure. inputs: the calculations that this one goes on from (of a relaxation at most
+    two, the nearest first). As their keys are hashed in, equal keys have equal histories.
     """
 
     code: str
@@ -132,9 +36,13 @@ class Calculation:
     settings: Mapping[str, Any]
     structure: Structure
     data: tuple[AtomicData, ...]
-    relaxation: Relaxation | None = None
-    starts: tuple[str, ...] = ()
-    task: str = ENERGY
+    task: Task = AS_IT_IS
+    inputs: tuple[Input, ...] = ()
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """Keys of the inputs."""
+        return tuple(each.key for each in self.inputs)
 
     @property
     def key(self) -> str:
@@ -147,15 +55,16 @@ class Calculation:
                 "settings": self.settings,
                 "structure": self.structure.to_dict(),
                 "data": {each.element: each.sha256 for each in self.data},
-                "relaxation": vars(self.relaxation) if self.relaxation else None,
-                "starts": list(self.starts),
-                **self._task(),
+                **self._task_and_inputs(),
             }
         )[:40]
 
-    def _task(self) -> dict[str, str]:
-        """Return the task where it is not the usual one: keys of the usual ones do not know of it."""
-        return {} if self.task == ENERGY else {"task": self.task}
+    def _task_and_inputs(self) -> dict[str, Any]:
+        """Return task and inputs as stored: those that had limits of relaxation before there were tasks still do."""
+        stored = self.task.stored()
+        if "relaxation" in stored:
+            return {**stored, "starts": list(self.starts)}
+        return {**stored, "inputs": [list(each) for each in self.inputs]}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calculation as JSON-able data."""
@@ -165,40 +74,26 @@ class Calculation:
             "settings": dict(self.settings),
             "structure": self.structure.to_dict(),
             "data": [dict(vars(each)) for each in self.data],
-            "relaxation": dict(vars(self.relaxation)) if self.relaxation else None,
-            "starts": list(self.starts),
-            **self._task(),
+            **self._task_and_inputs(),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calculation:
         """Return the calculation stored by ``to_dict``; raises TypeError where that has what is not known here."""
         only_known(data, CALCULATION)
+        task = read_task(data)
+        inputs = data["inputs"] if "inputs" in data else [(task.role, key) for key in data["starts"]]
         return cls(
             code=data["code"],
             version=data["version"],
             settings=data["settings"],
             structure=Structure.from_dict(data["structure"]),
             data=tuple(AtomicData(**each) for each in data["data"]),
-            relaxation=Relaxation(**data["relaxation"]) if data["relaxation"] else None,
-            starts=tuple(data["starts"]),
-            task=data.get("task", ENERGY),
+            task=task,
+            inputs=tuple(Input(*each) for each in inputs),
         )
 
 
-def started_from(calculation: Calculation, relaxed: Sequence[Structure]) -> Atoms:
-    """Return the cell that a calculation starts with: that of a relaxed neighbour, scaled to its volume.
-
-    With two neighbours, shape and fractional coordinates are continued linearly in ln V, which between them or
-    one step beyond them saves about half of the ionic steps. All structures have their atoms in the same order.
-    """
-    near, weight = relaxed[0], 0.0
-    if len(relaxed) > 1:
-        here, one, other = (math.log(each.volume_per_atom) for each in (calculation.structure, *relaxed[:2]))
-        weight = (here - one) / (other - one)
-    shapes = [np.array(each.cell) / each.volume_per_atom ** (1 / 3) for each in relaxed]
-    places = [np.array(each.positions) for each in relaxed]
-    shape, place = (each[0] + weight * (each[-1] - each[0]) for each in (shapes, places))
-    volume = calculation.structure.volume_per_atom * len(near.symbols)
-    cell = shape * (volume / abs(np.linalg.det(shape))) ** (1 / 3)
-    return Atoms(near.symbols, cell=cell, scaled_positions=place, pbc=True)
+def inputs_of(task: Task, keys: Iterable[str]) -> tuple[Input, ...]:
+    """Return keys as the inputs that a task goes on from."""
+    return tuple(Input(task.role, key) for key in keys)

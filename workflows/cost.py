@@ -12,16 +12,13 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 
-from megabar.workflows.calculation import ENERGY, Calculation, Structure
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.store import ResultStore, StudyRecord
+from megabar.workflows.structure import Structure
 
 SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e-6, "elk": 4e-4, "emt": 1e-9}
 """Core-seconds of one ionic step per unit of ``size``, measured on one core; stored calculations overrule it."""
 LEAST_SECONDS = {"gpaw": 1.0, "espresso": 1.5, "abinit": 2.0, "vasp": 2.0, "elk": 20.0, "emt": 0.02}
-STEPS_OF_RELAXATION = 5
-RESPONSE_SHARE = 0.25
-"""Cost of the response at one k-point to one displacement, of that of a self-consistency at one k-point (measured: Al
-0.1 to 0.17, H3S 0.25, Li 0.4; the coupling included)."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +62,11 @@ class StudyEstimate:
 
 def size(calculation: Mapping[str, Any]) -> float:
     """Return a measure of one self-consistent run's work: k-points × plane waves × bands (arbitrary unit)."""
-    return _size(Structure.from_dict(calculation["structure"]), calculation["settings"])
+    return size_of(Structure.from_dict(calculation["structure"]), calculation["settings"])
 
 
-def _size(structure: Structure, settings: Mapping[str, Any]) -> float:
+def size_of(structure: Structure, settings: Mapping[str, Any]) -> float:
+    """Return the same of a structure with some settings."""
     cutoff = float(settings.get("cutoff_eV") or 300.0)
     plane_waves = structure.volume_per_atom * len(structure.symbols) * cutoff**1.5 / 100.0
     bands = float(sum(min(atomic_numbers[symbol], 10) for symbol in structure.symbols))
@@ -137,20 +135,10 @@ def _response_kpoints(
 def seconds(calculation: Calculation, measured: float | None) -> float:
     """Return the estimated core-seconds of a calculation; measured: seconds per unit and step from stored ones."""
     rate = measured if measured is not None else SECONDS_PER_UNIT.get(calculation.code, 1e-5)
-    return max(LEAST_SECONDS.get(calculation.code, 1.0), rate * _work(calculation))
-
-
-def _work(calculation: Calculation) -> float:
-    """Return the work of a calculation in the unit of ``size``."""
-    structure, settings = calculation.structure, calculation.settings
-    one = _size(structure, settings)
-    if calculation.task == ENERGY:
-        return one * (STEPS_OF_RELAXATION if calculation.relaxation else 1)
-    if "q_number" in settings:
-        counts = response_kpoints(structure, settings["kpoints"], settings["q_grid"])
-        points = sum(counts) / len(counts) / irreducible_kpoints(structure, settings["kpoints"])
-        return one * points * 3 * len(structure.symbols) * RESPONSE_SHARE
-    return one + _size(structure, {**settings, "kpoints": settings["kpoints_dense"]})
+    return max(
+        LEAST_SECONDS.get(calculation.code, 1.0),
+        rate * size_of(calculation.structure, calculation.settings) * calculation.task.work(calculation),
+    )
 
 
 def measured_rate(store: ResultStore | None, code: str) -> float | None:

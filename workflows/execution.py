@@ -1,4 +1,4 @@
-"""Runs one calculation in its folder, through ASE; killed at any moment, it goes on from its last ionic step.
+"""Runs one calculation in its folder; killed at any moment, it goes on from what it had, as its task knows how to.
 
 The folder holds ``input.json`` (the calculation and the structure to start from), ``state.json`` (the last ionic
 step, while it runs) and at the end ``result.json``, written before anything else hears of the result.
@@ -11,58 +11,36 @@ import json
 import platform
 import resource
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ase import Atoms, units
-from ase.calculators.calculator import BaseCalculator
-
-from megabar.structures.contacts import overlaps
 from megabar.structures.names import visible
-from megabar.structures.symmetry import same_symmetry, space_group
-from megabar.workflows.calculation import ENERGY, Calculation, Relaxation, Structure
-from megabar.workflows.codes.finite import check_finite, guard
-from megabar.workflows.codes.interface import CalculationFailed, Code
+from megabar.workflows.calculation import Calculation
+from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.registry import ADAPTERS
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
-from megabar.workflows.files import packed, read_json, write_atomically, write_json
+from megabar.workflows.files import packed, read_json, unpacked, write_atomically, write_json
+from megabar.workflows.folder import BEGIN, INPUT, RESULT, SPENT, STATE
 from megabar.workflows.mending.record import forget_steps, steps_taken
-from megabar.workflows.resuming import kept_steps, place, replay
 from megabar.workflows.stopping import Stopped
-
-LEFT_PHASE = "left-its-phase"
-LARGEST_STRAIN = 0.12
-"""Strain beyond the hydrostatic one between neighbours of a ladder above which they are taken for different phases:
-twice what hP4 sodium shows, whose c/a changes fastest of all that are known."""
-SOFTEST, STIFFNESS, STIFFEST = 0.5, 3.0, 70.0
-LONGEST_STEP_A, LONGEST_STRAIN = 0.15, 0.04
-"""Curvature (eV/Å²) that relaxations begin with where no neighbour found one, and the limits of what is believed;
-ASE's 70 suits molecules, cells under pressure are softer."""
-SHEAR_MODULUS_eV_A3 = 1.5
-"""A rough one (240 GPa): the curvature of the cell's own coordinates, which matters in cells of few atoms."""
-INPUT, STATE, RESULT, HISTORY = "input.json", "state.json", "result.json", "history.npz"
-SPENT = "spent.json"
-"""Time that the parts of a calculation took before they were stopped; where one was killed, ``state.json`` has that of
-its last ionic step."""
-Spent = Callable[[], dict[str, float]]
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.interface import Begin, Run
+from megabar.workflows.tasks.relaxing import LEFT_PHASE
 
 
-def prepare(folder: Path, calculation: Calculation, start: Atoms, stiffness: float | None = None) -> None:
-    """Write the input of a calculation into its folder; what an interrupted run left there is kept.
-
-    stiffness: curvature (eV/Å²) that the relaxation of its neighbour found, to begin with.
-    """
+def prepare(folder: Path, calculation: Calculation, begin: Begin) -> None:
+    """Write the input of a calculation into its folder; what an interrupted run left there is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "calculation": calculation.to_dict(),
-        "start": asdict(Structure.of(start)),
-        "stiffness_eV_A2": stiffness,
+        "start": asdict(Structure.of(begin.atoms)),
+        "stiffness_eV_A2": begin.stiffness_eV_A2,
     }
+    if begin.arrays:  # they follow from the inputs, whose keys the calculation has
+        write_atomically(folder / BEGIN, packed(begin.arrays))
     # Compared as JSON has it: a tuple is a list there, and a difference would cost the steps already done.
     if read_json(folder / INPUT) != json.loads(json.dumps(content)):
         (folder / STATE).unlink(missing_ok=True)
@@ -88,7 +66,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         return done
     content: dict[str, Any] = read_json(folder / INPUT) or {}
     calculation = Calculation.from_dict(content["calculation"])
-    start = Structure.from_dict(content["start"]).atoms()
+    begin = _begin(content, folder)
     before = _spent_before(folder)
     began, counted, cpu = time.time(), time.monotonic(), _cpu_seconds()
 
@@ -97,12 +75,7 @@ def execute(folder: Path, config: Config) -> dict[str, Any]:
         return {"wall_s": round(before["wall_s"] + wall_s, 3), "cpu_s": round(before["cpu_s"] + cpu_s, 3)}
 
     try:
-        stiffness = content.get("stiffness_eV_A2") or STIFFNESS
-        if calculation.task != ENERGY:
-            result = _task(calculation, folder, config)
-            check_finite(result, calculation.code)
-        else:
-            result = _run(find_code(calculation.code), calculation, start, stiffness, folder, config, spent)
+        result = calculation.task.run(Run(calculation, begin, folder, config, spent))
     except CalculationFailed as failure:
         if failure.cause == "disk-full":
             raise OSError(errno.ENOSPC, failure.detail, str(folder)) from failure  # no property of the calculation
@@ -141,197 +114,17 @@ def _spent_before(folder: Path) -> dict[str, float]:
     return {"wall_s": most("wall_s"), "cpu_s": most("cpu_s")}
 
 
+def _begin(content: dict[str, Any], folder: Path) -> Begin:
+    arrays = unpacked((folder / BEGIN).read_bytes()) if (folder / BEGIN).is_file() else {}
+    return Begin(Structure.from_dict(content["start"]).atoms(), content.get("stiffness_eV_A2"), arrays)
+
+
 def is_known(calculation: Calculation) -> bool:
-    """Return whether this version has the code of a calculation, and what it is to do."""
-    if calculation.task == ENERGY:
-        return calculation.code in ADAPTERS
-    from megabar.workflows.codes.espresso.phonons import TASKS
-
-    return calculation.code == "espresso" and calculation.task in TASKS
-
-
-def _task(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
-    """Run what is no energy of a structure, and return its result."""
-    from megabar.workflows.codes.espresso.phonons import TASKS
-
-    return TASKS[calculation.task](calculation, folder, config)
-
-
-def _run(
-    code: Code,
-    calculation: Calculation,
-    start: Atoms,
-    stiffness: float,
-    folder: Path,
-    config: Config,
-    spent: Spent,
-) -> dict[str, Any]:
-    found = None
-    relaxes = calculation.relaxation is not None
-    atoms, history = start.copy(), kept_steps(read_json(folder / STATE), len(start)) if relaxes else []
-    calculator = code.calculator(calculation.settings, calculation.data, atoms, folder, config)
-    guard(calculator, calculation.code)
-    atoms.calc = calculator
-    if calculation.relaxation is None:
-        _record(atoms, history, forces=False)
-    else:
-        # The cell of a library may be rough; a neighbour's relaxed one is the phase itself.
-        phase = start.copy() if calculation.starts else None
-        found = _relax(atoms, calculation.relaxation, stiffness, folder, history, phase, spent)
-    arrays = {name: np.array([step[name] for step in history]) for name in history[-1]}
-    write_atomically(folder / HISTORY, packed(arrays))
-    result = _result(code, calculator, calculation, atoms, folder, history)
-    return {**result, "stiffness_eV_A2": found}
-
-
-def _record(atoms: Atoms, history: list[dict[str, Any]], forces: bool = True) -> dict[str, Any]:
-    """Append energy, forces and stress of the present step to the history and return them.
-
-    forces: not needed where nothing is relaxed; an all-electron code takes as long for them as for the energy.
-    """
-    step: dict[str, Any] = {
-        "energy_eV": float(atoms.get_potential_energy(force_consistent=True)),
-        "cell_A": atoms.cell.array.tolist(),
-        "positions": atoms.get_scaled_positions(wrap=False).tolist(),
-    }
-    if forces:
-        step["forces_eV_A"] = atoms.get_forces(apply_constraint=False).tolist()
-    if "stress" in atoms.calc.implemented_properties:
-        step["stress_GPa"] = (atoms.get_stress(apply_constraint=False) / units.GPa).tolist()
-    history.append(step)
-    return step
-
-
-def _relax(
-    atoms: Atoms,
-    limits: Relaxation,
-    stiffness: float,
-    folder: Path,
-    history: list[dict[str, Any]],
-    phase: Atoms | None,
-    spent: Spent,
-) -> float | None:
-    """Relax internal coordinates, and the shape of the cell where asked, at fixed volume with the symmetry kept.
-
-    ASE's filters mix forces and stress in one number, so both limits are checked here, each in its unit.
-    Returns the curvature (eV/Å²) along the last step, None where it took none.
-    phase: the cell that it started from; far from it, it is another phase, though of the same symmetry.
-    spent: wall and CPU time so far, kept with each step.
-    """
-    from ase.constraints import FixSymmetry
-    from ase.filters import FrechetCellFilter
-    from ase.optimize import BFGS
-
-    if not limits.rattle_A:
-        atoms.set_constraint(FixSymmetry(atoms))
-    target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
-    longest = LONGEST_STEP_A
-    if limits.shape:
-        # The filter's coordinate of the cell is the logarithmic strain times the number of atoms.
-        stiffness = max(stiffness, SHEAR_MODULUS_eV_A3 * atoms.get_volume() / len(atoms) ** 2)
-        longest = min(longest, LONGEST_STRAIN * len(atoms))
-    optimizer = BFGS(
-        target, logfile=folder / "relaxation.log", append_trajectory=False, alpha=stiffness, maxstep=longest
-    )
-    path: list[tuple[Any, Any]] = []
-    if history:
-        place(atoms, history[-1])
-        if _relaxed(history[-1], atoms, limits):
-            history.pop()  # computed again, for what else the code says of it
-        path = replay(optimizer, target, atoms, history)
-    done = len(history)
-    for count, _ in enumerate(optimizer.irun(fmax=0.0, steps=max(limits.max_steps - done, 0)), done):
-        step = _record(atoms, history)
-        write_json(folder / STATE, {"steps": history, **spent()})
-        path.append((target.get_positions().copy(), target.get_forces().copy()))
-        if _relaxed(step, atoms, limits):
-            return _curvature(path)
-        # Uphill it is the optimiser that has gone too far, not the phase.
-        if phase is not None and not limits.rattle_A and step["energy_eV"] < history[0]["energy_eV"]:
-            _check_same_phase(phase, atoms)
-        if count >= limits.max_steps:
-            break
-    worst = _largest_force(step, atoms)
-    raise CalculationFailed(
-        "relaxation-not-converged",
-        f"after {len(history)} ionic steps the largest force is {worst:.3f} eV/Å "
-        f"and the stress deviates by {_stress_deviation(step):.2f} GPa",
-    )
-
-
-def _curvature(path: Sequence[tuple[Any, Any]]) -> float | None:
-    """Return the curvature (eV/Å²) between the last two steps of a relaxation, within sane limits."""
-    if len(path) < 2:
-        return None
-    (before, force_before), (after, force_after) = path[-2:]
-    step = after - before
-    curvature = -float(np.vdot(force_after - force_before, step) / max(float(np.vdot(step, step)), 1e-12))
-    return min(max(curvature, SOFTEST), STIFFEST)
-
-
-def _check_same_phase(phase: Atoms, atoms: Atoms) -> None:
-    """Raise CalculationFailed where a cell has been distorted too far to be the phase that it started from."""
-    deformation = np.linalg.solve(phase.cell.array, atoms.cell.array)
-    strains = 0.5 * np.log(np.linalg.eigvalsh(deformation @ deformation.T))
-    strain = float(np.abs(strains - strains.mean()).max())
-    if strain > LARGEST_STRAIN:
-        raise CalculationFailed(
-            LEFT_PHASE,
-            f"the relaxation distorted the cell by {100 * strain:.0f} % from its neighbour's: at this volume the phase "
-            "turns into another one of the same symmetry",
-        )
-
-
-def _relaxed(step: dict[str, Any], atoms: Atoms, limits: Relaxation) -> bool:
-    forces_ok = _largest_force(step, atoms) <= limits.force_eV_A
-    return forces_ok and (not limits.shape or _stress_deviation(step) <= limits.stress_GPa)
-
-
-def _largest_force(step: dict[str, Any], atoms: Atoms) -> float:
-    forces = np.array(step["forces_eV_A"])
-    for constraint in atoms.constraints:
-        constraint.adjust_forces(atoms, forces)
-    return float(np.sqrt((forces**2).sum(axis=1).max()))
-
-
-def _stress_deviation(step: dict[str, Any]) -> float:
-    """Return the largest component of the stress that is not hydrostatic (GPa)."""
-    stress = np.array(step["stress_GPa"])
-    stress[:3] -= stress[:3].mean()
-    return float(np.abs(stress).max())
-
-
-def _result(
-    code: Code,
-    calculator: BaseCalculator,
-    calculation: Calculation,
-    atoms: Atoms,
-    folder: Path,
-    history: list[dict[str, Any]],
-) -> dict[str, Any]:
-    last, before = history[-1], calculation.structure.atoms()
-    after = Structure.of(atoms)
-    warnings = [
-        f"{first}-{second}: neighbours at {overlap.distance_A:.2f} Å, closer than the {overlap.allowed_A:.2f} Å "
-        "that the core or PAW spheres want"
-        for overlap in overlaps(atoms, {each.element: each.radius_A for each in calculation.data})
-        for first, second in [overlap.pair]
-    ]
-    change = same_symmetry(before, atoms)
-    return {
-        "state": "done",
-        "energy_eV_per_atom": last["energy_eV"] / len(atoms),
-        "pressure_GPa": -float(np.mean(last["stress_GPa"][:3])) if "stress_GPa" in last else None,
-        "volume_A3_per_atom": after.volume_per_atom,
-        "structure": asdict(after),
-        "ionic_steps": len(history),
-        "largest_force_eV_A": _largest_force(last, atoms) if calculation.relaxation else None,
-        "stress_deviation_GPa": _stress_deviation(last) if "stress_GPa" in last else None,
-        "space_group": space_group(atoms).symbol,
-        "symmetry_change": change,
-        "warnings": warnings,
-        "observables": code.observables(calculator, folder),
-    }
+    """Return whether this version has the code of a calculation, and that what it is to do."""
+    if calculation.code not in ADAPTERS:
+        return False
+    task = calculation.task
+    return task.through_ase or task.name in find_code(calculation.code).programs
 
 
 def _cpu_seconds() -> float:

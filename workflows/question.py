@@ -14,8 +14,8 @@ from megabar.structures.files import read_phase
 from megabar.structures.library import find_phase, library
 from megabar.structures.names import check_name
 from megabar.structures.phase import Phase
-from megabar.workflows.calculation import digest
 from megabar.workflows.codes.registry import ADAPTERS
+from megabar.workflows.hashing import digest
 from megabar.workflows.protocols import protocol_names
 from megabar.workflows.yaml_input import nearest
 

@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from megabar.workflows.execution import HISTORY, RESULT, finished
+from megabar.workflows.execution import finished
 from megabar.workflows.files import read_json, write_json
+from megabar.workflows.folder import HISTORY, RESULT
 from megabar.workflows.isolation import ATTEMPTS, CHILD_LOCK
 from megabar.workflows.mending.record import note_step, steps_taken
 from megabar.workflows.runtime import Runtime

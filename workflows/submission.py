@@ -73,7 +73,7 @@ def insert(tasks: Sequence[tuple[dict[str, Any], str]], study: str, runtime: Run
     """
     from fireworks import Firework, Workflow
 
-    from megabar.workflows.tasks import CalculationTask
+    from megabar.workflows.queue.firetask import CalculationTask
 
     pad = runtime.launchpad
     counter = pad.fw_id_assigner.find_one_and_update({}, {"$inc": {"next_fw_id": len(tasks)}})

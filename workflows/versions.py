@@ -16,7 +16,9 @@ _found: dict[str, str] = {}
 def check_known(calculation: Calculation) -> None:
     """Raise NotOurs where this version of megabar has not the code, or not what it is to do."""
     if not is_known(calculation):
-        raise NotOurs(f"{calculation.task!r} by {calculation.code} is of a newer version of megabar than this worker's")
+        raise NotOurs(
+            f"{calculation.task.name!r} by {calculation.code} is of a newer version of megabar than this worker's"
+        )
 
 
 def check_version(calculation: Calculation, config: Config) -> None:

@@ -14,8 +14,8 @@ from megabar.launchers.seeing.outputs import Output, last_output
 from megabar.launchers.seeing.standing import Status, status_in
 from megabar.workflows.attempts import Attempt, attempts_at, last_lines
 from megabar.workflows.config import Config, load_config
-from megabar.workflows.execution import STATE
 from megabar.workflows.files import read_json
+from megabar.workflows.folder import STATE
 from megabar.workflows.isolation import attempts_of
 from megabar.workflows.mending.record import steps_taken
 from megabar.workflows.parts.volumes.ladder import Ladder

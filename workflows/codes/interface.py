@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.workflows.config import Config
+
+if TYPE_CHECKING:
+    from megabar.workflows.calculation import Calculation
 
 
 class CalculationFailed(Exception):
@@ -76,6 +80,11 @@ class Request:
     data: Sequence[AtomicData]
 
 
+Program = Callable[["Calculation", Path, Config], dict[str, Any]]
+"""Runs a calculation in its folder and returns its result."""
+NO_PROGRAMS: Mapping[str, Program] = MappingProxyType({})
+
+
 class Code(Protocol):
     """An adapter to a DFT code. Adapters hold no state; module-level singletons are in ``registry.CODES``."""
 
@@ -90,6 +99,10 @@ class Code(Protocol):
     @property
     def in_process(self) -> bool:
         """True where the code runs inside the Python process that calls it."""
+
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        """The code's own programs for tasks that no ASE calculator does, by the task's name."""
 
     @property
     def functionals(self) -> tuple[str, ...]:

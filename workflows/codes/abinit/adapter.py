@@ -22,7 +22,7 @@ from megabar.workflows.codes.abinit.data import choose, read_pseudo
 from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text
 from megabar.workflows.codes.finite import NOT_A_NUMBER, number
-from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.protocols import protocol as named_protocol
 
@@ -44,6 +44,7 @@ class Abinit:
     name = "abinit"
     toy = False
     in_process = False
+    programs = NO_PROGRAMS
     functionals = tuple(IXC)
 
     def installation(self, config: Config) -> Installation:

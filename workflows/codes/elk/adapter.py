@@ -23,7 +23,7 @@ from megabar.workflows.codes.elk.smearing import entropy_term
 from megabar.workflows.codes.elk.species import muffin_tin_radii, species_text, with_radius
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
 from megabar.workflows.codes.finite import number
-from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.codes.running import Process, run_program
 from megabar.workflows.config import Config
 from megabar.workflows.files import write_atomically
@@ -49,6 +49,7 @@ class Elk:
     name = "elk"
     toy = False
     in_process = False
+    programs = NO_PROGRAMS
     functionals = tuple(XC_TYPES)
 
     def installation(self, config: Config) -> Installation:

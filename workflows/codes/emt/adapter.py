@@ -12,7 +12,7 @@ from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import InputError
 from megabar.workflows.codes.common import check_functional
-from megabar.workflows.codes.interface import AtomicData, Installation, Request
+from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.stopping import Stopped, stop_wanted
 
@@ -27,6 +27,7 @@ class Emt:
     name = "emt"
     toy = True
     in_process = True
+    programs = NO_PROGRAMS
     functionals = ("EMT",)
 
     def installation(self, config: Config) -> Installation:

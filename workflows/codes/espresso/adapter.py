@@ -12,16 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import SetupError
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.common import check_functional, shared_settings
 from megabar.workflows.codes.espresso.output import output_facts
 from megabar.workflows.codes.espresso.run import EspressoRun
-from megabar.workflows.codes.interface import AtomicData, Installation, Request
+from megabar.workflows.codes.interface import AtomicData, Installation, Program, Request
 from megabar.workflows.config import Config
 from megabar.workflows.protocols import protocol
 from megabar.workflows.pseudopotentials.family import Member, member, member_of
@@ -35,6 +37,21 @@ SMOOTH_FROM, SMOOTH_WIDTH, SMOOTH_HEIGHT = 0.82, 0.045, 1.25
 """The constant-cutoff functional (see ``Espresso.settings``), in units of the cutoff."""
 
 
+def _ground_state(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    from megabar.workflows.codes.espresso.ground import run_ground_state
+
+    return run_ground_state(calculation, folder, config)
+
+
+def _phonon(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    from megabar.workflows.codes.espresso.phonons import run_phonon
+
+    return run_phonon(calculation, folder, config)
+
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType({"ground-state": _ground_state, "phonon": _phonon})
+
+
 @dataclass(frozen=True)
 class Espresso:
     """Adapter to pw.x. Where no folder of pseudopotentials is configured, they are generated with ld1.x."""
@@ -42,6 +59,7 @@ class Espresso:
     name: str = "espresso"
     toy: bool = False
     in_process: bool = False
+    programs: ClassVar[Mapping[str, Program]] = PROGRAMS
     functionals: tuple[str, ...] = tuple(FUNCTIONALS)
 
     def installation(self, config: Config) -> Installation:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import Structure
+from megabar.workflows.structure import Structure
 
 ENERGY, STATES = "dos_energy_eV", "dos_per_eV_spin_cell"
 """Names of the arrays: energy from E_F (eV, at the middle of a bin), and states/eV/spin/cell, both of shape (n,)."""

@@ -125,8 +125,8 @@ def take_ground_state(calculation: Calculation, folder: Path, config: Config, mo
     """
     place_pseudopotentials(calculation.data, folder / "pseudo")
     shutil.rmtree(folder / OUT, ignore_errors=True)
-    key = calculation.starts[0]
-    source = folder.parent.parent / key[:2] / key
+    [ground] = [each.key for each in calculation.inputs if each.role == "ground-state"]
+    source = folder.parent.parent / ground[:2] / ground
     note = read_json(source / NOTE)
     if more_bands == 1.0 and isinstance(note, dict) and note.get("files"):
         try:

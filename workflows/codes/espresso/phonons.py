@@ -8,14 +8,14 @@ elements before version 7.0. What fails is mended by rule (``megabar.workflows.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import Calculation, digest
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.espresso import phonon_restart as restart
 from megabar.workflows.codes.espresso.ground import (
     HISTORY,
@@ -32,12 +32,12 @@ from megabar.workflows.codes.launch import POOL_FLAGS, PROCESS_FLAGS, number_aft
 from megabar.workflows.codes.running import terminate
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, write_atomically
+from megabar.workflows.hashing import digest
 from megabar.workflows.mending.phonons import DEFAULTS, HANDLERS
 from megabar.workflows.mending.record import Mendings, mended
 from megabar.workflows.stopping import Stopped, stop_wanted
 
-__all__ = ["GROUND_STATE", "NOTE", "PHONON", "TASKS", "phonon_program", "run_ground_state", "run_phonon"]
-GROUND_STATE, PHONON = "ground-state", "phonon"
+__all__ = ["NOTE", "phonon_program", "run_ground_state", "run_phonon"]
 PHONONS, COUPLING = "phonons", "coupling"
 """Names of the two runs: of their inputs and outputs."""
 
@@ -68,12 +68,6 @@ def run_phonon(calculation: Calculation, folder: Path, config: Config) -> dict[s
             "frequencies_meV": [round(float(each), 4) for each in coupling.omega_meV],
         },
     }
-
-
-TASKS: Mapping[str, Callable[[Calculation, Path, Config], dict[str, Any]]] = {
-    GROUND_STATE: run_ground_state,
-    PHONON: run_phonon,
-}
 
 
 class _Point:

@@ -16,7 +16,6 @@ from ase.calculators.espresso import EspressoProfile, EspressoTemplate
 from ase.calculators.genericfileio import GenericFileIOCalculator
 
 from megabar.structures.errors import SetupError
-from megabar.workflows.calculation import digest
 from megabar.workflows.codes.espresso.inputs import parameters, place_pseudopotentials, what_matters
 from megabar.workflows.codes.espresso.output import check_output, iterations, number_of_bands, stopped_by_itself
 from megabar.workflows.codes.espresso.restart import (
@@ -39,6 +38,7 @@ from megabar.workflows.codes.launch import (
     with_option,
 )
 from megabar.workflows.codes.running import Process, Stop, run_program
+from megabar.workflows.hashing import digest
 from megabar.workflows.mending.espresso import DEFAULTS, HANDLERS
 from megabar.workflows.mending.record import Mendings, mended
 from megabar.workflows.pseudopotentials.upf import read_upf

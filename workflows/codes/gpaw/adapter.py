@@ -11,7 +11,7 @@ from ase.calculators.calculator import BaseCalculator
 
 from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
 from megabar.workflows.codes.dispersion import dispersion_version
-from megabar.workflows.codes.interface import AtomicData, Installation, Request
+from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.paw.choice import choose, file_of
 from megabar.workflows.paw.generate import content_sha256, gpaw_version
@@ -25,6 +25,7 @@ class Gpaw:
     name = "gpaw"
     toy = False
     in_process = True
+    programs = NO_PROGRAMS
     functionals = ("PBE", "PBE+D3", "PBE+D4", "PBEsol", "RPBE", "LDA")
 
     def installation(self, config: Config) -> Installation:

@@ -18,12 +18,12 @@ from ase.units import Ha
 from numpy.typing import NDArray
 
 from megabar.structures.errors import SetupError
-from megabar.workflows.calculation import digest
 from megabar.workflows.codes.dispersion import dispersion_calculator, split_functional
 from megabar.workflows.codes.finite import check_finite
 from megabar.workflows.codes.gpaw import restart
 from megabar.workflows.codes.gpaw.symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
+from megabar.workflows.hashing import digest
 from megabar.workflows.mending.gpaw import CAUSES, DEFAULTS, HANDLERS
 from megabar.workflows.mending.record import Mendings, mended
 from megabar.workflows.mending.symptoms import cause_of, scf_cause

@@ -22,7 +22,7 @@ from megabar.structures.errors import SetupError
 from megabar.workflows.codes.common import check_functional, check_smearing, cutoff_of_data, shared_settings
 from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
 from megabar.workflows.codes.finite import NOT_A_NUMBER, number
-from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, CalculationFailed, Installation, Request
 from megabar.workflows.codes.vasp.potcar import choose, header
 from megabar.workflows.config import Config
 from megabar.workflows.protocols import protocol as named_protocol
@@ -69,6 +69,7 @@ class Vasp:
     name = "vasp"
     toy = False
     in_process = False
+    programs = NO_PROGRAMS
     functionals = tuple(FUNCTIONALS)
 
     def installation(self, config: Config) -> Installation:

@@ -9,9 +9,10 @@ from typing import Any
 from megabar.structures.copies import copies
 from megabar.structures.errors import InputError
 from megabar.structures.phase import Phase
-from megabar.workflows.calculation import Calculation, digest
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
+from megabar.workflows.hashing import digest
 from megabar.workflows.kinds.stability.question import StabilityStudy
 from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
 from megabar.workflows.parts.volumes.plan import (

@@ -20,13 +20,13 @@ from megabar.analysis.superconductivity.isotopes import (
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.report import tc_document, variant_row
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import Structure
 from megabar.workflows.kinds.superconductivity.electrons import band_of
 from megabar.workflows.kinds.superconductivity.gather import gathered
 from megabar.workflows.kinds.superconductivity.grids import coarser
 from megabar.workflows.kinds.superconductivity.plan import MAIN, TcPlan, TcRung
 from megabar.workflows.kinds.superconductivity.wants import AtPressure, at_pressure, q_points, settled, volume_curve
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.structure import Structure
 
 Records = Mapping[str, CalculationRecord]
 Histories = Callable[[str], dict[str, NDArray[Any]]]

@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON
 from megabar.workflows.kinds.interface import Histories, Kind, Records, Rungs
-from megabar.workflows.kinds.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan, published_definition, resolve
+from megabar.workflows.kinds.superconductivity.plan import (
+    AT_PRESSURE,
+    GROUND_STATE,
+    MAIN,
+    PHONON,
+    TcPlan,
+    published_definition,
+    resolve,
+)
 from megabar.workflows.kinds.superconductivity.question import read
 from megabar.workflows.kinds.superconductivity.wants import wanted_next
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states

@@ -9,18 +9,22 @@ from typing import Any
 
 from megabar.structures.errors import InputError
 from megabar.structures.scaling import guess_volume, scaled_to
-from megabar.workflows.calculation import Calculation, Structure, digest, only_known
-from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON, phonon_program
+from megabar.workflows.calculation import Calculation, inputs_of
+from megabar.workflows.codes.espresso.programs import phonon_program
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
+from megabar.workflows.hashing import digest, only_known
 from megabar.workflows.kinds.superconductivity.grids import Grids, accuracies, grids
 from megabar.workflows.kinds.superconductivity.question import SuperconductivityStudy
 from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
 from megabar.workflows.parts.volumes.plan import VolumesAsked, VolumesPlan, plan_volumes, resolve_method
 from megabar.workflows.publishing import structure_file
 from megabar.workflows.question import StudyFile
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.electrons import GroundState, PhononQ
 
-MAIN, AT_PRESSURE = "main", "structure"
+MAIN, AT_PRESSURE, GROUND_STATE, PHONON = "main", "structure", "ground-state", "phonon"
+"""Kinds of the rungs."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +134,15 @@ class TcPlan:
             settings=self.coupling,
             structure=structure,
             data=tuple(each for each in self.method.data if each.element in structure.symbols),
-            task=GROUND_STATE,
+            task=GroundState(),
         )
 
     def phonons(self, structure: Structure, number: int, start: str) -> Calculation:
         """Return the calculation of one q-point, from the ground state with the key ``start``."""
         settings = {**self.coupling, **self.phonon, "q_number": number}
-        return replace(self.ground_state(structure), settings=settings, starts=(start,), task=PHONON)
+        return replace(
+            self.ground_state(structure), settings=settings, task=PhononQ(), inputs=inputs_of(PhononQ(), [start])
+        )
 
     def volume_rung(self, rung: Rung, kind: str, pressure_GPa: float | None = None) -> TcRung:
         """Return a rung of the ladder as one of this study."""

@@ -14,14 +14,13 @@ import numpy as np
 
 from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import Structure
-from megabar.workflows.codes.espresso.phonons import GROUND_STATE, PHONON
 from megabar.workflows.kinds.superconductivity.grids import irreducible
-from megabar.workflows.kinds.superconductivity.plan import AT_PRESSURE, MAIN, TcPlan, TcRung
+from megabar.workflows.kinds.superconductivity.plan import AT_PRESSURE, GROUND_STATE, MAIN, PHONON, TcPlan, TcRung
 from megabar.workflows.parts.volumes.ladder import Rung, chain_parents
 from megabar.workflows.parts.volumes.phase_state import BRIDGED_LN_VOLUME, phase_states, volume_point
 from megabar.workflows.parts.volumes.wants import ladders_wanted
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.structure import Structure
 
 Records = Mapping[str, CalculationRecord]
 MOST_TRIALS = 3

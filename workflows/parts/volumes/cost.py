@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
-from megabar.workflows.calculation import Calculation
-from megabar.workflows.cost import STEPS_OF_RELAXATION, PhaseEstimate, StudyEstimate, measured_rate, seconds
+from megabar.workflows.calculation import AS_IT_IS, Calculation
+from megabar.workflows.cost import PhaseEstimate, StudyEstimate, measured_rate, seconds
 from megabar.workflows.parts.volumes.ladder import Ladder, chain_parents
 from megabar.workflows.parts.volumes.notes import spin_notes
 from megabar.workflows.parts.volumes.plan import VolumesPlan
@@ -28,8 +29,7 @@ def volumes_estimate(name: str, plan: VolumesPlan, store: ResultStore | None, ot
         stored = store.ended([each.key for each in calculations]) if store else {}
         cost = sum(seconds(each, rate) for each in calculations if each.key not in stored)
         # Single points by other functionals: one self-consistency on each relaxed structure.
-        steps = STEPS_OF_RELAXATION if ladder.relaxation else 1
-        compared = others * sum(seconds(each, rate) for each in calculations) / steps
+        compared = others * sum(seconds(replace(each, task=AS_IT_IS), rate) for each in calculations)
         total += (1 + REFINEMENT_SHARE) * (cost + compared)
         phases.append(
             PhaseEstimate(

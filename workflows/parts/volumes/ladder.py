@@ -15,8 +15,10 @@ from typing import Any
 
 from megabar.structures.phase import Phase
 from megabar.structures.scaling import guess_volume, scaled_to
-from megabar.workflows.calculation import Calculation, Relaxation, Structure
+from megabar.workflows.calculation import AS_IT_IS, Calculation, inputs_of
 from megabar.workflows.codes.interface import AtomicData
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.relax import Relax
 
 STEP = 0.2
 """Distance of neighbouring rungs in ln V."""
@@ -65,11 +67,11 @@ class Ladder:
     known_GPa: tuple[float, float]
     window_GPa: tuple[float, float]
     settings: Mapping[str, Any]
-    relaxation: Relaxation | None
+    relaxation: Relax | None
     first: tuple[Fraction, ...]
     judge_settings: Mapping[str, Any] | None = None
     reference_settings: Mapping[str, Any] | None = None
-    symmetry_check: Relaxation | None = None
+    symmetry_check: Relax | None = None
     functional_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class Ladder:
         fields = dict(content)
         fields["structure"] = Structure.from_dict(content["structure"])
         for name in ("relaxation", "symmetry_check"):
-            fields[name] = Relaxation(**content[name]) if content[name] else None
+            fields[name] = Relax(**content[name]) if content[name] else None
         for name in ("known_GPa", "window_GPa"):
             fields[name] = tuple(content[name])
         fields["first"] = tuple(Fraction(index) for index in content["first"])
@@ -108,31 +110,33 @@ class Ladder:
             settings=self.settings,
             structure=Structure.of(atoms),
             data=tuple(each for each in method.data if each.element in self.structure.symbols),
-            relaxation=self.relaxation,
-            starts=tuple(starts) if self.relaxation else (),
+            task=self.relaxation or AS_IT_IS,
+            inputs=inputs_of(self.relaxation, starts) if self.relaxation else (),
         )
 
     def judged(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return the verifying code's single point on the relaxed structure of the calculation ``start``."""
         own = self.calculation(method, index)
-        return replace(own, settings=self.judge_settings or {}, relaxation=None, starts=(start,))
+        return replace(own, settings=self.judge_settings or {}, task=AS_IT_IS, inputs=inputs_of(AS_IT_IS, [start]))
 
     def reference(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return the study's own code's single point with the verifying code's k-points, on the same structure."""
         own = self.calculation(method, index)
-        return replace(own, settings=self.reference_settings or {}, relaxation=None, starts=(start,))
+        return replace(own, settings=self.reference_settings or {}, task=AS_IT_IS, inputs=inputs_of(AS_IT_IS, [start]))
 
     def by_functional(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return the single point by another functional on the relaxed structure of the calculation ``start``."""
         own = self.calculation(method, index)
-        return replace(own, settings=self.functional_settings[method.functional], relaxation=None, starts=(start,))
+        settings = self.functional_settings[method.functional]
+        return replace(own, settings=settings, task=AS_IT_IS, inputs=inputs_of(AS_IT_IS, [start]))
 
     def rattled(self, method: Method, index: Fraction | int, start: str) -> Calculation:
         """Return a relaxation without symmetry from the slightly rattled result of the calculation ``start``."""
         own = self.calculation(method, index)
         limits = self.relaxation or self.symmetry_check
-        loose = replace(limits, shape=True, rattle_A=RATTLE_A) if limits else None
-        return replace(own, relaxation=loose, starts=(start,))
+        assert limits is not None
+        loose = replace(limits, shape=True, rattle_A=RATTLE_A)
+        return replace(own, task=loose, inputs=inputs_of(loose, [start]))
 
 
 @dataclass(frozen=True)

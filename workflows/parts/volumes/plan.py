@@ -15,14 +15,16 @@ from megabar.structures.errors import InputError
 from megabar.structures.phase import Phase
 from megabar.structures.scaling import guess_volume, scaled_to
 from megabar.structures.symmetry import degrees_of_freedom
-from megabar.workflows.calculation import Relaxation, Structure, digest, only_known
 from megabar.workflows.codes.interface import Code, Request
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
+from megabar.workflows.hashing import digest, only_known
 from megabar.workflows.parts.volumes.ladder import Ladder, Method, first_indices
 from megabar.workflows.protocols import kpoint_grid, metal_factor, protocol
 from megabar.workflows.publishing import with_file_names
 from megabar.workflows.question import MethodChoice
+from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.relax import Relax
 
 MARGIN = 0.25
 LEAST_MARGIN_GPA = 15.0
@@ -204,11 +206,11 @@ def _ladder(phase: Phase, asked: VolumesAsked, method: Method) -> Ladder:
     )
 
 
-def relaxation_limits(phase: Phase, method: Method | MethodChoice) -> Relaxation:
+def relaxation_limits(phase: Phase, method: Method | MethodChoice) -> Relax:
     """Return how far a phase is relaxed by a method; its shape only where symmetry leaves it free."""
     limits = protocol(method.code, method.protocol)
     shape = degrees_of_freedom(phase.atoms).shape > 0
-    return Relaxation(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=shape)
+    return Relax(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=shape)
 
 
 def ladder_settings(phase: Phase, asked: VolumesAsked, method: Method) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from ase import Atoms
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.structures.errors import InputError
 from megabar.structures.series import CellParameters, CellSeries, StructureSeries, cell_parameters
-from megabar.workflows.calculation import Structure
 from megabar.workflows.parts.volumes.phase_state import PhaseState
+from megabar.workflows.structure import Structure
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The FireTask that runs a calculation. Stored workflows name it by its module, so it stays here."""
+"""The FireTask that runs a calculation. Stored workflows name it by where it was at first (``workflows.tasks``)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from ase import Atoms
-from fireworks import FiretaskBase, FWAction, explicit_serialize
+from fireworks import FiretaskBase, FWAction
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 
 from megabar import __version__
-from megabar.structures.symmetry import rattled
-from megabar.workflows.calculation import ENERGY, Calculation, Structure, started_from
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.driver import advance_all
-from megabar.workflows.execution import HISTORY, RESULT, finished, prepare
+from megabar.workflows.execution import finished, prepare
 from megabar.workflows.files import unpacked
+from megabar.workflows.folder import HISTORY, RESULT
 from megabar.workflows.outages import is_outage, too_large
 from megabar.workflows.retrying import is_forgotten, note_what_was_set_aside, set_aside
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import CalculationRecord, NotOurs, newer_fields, record_of
+from megabar.workflows.tasks.interface import Begin
 from megabar.workflows.troubles import FolderTrouble, MachineTrouble, trouble_of
 from megabar.workflows.versions import check_known, check_version
 
-RATTLE_SEED = 1
 ENDS = ("done", "failed", "left")
 OUTAGE_POLL_SECONDS = 2.0
 LOCK_POLL_SECONDS = 0.1
@@ -44,9 +43,10 @@ MOST_REFUSED = 5
 """Folders in a row that cannot be used, after which it is the machine that is in trouble."""
 
 
-@explicit_serialize
 class CalculationTask(FiretaskBase):  # type: ignore[misc]
     """Runs the calculation in ``fw_spec["calculation"]`` unless its result is there, and stores the result."""
+
+    _fw_name = "{{megabar.workflows.tasks.CalculationTask}}"
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run, store, and let the studies that wait for it go on."""
@@ -142,7 +142,7 @@ def _claimed(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any
             ended = _found(calculation, folder, runtime, extra)
             if ended is None:
                 check_version(calculation, runtime.config)
-                prepare(folder, calculation, *_start(calculation, runtime))
+                prepare(folder, calculation, _begin(calculation, runtime))
                 note_what_was_set_aside(folder)
                 ended = record_of(calculation, runtime.run(folder, calculation.code), extra), _history(folder)
     except OSError as error:
@@ -191,19 +191,14 @@ def _through_outages(store: Callable[[], None], runtime: Runtime) -> None:
             time.sleep(OUTAGE_POLL_SECONDS)
 
 
-def _start(calculation: Calculation, runtime: Runtime) -> tuple[Atoms, float | None]:
-    """Return the cell that a calculation starts with, and the curvature that its neighbour found."""
-    if calculation.task != ENERGY:
-        return calculation.structure.atoms(), None  # it goes on from what the others left, not from where they ended
+def _begin(calculation: Calculation, runtime: Runtime) -> Begin:
+    """Return what a calculation begins with; raises RuntimeError where not all of its inputs have a result."""
     known = runtime.store.get_many(calculation.starts)
-    parents = [known[key] for key in calculation.starts if key in known]
-    relaxed = [Structure.from_dict(each.structure) for each in parents if each.structure is not None]
-    if len(relaxed) < len(calculation.starts):
-        raise RuntimeError(f"not all of {', '.join(calculation.starts)}, to start from, have a result")
-    atoms = started_from(calculation, relaxed) if relaxed else calculation.structure.atoms()
-    if calculation.relaxation and calculation.relaxation.rattle_A:
-        atoms = rattled(atoms, calculation.relaxation.rattle_A, RATTLE_SEED)
-    return atoms, parents[0].stiffness_eV_A2 if parents else None
+    missing = [key for key in calculation.starts if key not in known]
+    if missing:
+        raise RuntimeError(f"{', '.join(missing)}, to start from, has no result")
+    parents = [known[key] for key in calculation.starts]
+    return calculation.task.begin(calculation, parents, runtime.store.history)
 
 
 def _history(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""FireWorks: what of it workers and planners use."""
