@@ -72,6 +72,10 @@ COMPARISONS = (
     _pair("S", 500, "S-betaPo", "S-bcc"),
     _pair("Ca", 20, "Ca-fcc", "Ca-bcc"),
     _pair("Na", 110, "Na-fcc", "Na-cI16"),
+    _pair("Mg", 100, "Mg-hcp", "Mg-bcc"),
+    _pair("Ca", 10, "Ca-fcc", "Ca-bcc"),
+    _pair("C", 5, "C-graphite", "C-diamond"),
+    _pair("C", 15, "C-graphite", "C-diamond"),
     _pair("Fe", 50, "Fe-fcc", "Fe-hcp"),
     _pair("O-Si", 120, "SiO2-CaCl2", "SiO2-seifertite"),
 )
@@ -81,12 +85,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--code", default="gpaw")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="Si, or H,S: only transitions with exactly these elements")
     parser.add_argument("--without", default="", help="precise, elk: leave these out")
     asked = parser.parse_args()
     config = load_config()
     for each in COMPARISONS:
-        if asked.only and asked.only not in each.name:
+        if asked.only and asked.only.split(",") != each.elements:
             continue
         for row in _measured(each, asked.code, asked.without.split(","), asked.folder, config):
             print(json.dumps(row, ensure_ascii=False), flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, cached_property
+from typing import Any
 
 from ase import Atoms
 
@@ -23,11 +25,11 @@ def copies(structures: Mapping[str, Atoms]) -> dict[str, str]:
         by_formula.setdefault(atoms.symbols.formula.reduce()[0].format("hill"), []).append(name)
     found: dict[str, str] = {}
     for names in by_formula.values():
-        alike: dict[tuple[int, int], list[tuple[str, Atoms]]] = {}
+        alike: dict[tuple[int, int], list[tuple[str, _Reduced]]] = {}
         for name in names if len(names) > 1 else ():
             try:
-                cell = primitive(structures[name])
-                kind = (space_group(structures[name]).number, len(cell))
+                cell = _Reduced(primitive(structures[name]))
+                kind = (space_group(structures[name]).number, len(cell.atoms))
             except InputError:  # of no symmetry that can be told: no copy of anything
                 continue
             first = next((each for each, other in alike.get(kind, []) if _match(cell, other)), None)
@@ -38,9 +40,25 @@ def copies(structures: Mapping[str, Atoms]) -> dict[str, str]:
     return found
 
 
-def _match(one: Atoms, other: Atoms) -> bool:
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-    from pymatgen.io.ase import AseAtomsAdaptor
+class _Reduced:
+    """A primitive cell that becomes pymatgen's reduced one when it is first compared, and only then."""
 
-    matcher = StructureMatcher(**TOLERANCES, primitive_cell=False, scale=True)
-    return bool(matcher.fit(*(AseAtomsAdaptor.get_structure(each) for each in (one, other))))
+    def __init__(self, atoms: Atoms) -> None:
+        self.atoms = atoms
+
+    @cached_property
+    def structure(self) -> Any:
+        from pymatgen.io.ase import AseAtomsAdaptor
+
+        return AseAtomsAdaptor.get_structure(self.atoms).get_reduced_structure(reduction_algo="niggli")
+
+
+def _match(one: _Reduced, other: _Reduced) -> bool:
+    return bool(_matcher().fit(one.structure, other.structure, skip_structure_reduction=True))
+
+
+@cache
+def _matcher() -> Any:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    return StructureMatcher(**TOLERANCES, primitive_cell=False, scale=True)

@@ -56,7 +56,7 @@ def primitive(atoms: Atoms, symprec: float = SYMPREC_A) -> Atoms:
 
     Raises InputError where no symmetry can be determined.
     """
-    found = _asked("standardize_cell", _cell(atoms), to_primitive=True, no_idealize=False, symprec=symprec)
+    found = ask_spglib("standardize_cell", _cell(atoms), to_primitive=True, no_idealize=False, symprec=symprec)
     if found is None:
         raise InputError(f"no symmetry can be determined for {_name(atoms)}: are two atoms in the same place?")
     lattice, positions, numbers = found
@@ -140,7 +140,7 @@ def _whole(total: int, order: int) -> int:
 
 
 def _dataset(atoms: Atoms, symprec: float) -> Any:
-    dataset = _asked("get_symmetry_dataset", _cell(atoms), symprec=symprec)
+    dataset = ask_spglib("get_symmetry_dataset", _cell(atoms), symprec=symprec)
     if dataset is None:
         raise InputError(f"no symmetry can be determined for {_name(atoms)}: are two atoms in the same place?")
     return dataset
@@ -165,8 +165,8 @@ def quiet_spglib() -> Iterator[None]:
         yield
 
 
-def _asked(function: str, *arguments: Any, **options: Any) -> Any:
-    """Call a function of spglib; None where it fails, be it told the old way (None) or the new (an exception)."""
+def ask_spglib(function: str, *arguments: Any, **options: Any) -> Any:
+    """Return what a function of spglib does; None where it fails, told the old way (None) or the new (an exception)."""
     import spglib
 
     with quiet_spglib():
@@ -183,7 +183,7 @@ def conventional(atoms: Atoms, symprec: float = SYMPREC_A) -> tuple[Atoms, list[
 
     Raises InputError where no symmetry can be determined.
     """
-    found = _asked("standardize_cell", _cell(atoms), to_primitive=False, no_idealize=False, symprec=symprec)
+    found = ask_spglib("standardize_cell", _cell(atoms), to_primitive=False, no_idealize=False, symprec=symprec)
     if found is None:
         raise InputError(f"no symmetry can be determined for {_name(atoms)}: are two atoms in the same place?")
     lattice, positions, numbers = found

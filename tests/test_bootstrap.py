@@ -13,6 +13,7 @@ import pytest
 from megabar import __version__
 from megabar.launchers import __main__ as entry
 from megabar.launchers.setup import bootstrap, system_packages
+from megabar.launchers.setup import site as site_module
 from megabar.launchers.setup.bootstrap import Plan, gpaw_environment, plan_of, set_up
 from megabar.launchers.setup.site import SetupFailed, Site, Stamp
 from megabar.launchers.setup.system_packages import CODES, GPAW, Machine, Requirement, advice, install, links
@@ -52,6 +53,23 @@ def test_test_sets_up_everything_and_passes_arguments_on():
     assert set(plan.codes) == {"espresso", "elk", "abinit"}
     assert plan.dft
     assert plan.insist
+
+
+def test_lowest_versions_have_an_environment_of_their_own_and_never_come_from_pip(tmp_path, monkeypatch):
+    assert plan_of(["test", "--lowest", "-x"]) == plan_of(["test", "-x"])
+    site, commands = Site(tmp_path, lowest=True), []
+    assert site.venv != Site(tmp_path).venv
+    (site.venv / "bin").mkdir(parents=True)
+    (site.venv / "bin" / "uv").touch()
+    monkeypatch.setattr(site_module, "run", lambda command, *_: commands.append(list(command)) or False)
+    monkeypatch.setattr(site_module, "index_of_pip", lambda _: {})
+    assert not site_module.install(site, ["-e", "."], False)
+    (command,) = commands  # pip would have installed the newest
+    assert command[0] == str(site.venv / "bin" / "uv")
+    assert command[-4:] == ["--resolution", "lowest-direct", "-e", "."]
+    commands.clear()
+    assert not site_module.install(site, ["pycurl"], False)  # has no lowest version that anybody promised
+    assert not any("--resolution" in command for command in commands)
 
 
 @pytest.mark.parametrize("words", [["--with", "elk,espresso"], ["--with=elk,espresso"], ["--with", "elk", "espresso"]])
@@ -349,7 +367,7 @@ def start(repository, *arguments):
 def test_bare_machine_gets_the_command(tmp_path):
     """Killed in the middle, then two at once, then once more: the command, and nothing to do the last time."""
     repository = tmp_path / "repository"
-    unwanted = shutil.ignore_patterns(".git", ".venv", ".megabar", ".*_cache", "__pycache__", ".hypothesis")
+    unwanted = shutil.ignore_patterns(".git", ".venv*", ".megabar", ".*_cache", "__pycache__", ".hypothesis")
     shutil.copytree(ROOT, repository, symlinks=True, ignore=unwanted)
 
     with start(repository, "--version") as killed:

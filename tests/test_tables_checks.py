@@ -286,6 +286,25 @@ def test_a_table_at_one_pressure_gives_the_hull_there(tmp_path):
     assert point["above_hull_eV_per_atom"]["Na2He"] == pytest.approx(0.14 - 0.00115 * 50)
 
 
+@pytest.mark.parametrize("pressures", [(300,), (100, 200, 300, 400)])
+def test_what_all_is_relative_to_is_exact_though_it_is_written_as_0(tmp_path, pressures):
+    rows = [f"{name},{name},{pressure},0" for name in ("Na", "He") for pressure in pressures]
+    rows += [f"Na2He,Na2He,{pressure},{round(0.14 - 0.00115 * pressure, 5)}" for pressure in pressures]
+    (tmp_path / "table.csv").write_text("\n".join([HEADER, *rows]))
+    table, stability = both(tmp_path / "table.csv")
+    document = table_json(table, stability, 300)
+    assert not any("tie" in note for note in document["notes"])
+    assert stability.above_hull(300)["Na2He"] == 0
+
+
+def test_digits_are_not_judged_by_one_number_that_happens_to_end_in_zeros(tmp_path):
+    (tmp_path / "table.csv").write_text(f"{HEADER}\na,Na,5,-1.025\nb,Na,5,-1.1\nc,Na,5,-1.0512\n")
+    document = table_json(*both(tmp_path / "table.csv"))
+    [point] = document["at_pressures"]
+    assert point["stable"] == ["b"]
+    assert point["above_hull_eV_per_atom"]["a"] == pytest.approx(0.075)
+
+
 def both(path):
     table = read_table(path)
     return table, table_stability(table)

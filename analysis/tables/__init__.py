@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from megabar.analysis.tables.checks import check_differences, check_enthalpies
 from megabar.analysis.tables.curve import TabulatedCurve
-from megabar.analysis.tables.points import points_of
+from megabar.analysis.tables.points import Points, points_of
 from megabar.analysis.tables.rows import read_rows
 from megabar.analysis.tables.system import are_differences, check_compounds
 
 LEAST_TIE_eV = 1e-6
 """Enthalpies closer than this (eV/atom) are the same, however many digits are written."""
+TELLING_POINTS = 3
 INTERPOLATION = (
     "H(P) is smooth between the points of the table: a cubic spline in (P + c)^q, in which a solid is nearly straight, "
     "concave where the points are; no phase takes part beyond its points"
@@ -77,8 +79,18 @@ def read_table(path: str | Path) -> Table:
     )
     check_compounds(path, checked, curves, differences)
     given = any(bool(np.isfinite(each.uncertainties).any()) for each in points)
-    tie_eV = max(LEAST_TIE_eV, 2 * max(each.rounding_eV for each in points))
-    return Table(path, curves, differences, given, tie_eV, tuple(notes))
+    return Table(path, curves, differences, given, _tie_eV(points), tuple(notes))
+
+
+def _tie_eV(points: Sequence[Points]) -> float:
+    """Return how close enthalpies (eV/atom) are the same as written.
+
+    The digits of a phase are told by several points, as zeros at the end may not be written; where no phase has so
+    many, the finest number tells them.
+    """
+    told = [each.rounding_eV for each in points if each.rounding_eV and len(each.pressures) >= TELLING_POINTS]
+    every = [each.rounding_eV for each in points if each.rounding_eV]
+    return max(LEAST_TIE_eV, 2 * (max(told) if told else min(every, default=0.0)))
 
 
 def read_curves(path: str | Path) -> list[TabulatedCurve]:

@@ -19,8 +19,8 @@ from megabar.structures.errors import InputError
 class Points:
     """A phase as it is written: n pressures (GPa, increasing), enthalpies and uncertainties (eV/atom).
 
-    counts: atoms of the reduced formula. rounding_eV: half a unit of the last digit of the enthalpies. lines: in the
-    file, shape (n,).
+    counts: atoms of the reduced formula. rounding_eV: half a unit of the last digit of the enthalpies, 0 where all are
+    zero: what others are relative to is exact however few digits it has. lines: in the file, shape (n,).
     """
 
     phase: str
@@ -68,7 +68,7 @@ def _points(path: Path, rows: Sequence[Row]) -> Points:
             )
     pressures, enthalpies, uncertainties = np.array([(r.pressure, r.enthalpy, r.uncertainty) for r in rows], float).T
     # A cell that happens to end in zeros that were not written says nothing of the others.
-    rounding = float(np.median([row.rounding for row in rows]))
+    rounding = float(np.median([row.rounding for row in rows if row.enthalpy] or [0.0]))
     lines = tuple(row.line for row in rows)
     return Points(first.phase, first.formula, first.counts, pressures, enthalpies, uncertainties, rounding, lines)
 

@@ -97,11 +97,18 @@ def check_data_folder(config: Config) -> None:
 
 
 def plan_study(path: Path) -> StudyEstimate:
-    """Return what a study would compute and its estimated cost; results that are there count as free."""
+    """Return what a study would compute and its estimated cost; results that are there count as free.
+
+    Raises InputError where `run` and `submit` would refuse it.
+    """
+    from megabar.launchers.workers.local import record_of
+    from megabar.workflows.size import check_size
+
     file = load_study(path)
     config = load_config()
     check_data_folder(config)
     plan = resolve(file, config)
+    check_size(record_of(file, plan), path)
     if config.database.uri is None and running(config) is None and not (config.data / "mongodb").exists():
         return estimate(file, plan, None)
     with existing_store(config) as store:

@@ -2,6 +2,7 @@
 
 ``python3 launchers ARGUMENTS``        sets up what is missing, then is ``megabar ARGUMENTS``
 ``python3 launchers test ARGUMENTS``   also what the tests need, then is ``pytest ARGUMENTS``
+``python3 launchers test --lowest …``  the same with the lowest versions promised, in ``.venv-lowest``
 ``python3 launchers setup [--with espresso,elk,abinit]``   only sets up
 
 Each step leaves a stamp when it is done, so a second run does nothing, an interrupted one is taken up where it
@@ -27,6 +28,7 @@ from megabar.launchers.setup.site import LOCK_NAME, SetupFailed, Site, Stamp, in
 
 EXTRAS = ("mongod", "dispersion")
 PARALLEL = ("-n", "auto", "--dist", "worksteal")  # DFT codes run on one core each
+LOWEST = "--lowest"
 PYTHON_CHECK = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
 COMMANDS_WITH_DFT = ("run", "submit", "worker", "setup", "test")
 # What GPAW is without when it was built where a library was missing; its build does not fail then.
@@ -52,7 +54,7 @@ class Plan:
 
 def main(arguments: Sequence[str]) -> None:
     """Set up what the arguments need and become the command; exits with 2 or 1 where that is not possible."""
-    site = Site(Path(__file__).resolve().parent.parent.parent)
+    site = Site(Path(__file__).resolve().parent.parent.parent, lowest=[*arguments[:2]] == ["test", LOWEST])
     started = time.monotonic()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `&` or `trap` may have left it ignored
     take_everything()
@@ -83,7 +85,7 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     command = arguments[0] if arguments else "--help"
     dft = command in COMMANDS_WITH_DFT
     if command == "test":
-        after = ("python", "-m", "pytest", *PARALLEL, *arguments[1:])
+        after = ("python", "-m", "pytest", *PARALLEL, *arguments[2 if arguments[1:2] == [LOWEST] else 1 :])
         return Plan((*EXTRAS, "test"), tuple(system.CODES), dft, True, after)
     if command == "setup":
         return Plan(EXTRAS, _codes(arguments[1:]), dft, True, ())
@@ -181,7 +183,7 @@ def _environment(site: Site, machine: system.Machine) -> None:
     """Make the Python environment, with uv in it where uv can be had."""
     works = run([str(site.python), "-c", PYTHON_CHECK], site.log)
     if not works:
-        say("making the Python environment (.venv)")
+        say(f"making the Python environment ({site.venv.name})")
         _empty(site)
         if system.has_venv():
             made = run([sys.executable, "-m", "venv", str(site.venv)], site.log)

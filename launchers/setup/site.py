@@ -40,14 +40,18 @@ class Stamp:
 
 @dataclass
 class Site:
-    """The repository and its environment."""
+    """The repository and its environment.
+
+    lowest: the environment with the lowest versions that megabar promises to work with, beside the usual one.
+    """
 
     root: Path
+    lowest: bool = False
 
     @property
     def venv(self) -> Path:
         """The Python environment."""
-        return self.root / ".venv"
+        return self.root / (".venv-lowest" if self.lowest else ".venv")
 
     @property
     def python(self) -> Path:
@@ -84,15 +88,20 @@ class Site:
 def install(site: Site, requirements: Sequence[str], again: bool, environment: Mapping[str, str] | None = None) -> bool:
     """Install Python packages with uv, where that fails with pip; return whether it worked.
 
-    again: also those that seem to be there, since an installation was killed in the middle.
+    again: also those that seem to be there, since an installation was killed in the middle. The lowest versions of what
+    megabar itself requires are for uv alone: pip knows only the newest.
     """
     environment = dict(environment or {})
     uv = site.venv / "bin" / "uv"
+    lowest = site.lowest and "-e" in requirements
     if uv.exists():
         command = [str(uv), "pip", "install", "--python", str(site.python), *(["--reinstall"] if again else [])]
+        command += ["--resolution", "lowest-direct"] if lowest else []
         translated = [word.replace("--force-reinstall", "--reinstall") for word in requirements]
         if run([*command, *translated], site.log, {**index_of_pip(site), **environment}):
             return True
+    if lowest:
+        return False
     options = ["--force-reinstall"] if again else []
     translated = [word.replace("--no-cache", "--no-cache-dir") for word in requirements]
     return run([str(site.python), "-m", "pip", "install", *options, *translated], site.log, environment)

@@ -63,15 +63,7 @@ def register(file: StudyFile[Any], plan: Plan, runtime: Runtime, machine: str | 
         _tell(f"{identifier} was for {before}, and is for {now} from now on")
     # Renewed also where it is known: its data may lie elsewhere now, as after an import, and what is wanted is worked
     # out anew, as the rules may have changed.
-    record = StudyRecord(
-        identifier=identifier,
-        name=file.name,
-        kind=file.study.kind,
-        definition=file.study.model_dump(mode="json", by_alias=True),
-        resolved=plan.to_dict(),
-        owner=user,
-        machine=machine,
-    )
+    record = record_of(file, plan, user, machine)
     check_size(record, file.path)
     runtime.store.put_study(record, anew)
     if anew:
@@ -82,6 +74,19 @@ def register(file: StudyFile[Any], plan: Plan, runtime: Runtime, machine: str | 
         {"$set": {"spec.machine": machine}},
     )
     return identifier
+
+
+def record_of(file: StudyFile[Any], plan: Plan, owner: str = "", machine: str = "") -> StudyRecord:
+    """Return a study as it is stored before anything is wanted; the arguments are those of ``register``."""
+    return StudyRecord(
+        identifier=file.identifier,
+        name=file.name,
+        kind=file.study.kind,
+        definition=file.study.model_dump(mode="json", by_alias=True),
+        resolved=plan.to_dict(),
+        owner=owner,
+        machine=machine,
+    )
 
 
 def check_no_other(file: StudyFile[Any], runtime: Runtime) -> None:

@@ -7,14 +7,13 @@ translation is the nearest multiple of 1/24.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from megabar.structures.symmetry import quiet_spglib
+from megabar.structures.symmetry import ask_spglib
 
 TOLERANCE_A = 1e-4
 """Atoms within this (Å) of their symmetric places count as being there."""
@@ -29,14 +28,9 @@ def symmetry_parameter(atoms: Atoms) -> dict[str, Any]:
     GPAW's convention is x' = x U + t for rows x of fractional coordinates. Cells that are not primitive keep the
     operations without translation only, and cells too skewed for GPAW (entries of U beyond 1) are left to GPAW.
     """
-    import spglib
-
     positions = atoms.get_scaled_positions()
-    found = None
-    # spglib fails by None or by an exception, as a global switch says; GPAW looks for itself then.
-    with quiet_spglib(), suppress(spglib.SpglibError):
-        found = spglib.get_symmetry((atoms.cell.array, positions, atoms.numbers), symprec=TOLERANCE_A)
-    if found is None:
+    found = ask_spglib("get_symmetry", (atoms.cell.array, positions, atoms.numbers), symprec=TOLERANCE_A)
+    if found is None:  # GPAW looks for itself then
         return {}
     rotations = np.asarray(found["rotations"]).transpose(0, 2, 1)
     if np.abs(rotations).max() > 1:
