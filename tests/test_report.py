@@ -22,7 +22,8 @@ from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.kinds.stability.report import write_report
 from megabar.workflows.kinds.stability.report.page import Most
 from megabar.workflows.kinds.stability.report.words import headline
-from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
+from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung
 from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.drawings import write_drawings
 from megabar.workflows.report.page import symbols

@@ -29,7 +29,7 @@ from megabar.structures.errors import InputError
 from megabar.workflows.config import Config
 from megabar.workflows.cost import PhaseEstimate, StudyEstimate, as_it_stands
 from megabar.workflows.indexes import LAUNCHPAD, RESULTS
-from megabar.workflows.parts.volumes.ladder import Method
+from megabar.workflows.parts.method import Method
 from megabar.workflows.presence import STALE_SECONDS, Presence, Worker
 from megabar.workflows.runtime import launchpad
 from megabar.workflows.spending import spending, total

@@ -21,7 +21,8 @@ from megabar.workflows.kinds.stability.answer import answer, off_text
 from megabar.workflows.kinds.stability.cost import estimate
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
 from megabar.workflows.kinds.stability.wants import wanted_next
-from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung, chain_parents, first_indices
+from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung, chain_parents, first_indices
 from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure

@@ -28,7 +28,8 @@ from megabar.workflows.kinds.superconductivity.grids import Grids, coarser, grid
 from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
 from megabar.workflows.kinds.superconductivity.text import study_text
 from megabar.workflows.kinds.superconductivity.wants import wanted_next
-from megabar.workflows.parts.volumes.ladder import Ladder, Method
+from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.parts.volumes.plan import VolumesPlan
 from megabar.workflows.store import CalculationRecord, StudyRecord
 from megabar.workflows.structure import Structure

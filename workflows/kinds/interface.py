@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from megabar.workflows.calculation import Calculation
     from megabar.workflows.config import Config
     from megabar.workflows.cost import StudyEstimate
-    from megabar.workflows.parts.volumes.ladder import Method
+    from megabar.workflows.parts.method import Method
     from megabar.workflows.parts.volumes.phase_state import PhaseState
     from megabar.workflows.question import StudyFile
     from megabar.workflows.store import CalculationRecord
@@ -76,6 +76,37 @@ class Figures(Protocol):
         """Return the figures; raises InputError for a panel, label or pressure that the answer does not have."""
 
 
+def plain_report(folder: Path, study: StudyRecord, answer: Answer, store: ResultStore) -> None:
+    """Write the answer as JSON, and a page that shows it, to a folder: for kinds without a report of their own."""
+    from html import escape
+
+    from megabar.workflows.files import write_atomically
+    from megabar.workflows.report.documents import document_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = document_json(answer.json())
+    write_atomically(folder / "answer.json", text)
+    page = f"<!doctype html><meta charset=utf-8><title>{escape(study.name)}</title><pre>{escape(text)}</pre>\n"
+    write_atomically(folder / "index.html", page)
+
+
+def plain_text(answer: Mapping[str, Any]) -> str:
+    """Return an answer's data as indented JSON: for kinds without a text of their own."""
+    from megabar.workflows.report.documents import document_json
+
+    return document_json(dict(answer)).rstrip()
+
+
+def no_figures(answer: Answer) -> Figures:
+    """Raise InputError: for kinds without figures."""
+    raise InputError("studies of this kind have no figures")
+
+
+def no_phases(plan: Plan, rungs: Rungs, records: Records) -> dict[str, PhaseState]:
+    """Return nothing: for kinds without ladders of volumes."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of study.
@@ -103,11 +134,11 @@ class Kind:
     wants: Callable[[Any, Rungs, Records], list[dict[str, Any]]]
     answer: Callable[[Any, Rungs, Records, Histories], Answer]
     estimate: Callable[[str, Any, ResultStore | None], StudyEstimate]
-    report: Callable[[Path, StudyRecord, Any, ResultStore], None]
-    text: Callable[[Mapping[str, Any]], str]
-    figures: Callable[[Any], Figures]
-    phases: Callable[[Any, Rungs, Records], dict[str, PhaseState]]
-    publish: Callable[[Mapping[str, Any]], dict[str, Any]]
+    report: Callable[[Path, StudyRecord, Any, ResultStore], None] = plain_report
+    text: Callable[[Mapping[str, Any]], str] = plain_text
+    figures: Callable[[Any], Figures] = no_figures
+    phases: Callable[[Any, Rungs, Records], dict[str, PhaseState]] = no_phases
+    publish: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
 
 def place(rung: Rung) -> tuple[str, str, str]:

@@ -1,8 +1,12 @@
-"""All kinds of studies. A new one is a folder here and a line below."""
+"""All kinds of studies. A new one is a folder here and a line below, or a package of somebody else's.
+
+Other packages offer kinds by entry points of the group ``megabar.kinds``: ``name = "package.module:KIND"``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +34,24 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+GROUP = "megabar.kinds"
+
+
+@cache
+def kinds_of_others() -> Mapping[str, Kind]:
+    """Return the kinds that other installed packages offer, by name; none of ours is replaced."""
+    from importlib.metadata import entry_points
+
+    return {each.name: each.load() for each in entry_points(group=GROUP) if each.name not in KINDS}
+
+
 def kind_of(name: str) -> Kind:
-    """Return the kind with a name; raises NotOurs where this version has none."""
-    if name not in KINDS:
-        raise NotOurs(f"a study of the kind {name!r}; this version knows {', '.join(KINDS)}")
-    return KINDS[name]
+    """Return the kind with a name; raises NotOurs where neither this version nor another package here has it."""
+    # Looking for other packages takes time that the usual studies need not spend.
+    found = KINDS.get(name) or kinds_of_others().get(name)
+    if found is None:
+        raise NotOurs(f"a study of the kind {name!r}; this version knows {', '.join([*KINDS, *kinds_of_others()])}")
+    return found
 
 
 def load_study(path: Path) -> StudyFile[Any]:
@@ -48,18 +65,19 @@ def load_study(path: Path) -> StudyFile[Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}: rename the file") from None
     kind = content.get("kind")
-    if kind not in KINDS:
-        found = "is missing" if kind is None else f"is {kind!r}{nearest(str(kind), list(KINDS))}"
+    if kind not in KINDS and kind not in kinds_of_others():
+        known = [*KINDS, *kinds_of_others()]
+        found = "is missing" if kind is None else f"is {kind!r}{nearest(str(kind), known)}"
         raise InputError(
             f"{path}, line {1 if kind is None else content.lc.key('kind')[0] + 1}: the key `kind` {found}; "
-            f"this version knows the kinds {', '.join(f'`{each}`' for each in KINDS)}"
+            f"this version knows the kinds {', '.join(f'`{each}`' for each in known)}"
         )
-    return KINDS[kind].question(path, content)
+    return kind_of(kind).question(path, content)
 
 
 def resolve(file: StudyFile[Any], config: Config) -> Plan:
     """Return the plan of a study file of any kind on this machine."""
-    return KINDS[file.study.kind].resolve(file, config)
+    return kind_of(file.study.kind).resolve(file, config)
 
 
 def plan_of(study: StudyRecord) -> Plan:
@@ -75,7 +93,7 @@ def answer_of(study: StudyRecord, store: ResultStore) -> Answer:
 
 def estimate(file: StudyFile[Any], plan: Plan, store: ResultStore | None) -> StudyEstimate:
     """Return what a study would compute and cost; calculations in the store cost nothing."""
-    return KINDS[file.study.kind].estimate(file.name, plan, store)
+    return kind_of(file.study.kind).estimate(file.name, plan, store)
 
 
 def write_report(folder: Path, study: StudyRecord, answer: Answer, store: ResultStore) -> None:

@@ -13,7 +13,7 @@ from megabar.analysis.error_budget import ErrorPart, with_budget
 from megabar.analysis.stability import INTERPOLATION, Stability, Transition
 from megabar.structures.composition import parse_formula
 from megabar.workflows.measured_errors import ProtocolError, protocol_error
-from megabar.workflows.parts.volumes.ladder import Method
+from megabar.workflows.parts.method import Method
 
 if TYPE_CHECKING:
     from megabar.workflows.kinds.stability.answer import Verdict

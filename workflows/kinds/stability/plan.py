@@ -14,7 +14,8 @@ from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest
 from megabar.workflows.kinds.stability.question import StabilityStudy
-from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
+from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung
 from megabar.workflows.parts.volumes.plan import (
     VolumesAsked,
     VolumesPlan,

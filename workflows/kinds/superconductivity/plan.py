@@ -16,7 +16,8 @@ from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest, only_known
 from megabar.workflows.kinds.superconductivity.grids import Grids, accuracies, grids
 from megabar.workflows.kinds.superconductivity.question import SuperconductivityStudy
-from megabar.workflows.parts.volumes.ladder import Ladder, Method, Rung
+from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.ladder import Ladder, Rung
 from megabar.workflows.parts.volumes.plan import VolumesAsked, VolumesPlan, plan_volumes, resolve_method
 from megabar.workflows.publishing import structure_file
 from megabar.workflows.question import StudyFile

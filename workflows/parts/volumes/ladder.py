@@ -16,7 +16,7 @@ from typing import Any
 from megabar.structures.phase import Phase
 from megabar.structures.scaling import guess_volume, scaled_to
 from megabar.workflows.calculation import AS_IT_IS, Calculation, inputs_of
-from megabar.workflows.codes.interface import AtomicData
+from megabar.workflows.parts.method import Method
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.relax import Relax
 
@@ -26,22 +26,6 @@ RATTLE_A = 0.03
 """Random displacements (Å) of the symmetry-broken check."""
 FINEST = 1024
 """Rungs lie at multiples of 1/FINEST, so that their place is exact in every document."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """What all calculations of a study share: code, version, protocol, functional, atomic data of its elements."""
-
-    code: str
-    version: str
-    protocol: str
-    functional: str
-    data: tuple[AtomicData, ...]
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Method:
-        """Return the method stored as a dictionary."""
-        return cls(**{**content, "data": tuple(AtomicData(**each) for each in content["data"])})
 
 
 @dataclass(frozen=True)

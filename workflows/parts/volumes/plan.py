@@ -19,7 +19,8 @@ from megabar.workflows.codes.interface import Code, Request
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest, only_known
-from megabar.workflows.parts.volumes.ladder import Ladder, Method, first_indices
+from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.ladder import Ladder, first_indices
 from megabar.workflows.protocols import kpoint_grid, metal_factor, protocol
 from megabar.workflows.publishing import with_file_names
 from megabar.workflows.question import MethodChoice
