@@ -29,7 +29,7 @@ def check_study(study: StudyRecord) -> None:
     check_folder_name(study.name, "the study")
     if not re.fullmatch(re.escape(study.name) + "-[0-9a-f]{8}", study.identifier):
         raise ValueError(f"identifier: {study.identifier!r} is not that of a study {study.name!r}")
-    for ladder in study.resolved["ladders"]:
+    for ladder in study.resolved.get("ladders", []):
         check_name(ladder["phase"], "the phase")
     for rung in study.rungs:
         check_name(rung["phase"], "the phase")

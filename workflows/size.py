@@ -14,7 +14,7 @@ RUNG_BYTES, ADDED_RUNGS = 300, 3
 
 def check_size(study: StudyRecord, path: object) -> None:
     """Raise InputError, before anything is submitted, where a study would not fit into one document."""
-    ladders = study.resolved["ladders"]
+    ladders = study.resolved.get("ladders", [])
     rungs = sum(len(ladder["first"]) + ADDED_RUNGS for ladder in ladders)
     size = len(encode(study.model_dump())) + RUNG_BYTES * rungs
     if size > MOST_BYTES:
