@@ -24,9 +24,9 @@ Each row comes from an answer that is kept in [validation/](validation/), as the
 `--json`; `python benchmarks/validation.py` makes this page from them. ± is the error that megabar prints; what it
 holds is in [stability.md](stability.md) and [superconductivity_study.md](superconductivity_study.md).
 
-{covered} of the {judged} rows with an error are covered by it (`apart` up to 1 ±), {twice} more within twice it; of standard errors that hold
-all there is, two thirds would be. What no ± here holds: zero-point motion and temperature; the functional, but where
-`of functionals` is said.
+{covered} of the {judged} rows with an error are covered by it (`apart` up to 1 ±), {twice} more within twice it; of
+standard errors that hold all there is, two thirds would be. What no ± here holds: zero-point motion and temperature,
+and the functional where the study asks for no others (`functionals`).
 
 | system | quantity | here | published | apart | source | command |
 | --- | --- | --- | --- | --- | --- | --- |
