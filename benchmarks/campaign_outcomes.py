@@ -60,17 +60,17 @@ class Injector(MetaPathFinder):
 
 def change(module: Any) -> None:
     """Have calculations end as their keys say, and folders be looked at again sooner."""
-    if module.__name__.endswith("tasks"):
+    if module.__name__.endswith("firetask"):
         module.AVOIDED_SECONDS = AVOIDED_SECONDS
         return
-    run = module._run
+    run = module.Run
 
-    def ending(code: Any, calculation: Any, *rest: Any) -> Any:
+    def ending(calculation: Any, *rest: Any) -> Any:
         end = outcome(calculation.key)
         if end == "failed":
             raise module.CalculationFailed("scf-not-converged", "the campaign wants it so")
         if end == "left":
             raise module.CalculationFailed(module.LEFT_PHASE, "the campaign wants it so")
-        return run(code, calculation, *rest)
+        return run(calculation, *rest)
 
-    module._run = ending
+    module.Run = ending
