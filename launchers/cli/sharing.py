@@ -65,7 +65,7 @@ def import_study(
     agreeing = f" ({done.agreeing} computed here too, with the same results to rounding)" if done.agreeing else ""
     print(
         f"{done.study}: {done.new} calculations new{mended}, {done.present} were there already{agreeing}\n"
-        f"`megabar hull {done.name}` and `megabar report {done.name}` need no calculation"
+        f"`megabar report {done.name}` needs no calculation"
     )
 
 
