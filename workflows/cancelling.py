@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.standing import OPEN, running_now, workers_of
-from megabar.workflows.store import LEASE_SECONDS
+from megabar.workflows.studies import LEASE_SECONDS
 
 POLL_SECONDS = 0.2
 

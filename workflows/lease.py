@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pymongo.errors import PyMongoError
 
 from megabar.workflows.runtime import Runtime
-from megabar.workflows.store import LEASE_SECONDS
+from megabar.workflows.studies import LEASE_SECONDS
 
 RENEWALS = 4
 """How often a lease is renewed in the time that it lasts."""
