@@ -12,6 +12,8 @@ from pymongo.errors import PyMongoError
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.studies import LEASE_SECONDS
 
+PLENTY = 20
+"""Calculations that wait for workers, with which these are busy for a while."""
 RENEWALS = 4
 """How often a lease is renewed in the time that it lasts."""
 
@@ -41,4 +43,13 @@ def lease(identifier: str, runtime: Runtime, patient: bool = False) -> Iterator[
         yield True
     finally:
         ended.set()
-        store.release_lease(identifier, runtime.owner, time.monotonic() - began)
+        took_s = time.monotonic() - began
+        store.release_lease(identifier, runtime.owner, took_s, _plenty(identifier, runtime))
+
+
+def _plenty(identifier: str, runtime: Runtime) -> bool:
+    """Return whether so much waits for workers that what else a study wants can wait too."""
+    waiting = {"spec.study": identifier, "state": "READY"}
+    with suppress(PyMongoError):
+        return int(runtime.launchpad.fireworks.count_documents(waiting, limit=PLENTY)) == PLENTY
+    return False

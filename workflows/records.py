@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from megabar.structures.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
+LATER = ("calculation", "structure")
+"""Parts of a calculation's record that are large, and of little use to who plans or answers."""
 
 
 class NotOurs(InputError):
@@ -62,7 +65,8 @@ class StudyRecord(BaseModel):
     wanted: keys of all calculations that the study has asked for, in the order asked.
     complete: whether nothing more is wanted. owner: who submitted it first, empty where that is not known.
     machine: whose queue it runs on, "" for local workers.
-    cancelled: whether nothing more is to be run for it.
+    cancelled: whether nothing more is to be run for it. generation: of what it has asked for, "" where that is in its
+    own document (``wanted``); edition: of its plan, "" where an earlier version stored that.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +83,8 @@ class StudyRecord(BaseModel):
     owner: str = ""
     machine: str = ""
     cancelled: bool = False
+    generation: str = ""
+    edition: str = ""
 
 
 def record_from(document: dict[str, Any]) -> CalculationRecord:
@@ -87,9 +93,40 @@ def record_from(document: dict[str, Any]) -> CalculationRecord:
     return _read(CalculationRecord, f"the calculation {key}", {"key": key, **document})
 
 
+class Later(Mapping[str, Any]):
+    """A part of a record that is read from the database when somebody looks into it."""
+
+    def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
+        """Have it read by ``read``, which may be asked several times."""
+        self._read = read
+
+    def __getitem__(self, name: str) -> Any:
+        """Return what has a name."""
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return len(self._read())
+
+
+def summary_from(document: dict[str, Any], part: Callable[[str, str], dict[str, Any]]) -> CalculationRecord:
+    """Return a stored calculation whose large parts are read later; the document says of each whether it is there.
+
+    part: returns a part of a calculation. Raises NotOurs where there is what this version does not know.
+    """
+    key = document["_id"]
+    there = [name for name in LATER if document.pop(name, False)]
+    record = record_from({**document, "calculation": {}})
+    return record.model_copy(update={name: Later(partial(part, key, name)) for name in there})
+
+
 def study_from(document: dict[str, Any]) -> StudyRecord:
     """Return a stored study; raises NotOurs where it has what this version does not know."""
-    for name in ("lease", "rest_until"):
+    for name in ("lease", "rest_until", "plan_parts"):
         document.pop(name, None)
     identifier = document.pop("_id")
     return _read(StudyRecord, f"the study {identifier}", {"identifier": identifier, **document})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gridfs import GridFS
@@ -15,7 +16,15 @@ from pymongo.errors import DuplicateKeyError
 
 from megabar.workflows.files import packed, unpacked
 from megabar.workflows.indexes import RESULTS, make_indexes
-from megabar.workflows.records import CalculationRecord, NotOurs, StudyRecord, newer_fields, record_from
+from megabar.workflows.records import (
+    LATER,
+    CalculationRecord,
+    NotOurs,
+    StudyRecord,
+    newer_fields,
+    record_from,
+    summary_from,
+)
 from megabar.workflows.studies import Studies
 
 if TYPE_CHECKING:
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CalculationRecord", "NotOurs", "ResultStore", "StudyRecord", "newer_fields", "put_history", "record_of"]
 LAUNCHPAD_SUFFIX = "_fireworks"
+AT_HAND = 16
+"""Large parts of records that are kept once they were read."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +113,36 @@ class ResultStore(Studies):
         found = self.database.calculations.find({"_id": {"$in": list(keys)}})
         return {document["_id"]: record_from(document) for document in found}
 
+    def summaries(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
+        """Return the same as ``get_many``, for many: what is large of a record is read when it is looked at."""
+        there = {name: {"$eq": [{"$type": f"${name}"}, "object"]} for name in LATER}
+        found = self.database.calculations.aggregate([{"$match": {"_id": {"$in": list(keys)}}}, {"$set": there}])
+        part = lru_cache(maxsize=AT_HAND)(self._part)
+        return {document["_id"]: summary_from(document, part) for document in found}
+
+    def _part(self, key: str, name: str) -> dict[str, Any]:
+        """Return a part of a calculation's record."""
+        found = self.database.calculations.find_one({"_id": key}, {name: 1})
+        return dict(found[name]) if found else {}
+
+    def with_structures(self, rungs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return rungs with their structures where these are the results of calculations, named by ``structure_of``."""
+        found = [dict(rung) for rung in rungs]
+        without = [rung for rung in found if rung.get("structure_of") and not rung.get("structure")]
+        known = {key: self._part(key, "structure") for key in {rung["structure_of"] for rung in without}}
+        for rung in without:
+            rung["structure"] = known[rung["structure_of"]]
+        return found
+
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the state (``done``, ``failed``, ``left``) of those of these calculations that have ended."""
         found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})
         return {document["_id"]: document["state"] for document in found}
+
+    def causes(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """Return why those of these calculations that have failed or left their phase did so."""
+        query = {"_id": {"$in": list(keys)}, "state": {"$ne": "done"}}
+        return {each["_id"]: each.get("cause") for each in self.database.calculations.find(query, {"cause": 1})}
 
     def history(self, key: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of a calculation: energy, cell, positions, forces and stress at every ionic step."""
