@@ -98,7 +98,7 @@ def test_the_right_to_plan_lasts_as_long_as_the_planning(
     renewed = threading.Semaphore(0)
     renew = store.ResultStore.renew_lease
 
-    def counted(self: store.ResultStore, identifier: str, owner: str) -> bool:
+    def counted(self: store.ResultStore, identifier: str, owner: str) -> str | None:
         found = renew(self, identifier, owner)
         renewed.release()
         return found

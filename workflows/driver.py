@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.interface import place
 from megabar.workflows.kinds.registry import kind_of
-from megabar.workflows.lease import lease
+from megabar.workflows.lease import PLENTY, lease
 from megabar.workflows.outages import too_large
 from megabar.workflows.planning import Known, read, remember
 from megabar.workflows.retrying import forget_failures
@@ -63,13 +63,14 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
     """
     store = runtime.store
     try:
-        with lease(identifier, runtime, patient) as ours:
-            if not ours:
+        with lease(identifier, runtime, patient) as right:
+            if right is None:
                 return False
             known = read(identifier, runtime)
             if known is None:
                 return store.has_ended(identifier)
             complete = _plan(known, runtime)
+            right.plenty = known.waiting >= PLENTY
             remember(known, runtime)
             return complete
     except Stopped:
@@ -110,7 +111,7 @@ def _plan(known: Known, runtime: Runtime) -> bool:
         known.records |= stored
         if len(stored) < len({rung["key"] for rung in rungs}):
             break  # else another study has computed them all: plan on with its results
-    if not store.renew_lease(identifier, runtime.owner):
+    if not rungs and store.renew_lease(identifier, runtime.owner) is None:
         return False
     _note_repetition(list(again), identifier, store)
     missing = known.open()
@@ -138,12 +139,17 @@ def _submit_missing(known: Known, keys: Sequence[str], runtime: Runtime) -> None
     """Submit the wanted calculations of some that have no result, no living firework, and no worker that runs them."""
     if not keys:
         return
-    study, plan = known.study, known.plan
-    ended = runtime.store.ended(keys)
-    lost = set(keys) - ended.keys() - _alive(study.identifier, runtime)
-    orphans = {rung["key"]: rung for rung in known.rungs if rung["key"] in lost}
-    orphans = {rung["key"]: rung for rung in runtime.store.with_structures(orphans.values())}
-    crashes = runtime.store.crashes(list(orphans)) if orphans else {}
+    study, plan, store = known.study, known.plan, runtime.store
+    waiting, taken = _alive(study.identifier, runtime)
+    lost = [key for key in keys if key not in waiting and key not in taken]
+    known.waiting = len(waiting) + len(lost)
+    if not lost:
+        return
+    # Who has finished one since the results were read is found in the store: it is looked into after the workers.
+    held = runtime.presence.running()
+    gone = set(lost) - held - store.ended(lost).keys()
+    orphans = {rung["key"]: rung for rung in store.with_structures(each for each in known.rungs if each["key"] in gone)}
+    crashes = store.crashes(list(orphans)) if orphans else {}
     for key in [key for key, tracebacks in crashes.items() if len(tracebacks) >= MOST_CRASHES]:
         last = crashes[key][-1].strip().splitlines()[-1]
         failure = {
@@ -152,7 +158,7 @@ def _submit_missing(known: Known, keys: Sequence[str], runtime: Runtime) -> None
             "detail": f"its task crashed {len(crashes[key])} times, last with: {last}",
         }
         calculation = plan.calculation(orphans.pop(key))
-        runtime.store.save(record_of(calculation, failure, {"worker": runtime.owner}))
+        store.save(record_of(calculation, failure, {"worker": runtime.owner}))
     made = {key: plan.calculation(rung) for key, rung in orphans.items()}
     for key, calculation in made.items():
         if calculation.key != key:  # it would never be found again
@@ -160,15 +166,16 @@ def _submit_missing(known: Known, keys: Sequence[str], runtime: Runtime) -> None
     submit([(made[key], f"{rung['phase']} {rung['index']}") for key, rung in orphans.items()], study, runtime)
 
 
-def _alive(study: str, runtime: Runtime) -> set[str]:
-    """Return the calculations that a worker runs, or that wait for one on behalf of a study.
+def _alive(study: str, runtime: Runtime) -> tuple[set[str], set[str]]:
+    """Return the calculations that wait for a worker on behalf of a study, and those that any worker has taken.
 
     Two studies may wait for one calculation on two machines; whoever comes second finds the result.
     """
     fireworks, fields = runtime.launchpad.fireworks, {"_id": 0, "spec.key": 1}
     waiting = fireworks.find({"spec.study": study, "state": {"$in": ["WAITING", "READY"]}}, fields)
     taken = fireworks.find({"state": {"$in": ["RESERVED", "RUNNING"]}}, fields)
-    return {each["spec"]["key"] for found in (waiting, taken) for each in found} | runtime.presence.running()
+    one, other = ({each["spec"]["key"] for each in found} for found in (waiting, taken))
+    return one, other
 
 
 def retry_crashed(identifier: str, runtime: Runtime) -> int:

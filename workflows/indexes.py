@@ -40,6 +40,8 @@ ONCE: Keys = (*ASKED[:2], ("kind", ASCENDING), ("phase", ASCENDING), ("index", A
 KEYS_OF_STUDY: Keys = (*ASKED[:2], ("key", ASCENDING))
 WANTING: Keys = (("key", ASCENDING), *ASKED[:2])
 """Who wants a calculation."""
+PIECES: Keys = (("files_id", ASCENDING), ("n", ASCENDING))
+"""GridFS's own, as is that of its files."""
 LAUNCH_ENDS: Keys = (
     ("action.stored_data.state", ASCENDING),
     ("action.stored_data.key", ASCENDING),
@@ -56,11 +58,13 @@ RESULTS: dict[str, tuple[Keys, ...]] = {
         (("complete", ASCENDING), ("machine", ASCENDING), ("cancelled", ASCENDING)),
     ),
     "wanted": (ASKED, ONCE, KEYS_OF_STUDY, WANTING),
+    "fs.chunks": (PIECES,),
+    "fs.files": ((("filename", ASCENDING), ("uploadDate", ASCENDING)),),
     "crashes": ((("key", ASCENDING),),),
     "claims": ((("worker", ASCENDING),),),
     "jobs": ((("machine", ASCENDING), ("user", ASCENDING), ("state", ASCENDING)),),
 }
-UNIQUE = (ASKED, ONCE)
+UNIQUE = (ASKED, ONCE, PIECES)
 LAUNCHPAD: dict[str, tuple[Keys, ...]] = {"fireworks": (OF_STUDY, OF_MACHINE), "launches": (LAUNCH_ENDS,)}
 
 

@@ -23,7 +23,7 @@ class Known:
     """A study as far as it was read.
 
     study: its outline. rungs: in the order asked; next: the number of the next one; places: what they are to the study.
-    records: by key, of the calculations that have ended.
+    records: by key, of the calculations that have ended. waiting: how many waited for workers when last looked.
     """
 
     study: StudyRecord
@@ -32,6 +32,7 @@ class Known:
     next: int = 0
     places: set[tuple[str, str, str]] = field(default_factory=set)
     records: dict[str, CalculationRecord] = field(default_factory=dict)
+    waiting: int = 0
 
     def add(self, rungs: list[dict[str, Any]], following: int) -> None:
         """Add rungs that the study has asked for; following: the number after the last of them."""

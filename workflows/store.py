@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from bson import Binary
 from gridfs import GridFS
-from gridfs.errors import FileExists
 from pymongo import MongoClient, UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from megabar.workflows.files import packed, unpacked
 from megabar.workflows.indexes import RESULTS, make_indexes
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CalculationRecord", "NotOurs", "ResultStore", "StudyRecord", "newer_fields", "put_history", "record_of"]
 LAUNCHPAD_SUFFIX = "_fireworks"
+PIECE_BYTES = 255 * 1024
+"""GridFS's own."""
 AT_HAND = 16
 """Large parts of records that are kept once they were read."""
 
@@ -169,14 +171,22 @@ class ResultStore(Studies):
 def put_history(database: Any, key: str, content: bytes) -> None:
     """Store the arrays of a calculation once; what one that was killed left of them is replaced.
 
-    The file's ``_id`` is the key, so that the pieces without a file are found by whoever stores it next.
+    As a file of GridFS whose ``_id`` is the key, so that the pieces without a file are found by whoever stores it next;
+    written without GridFS's own looks for indexes and leftovers, which take longer than the rest.
     """
-    files = GridFS(database)
-    if files.exists({"filename": key}):
+    if database.fs.files.find_one({"filename": key}, {"_id": 1}) is not None:
         return
-    database.fs.chunks.delete_many({"files_id": key})
-    with suppress(FileExists, DuplicateKeyError):  # another one stores the same at this moment
-        files.put(content, filename=key, _id=key)
+    pieces = [content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES)]
+    chunks = [{"files_id": key, "n": number, "data": Binary(piece)} for number, piece in enumerate(pieces)]
+    try:
+        database.fs.chunks.insert_many(chunks)
+    except BulkWriteError:
+        database.fs.chunks.delete_many({"files_id": key})
+        with suppress(BulkWriteError):  # another one stores the same at this moment
+            database.fs.chunks.insert_many(chunks)
+    size = {"length": len(content), "chunkSize": PIECE_BYTES}
+    with suppress(DuplicateKeyError):
+        database.fs.files.insert_one({"_id": key, "filename": key, **size, "uploadDate": datetime.now(UTC)})
 
 
 def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mapping[str, Any]) -> CalculationRecord:

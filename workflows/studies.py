@@ -158,13 +158,14 @@ class Studies(Wanted):
         lost the right to plan: of two planners one is refused, and nothing is asked for twice. Where the right was lost
         while they were added, the study may have been found complete without them, and is open again.
         """
-        generation = self.moved(identifier, owner)
-        if generation is None or (owner is not None and not self.renew_lease(identifier, owner)):
+        held = None if owner is None else self.renew_lease(identifier, owner)
+        generation = held or (None if held is None and owner is not None else self.moved(identifier, owner))
+        if generation is None:
             return False
         first = self._next_number(identifier, generation) if known is None else known
         if not self._add(identifier, generation, rungs, first):
             return False
-        if owner is None or not self.renew_lease(identifier, owner):
+        if owner is None or self.renew_lease(identifier, owner) is None:
             self.database.studies.update_one(
                 {"_id": identifier, "generation": generation}, {"$set": {"complete": False, "lease": None}}
             )
@@ -228,11 +229,16 @@ class Studies(Wanted):
         found = self.database.studies.update_one({"_id": identifier, "$expr": free}, [{"$set": {"lease": lease}}])
         return bool(found.matched_count)
 
-    def renew_lease(self, identifier: str, owner: str) -> bool:
-        """Keep the right to plan for another minute; False where it is lost, or nothing is to be planned any more."""
+    def renew_lease(self, identifier: str, owner: str) -> str | None:
+        """Keep the right to plan for another minute, and return the generation of what the study has asked for.
+
+        None where the right is lost, or nothing is to be planned any more; "" where an earlier version stored it.
+        """
         until = {"$add": ["$$NOW", 1000 * LEASE_SECONDS]}
-        found = self.database.studies.update_one(_as_planned(identifier, owner), [{"$set": {"lease.until": until}}])
-        return bool(found.matched_count)
+        found = self.database.studies.find_one_and_update(
+            _as_planned(identifier, owner), [{"$set": {"lease.until": until}}], {"generation": 1}
+        )
+        return None if found is None else found.get("generation", "")
 
     def release_lease(self, identifier: str, owner: str, took_s: float = 0.0, plenty: bool = False) -> None:
         """Give the right to plan back; took_s: how long it took to plan; plenty: there is other work for a while."""
