@@ -34,8 +34,8 @@ from megabar.workflows.calculation import Structure
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.driver import advance, advance_all
 from megabar.workflows.kinds import registry
-from megabar.workflows.store import CalculationRecord
 from megabar.workflows.kinds.registry import load_study
+from megabar.workflows.store import CalculationRecord
 
 STUDY = """\
 kind: stability
