@@ -191,6 +191,22 @@ def test_volumes_structure_ground_state_then_all_q_points_at_once() -> None:
         assert sorted(int(rung.index) for rung in own if rung.kind == "phonon") == list(range(1, 9))
 
 
+def test_rungs_name_the_calculation_that_relaxed_their_structure_and_old_ones_that_have_it_are_read_too() -> None:
+    made = plan((0.0,))
+    _, rungs, records = play(made, outcome)
+    assert not any(rung["structure"] for rung in rungs)
+    old = [dict(rung) for rung in rungs]
+    for rung in old:
+        if source := rung.pop("structure_of", None):
+            assert records[source].pressure_GPa == pytest.approx(0.0, abs=0.3)
+            rung["structure"] = records[source].structure
+    assert sum(rung["structure"] is not None for rung in old) == 9
+    assert [made.calculation(rung).key for rung in old] == [rung["key"] for rung in rungs]
+    for some in (rungs, old):
+        assert [rung.key for rung in wanted_next(made, some[:-3], records)] == [rung["key"] for rung in rungs[-3:]]
+    assert answer(made, old, records, lambda key: {}).json() == answer(made, rungs, records, lambda key: {}).json()
+
+
 def test_while_something_runs_nothing_is_asked_for_twice() -> None:
     made = plan((0.0,))
     _, rungs, records = play(made, outcome)
