@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from megabar.workflows.calculation import Structure
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.driver import advance, advance_all
 from megabar.workflows.kinds import registry
-from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.store import CalculationRecord
 
 STUDY = """\
@@ -56,7 +56,7 @@ def planned(folder: Path, phases: int, volumes: int, atoms: int) -> tuple[Any, A
     """Return the study file, and its plan made large: many phases of many atoms, each at many volumes."""
     bulk("Cu", "fcc", a=3.65).write(folder / "Cu.cif")
     (folder / "study.yaml").write_text(STUDY)
-    file = load_study(folder / "study.yaml")
+    file = registry.load_study(folder / "study.yaml")
     plan = registry.resolve(file, load_config())
     cell = make_supercell(bulk("Cu", "fcc", a=3.65), np.diag([5, 5, atoms // 25]))
     first = tuple(Fraction(number, 16) for number in range(volumes))
@@ -130,40 +130,43 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         made = records(plan, study.rungs)
         stored = 0
         for share in (0.02, 0.5, 0.95):
-            while stored < share * count:
-                store(next(made), runtime)
-                stored += 1
-            used, spent = 0.0, time.perf_counter()
-            for _ in range(SAMPLE):
-                record = next(made)
-                store(record, runtime)
-                stored += 1
+            stored += put(list(islice(made, int(share * count) - stored)), runtime)
+            time.sleep(11 * planning_s(identifier, runtime, print_it=False))  # as long as it may rest
+            used = 0.0
+            for record in islice(made, SAMPLE):
+                stored += put([record], runtime)
                 began = cpu_s()
                 advance_all(record.key, runtime)
                 used += cpu_s() - began
                 time.sleep(options.pause)
-            spent = time.perf_counter() - spent
-            print(f"{stored:,} with results: {1000 * used / SAMPLE:.1f} ms of CPU to plan after each,")
-            print(f"  of {1000 * spent / SAMPLE:.0f} ms that each took", flush=True)
+            print(f"{stored:,} with results: {1000 * used / SAMPLE:.1f} ms of CPU to plan after each of {SAMPLE} more")
+            planning_s(identifier, runtime, print_it=True)
         print(f"peak memory of a process that plans: {peak_MB():.0f} MB")
-        left = runtime.launchpad.fireworks.count_documents({"state": "READY"})
-        ended = runtime.store.ended(study.wanted)
-        runtime.launchpad.fireworks.update_many({"spec.key": {"$in": list(ended)}}, {"$set": {"state": "ARCHIVED"}})
-        for record in made:
-            if stored >= count - LEFT:
-                break
-            store(record, runtime)
-            runtime.launchpad.fireworks.update_one({"spec.key": record.key}, {"$set": {"state": "ARCHIVED"}})
-            stored += 1
+        put(list(islice(made, max(0, count - LEFT - stored))), runtime)
         size, where = largest_document(runtime)
-        print(f"largest document: {size / 1000:.0f} kB, in {where} ({left:,} fireworks)", flush=True)
+        print(f"largest document: {size / 1000:.0f} kB, in {where}", flush=True)
     words = [sys.executable, __file__, "--run", *map(str, (options.phases, options.volumes, options.atoms))]
     subprocess.run(words, cwd=folder, check=True)
 
 
-def store(record: CalculationRecord, runtime: Any) -> None:
-    runtime.store.save(record)
-    runtime.launchpad.fireworks.update_one({"spec.key": record.key}, {"$set": {"state": "COMPLETED"}})
+def put(some: list[CalculationRecord], runtime: Any) -> int:
+    """Store results as workers do, and return how many."""
+    if some:
+        documents = [{"_id": each.key, **each.model_dump(exclude={"key"})} for each in some]
+        runtime.store.database.calculations.insert_many(documents)
+        query = {"spec.key": {"$in": [each.key for each in some]}}
+        runtime.launchpad.fireworks.update_many(query, {"$set": {"state": "COMPLETED"}})
+    return len(some)
+
+
+def planning_s(identifier: str, runtime: Any, print_it: bool) -> float:
+    """Return how long the planning of the study takes now, CPU and wall time by which is printed."""
+    began, cpu = time.perf_counter(), cpu_s()
+    advance(identifier, runtime)
+    wall, used = time.perf_counter() - began, cpu_s() - cpu
+    if print_it:
+        print(f"  one planning of the whole study: {1000 * used:.0f} ms of CPU, {1000 * wall:.0f} ms", flush=True)
+    return wall
 
 
 def peak_MB() -> float:

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,13 @@ from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute
 from megabar.workflows.kinds import registry as kinds
 from megabar.workflows.kinds.registry import load_study, plan_of, resolve
+from megabar.workflows.records import Parts
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.spending import spending
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord, record_of
+from megabar.workflows.sweeping import sweep_pieces
+from megabar.workflows.wanted import new_token
 
 STUDY_TEXT = (
     "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 10}\nphases: [Cu.cif]\nmethod: {code: emt}\n"
@@ -221,7 +225,8 @@ def test_a_complete_study_of_an_earlier_version_stays_as_it_is(runtime: Runtime,
     document = as_before(runtime, study)
     assert advance(study, runtime)
     assert kinds.answer_of(whole(runtime, study), runtime.store).json() == json_of
-    assert runtime.store.database.studies.find_one({"_id": study}) == document
+    stored = runtime.store.database.studies.find_one({"_id": study}, {"lease": 0, "rest_until": 0})
+    assert stored == document
     assert whole(runtime, study).rungs == found.rungs
 
 
@@ -299,7 +304,7 @@ def test_a_planner_reads_results_once_and_never_their_structures(
         return found
 
     monkeypatch.setattr(ResultStore, "summaries", counted)
-    monkeypatch.setattr(ResultStore, "_part", lambda *_: pytest.fail("a structure was read"))
+    monkeypatch.setattr(ResultStore, "_parts", lambda *_: pytest.fail("a structure was read"))
     finish(runtime, study)
     keys = [key for some in read for key in some]
     assert sorted(keys) == sorted(whole(runtime, study).wanted)
@@ -391,6 +396,21 @@ def test_summaries_have_everything_in_the_end(runtime: Runtime, study: str) -> N
         runtime.store.summaries([failed.key])
 
 
+def test_whoever_looks_at_many_large_parts_has_them_read_many_at_once() -> None:
+    read: list[int] = []
+
+    def reads(keys: Any, name: str) -> dict[str, dict[str, Any]]:
+        read.append(len(keys))
+        return {key: {"of": key, "name": name} for key in keys}
+
+    keys = [str(number) for number in range(300)]
+    parts = Parts(keys, reads)
+    assert [parts.get(key, "structure") for key in keys] == [{"of": key, "name": "structure"} for key in keys]
+    assert read[:4] == [1, 2, 4, 8] and max(read) == 64 and len(read) < 12
+    assert parts.get("7", "calculation") == {"of": "7", "name": "calculation"}
+    assert Parts(["a"], lambda *_: {}).get("a", "structure") == {}
+
+
 # --- large plans ----------------------------------------------------------------------------------------------------
 
 
@@ -434,6 +454,23 @@ def test_a_study_of_many_large_cells_has_no_large_document(runtime: Runtime, tmp
     for database in (runtime.store.database, runtime.launchpad.db):
         for name in database.list_collection_names():
             assert all(each["size"] < 1e6 for each in database[name].aggregate([size])), name
+
+
+def test_what_killed_ones_left_is_swept_after_a_day(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "PLAN_BYTES", 300)
+    advance(study, runtime)
+    runtime.store.put_study(whole(runtime, study))
+    found, database = whole(runtime, study), runtime.store.database
+    runtime.store._add(study, new_token(), found.rungs, 0)
+    runtime.store._stored_plan(study, found.resolved)
+    counts = [database[name].count_documents({}) for name in ("wanted", "plans")]
+    for later, share in ((timedelta(hours=23), 1), (timedelta(days=2), 2)):
+        database.sweeps.delete_many({})
+        sweep_pieces(database, datetime.now(UTC) + later)
+        assert [database[name].count_documents({}) for name in ("wanted", "plans")] == [n // share for n in counts]
+    assert whole(runtime, study) == found
 
 
 # --- archives -------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from megabar.structures.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_AHEAD = 64
 LATER = ("calculation", "structure")
 """Parts of a calculation's record that are large, and of little use to who plans or answers."""
 
@@ -111,6 +112,25 @@ class Later(Mapping[str, Any]):
     def __len__(self) -> int:
         """Return how many names there are."""
         return len(self._read())
+
+
+class Parts:
+    """Large parts of some records, of which those read last are kept; who looks at many has them read many at once."""
+
+    def __init__(self, keys: Sequence[str], read: Callable[[Sequence[str], str], dict[str, dict[str, Any]]]) -> None:
+        """Have the part with a name of some records read by ``read``; keys: of the records, in the likely order."""
+        self._keys, self._read, self._ahead = keys, read, 1
+        self._place = {key: number for number, key in enumerate(keys)}
+        self._kept: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get(self, key: str, name: str) -> dict[str, Any]:
+        """Return a part of a record, empty where it has it no more."""
+        if (key, name) not in self._kept:
+            start = self._place[key]
+            found = self._read(self._keys[start : start + self._ahead], name)
+            self._kept = {(each, name): part for each, part in found.items()}
+            self._ahead = min(2 * self._ahead, MOST_AHEAD)
+        return self._kept.get((key, name), {})
 
 
 def summary_from(document: dict[str, Any], part: Callable[[str, str], dict[str, Any]]) -> CalculationRecord:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bson import Binary
@@ -20,6 +19,7 @@ from megabar.workflows.records import (
     LATER,
     CalculationRecord,
     NotOurs,
+    Parts,
     StudyRecord,
     newer_fields,
     record_from,
@@ -36,8 +36,6 @@ __all__ = ["CalculationRecord", "NotOurs", "ResultStore", "StudyRecord", "newer_
 LAUNCHPAD_SUFFIX = "_fireworks"
 PIECE_BYTES = 255 * 1024
 """GridFS's own."""
-AT_HAND = 16
-"""Large parts of records that are kept once they were read."""
 
 
 @dataclass(frozen=True)
@@ -119,21 +117,22 @@ class ResultStore(Studies):
         """Return the same as ``get_many``, for many: what is large of a record is read when it is looked at."""
         there = {name: {"$eq": [{"$type": f"${name}"}, "object"]} for name in LATER}
         found = self.database.calculations.aggregate([{"$match": {"_id": {"$in": list(keys)}}}, {"$set": there}])
-        part = lru_cache(maxsize=AT_HAND)(self._part)
-        return {document["_id"]: summary_from(document, part) for document in found}
+        documents = {document["_id"]: document for document in found}
+        parts = Parts(list(documents), self._parts)
+        return {key: summary_from(document, parts.get) for key, document in documents.items()}
 
-    def _part(self, key: str, name: str) -> dict[str, Any]:
-        """Return a part of a calculation's record."""
-        found = self.database.calculations.find_one({"_id": key}, {name: 1})
-        return dict(found[name]) if found else {}
+    def _parts(self, keys: Sequence[str], name: str) -> dict[str, dict[str, Any]]:
+        """Return a part of the records of some calculations, of those that have it."""
+        found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {name: 1})
+        return {each["_id"]: dict(each[name] or {}) for each in found if name in each}
 
     def with_structures(self, rungs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return rungs with their structures where these are the results of calculations, named by ``structure_of``."""
         found = [dict(rung) for rung in rungs]
         without = [rung for rung in found if rung.get("structure_of") and not rung.get("structure")]
-        known = {key: self._part(key, "structure") for key in {rung["structure_of"] for rung in without}}
+        known = self._parts(list({rung["structure_of"] for rung in without}), "structure") if without else {}
         for rung in without:
-            rung["structure"] = known[rung["structure_of"]]
+            rung["structure"] = known.get(rung["structure_of"])
         return found
 
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
