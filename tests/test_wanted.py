@@ -219,6 +219,17 @@ def test_a_study_stored_by_an_earlier_version_is_read_and_goes_on(runtime: Runti
     assert len(whole(runtime, study).rungs) == len({json.dumps(each) for each in whole(runtime, study).rungs})
 
 
+def test_a_study_of_an_earlier_version_that_is_asked_for_again_goes_on_at_once(runtime: Runtime, study: str) -> None:
+    advance(study, runtime)
+    rungs = whole(runtime, study).rungs
+    as_before(runtime, study)
+    runtime.launchpad.fireworks.delete_many({})
+    runtime.store.put_study(whole(runtime, study))  # as `megabar run` does
+    advance(study, runtime)
+    assert whole(runtime, study).rungs == rungs
+    assert runtime.launchpad.fireworks.count_documents({"state": "READY"}) == len(rungs)
+
+
 def test_a_complete_study_of_an_earlier_version_stays_as_it_is(runtime: Runtime, study: str) -> None:
     finish(runtime, study)
     found, json_of = whole(runtime, study), kinds.answer_of(whole(runtime, study), runtime.store).json()

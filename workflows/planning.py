@@ -69,7 +69,7 @@ def read(identifier: str, runtime: Runtime) -> Known | None:
         if store.moved(identifier, runtime.owner) is None:
             return None
         study = store.outline(identifier)
-        if study is None or (whole.edition and _edition(whole) != _edition(study)):
+        if study is None or (whole.edition and whole.edition != study.edition):
             return None  # planned anew this moment: whoever looks next sees it whole
         known = Known(study, plan)
     new, following = store.rungs_of(identifier, study.generation, known.next)
