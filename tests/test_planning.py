@@ -23,7 +23,8 @@ from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import LocalRun, register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.structures.errors import InputError
-from megabar.workflows import lease, size, store, studies
+from megabar.workflows import lease, size, store
+from megabar.workflows import studies as stored_studies
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.cancelling import cancel
 from megabar.workflows.config import Config
@@ -93,7 +94,7 @@ def work_off(runtime: Runtime, identifier: str, most: int = 60) -> None:
 def test_the_right_to_plan_lasts_as_long_as_the_planning(
     runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (studies, lease):
+    for module in (stored_studies, lease):
         monkeypatch.setattr(module, "LEASE_SECONDS", 1)
     renewed = threading.Semaphore(0)
     renew = store.ResultStore.renew_lease

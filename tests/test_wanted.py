@@ -21,7 +21,7 @@ from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import register
 from megabar.structures.errors import InputError
-from megabar.workflows import planning, studies, tasks
+from megabar.workflows import planning, studies
 from megabar.workflows.archive import MANIFEST, STUDY, write_archive
 from megabar.workflows.archive_import import import_archive
 from megabar.workflows.config import Config
@@ -29,6 +29,7 @@ from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute
 from megabar.workflows.kinds import registry as kinds
 from megabar.workflows.kinds.registry import load_study, plan_of, resolve
+from megabar.workflows.queue import firetask as tasks
 from megabar.workflows.records import Parts
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.spending import spending
