@@ -21,7 +21,7 @@ class Records:
     def __init__(self, records: dict[str, CalculationRecord]) -> None:
         self.records = records
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
+    def summaries(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
         return {key: self.records[key] for key in keys if key in self.records}
 
 

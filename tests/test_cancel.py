@@ -77,7 +77,7 @@ def runtime(config: Config) -> Iterator[Runtime]:
     with database_session(config) as address:
         store = ResultStore.connect(address.uri, address.name)
         pad = launchpad(address.uri, address.name)
-        for name in ("calculations", "studies", "retries", "workers", "claims", "crashes"):
+        for name in ("calculations", "studies", "wanted", "retries", "workers", "claims", "crashes"):
             store.database[name].delete_many({})
         pad.fireworks.delete_many({})
         yield Runtime(store, pad, config, run=lambda folder, _: execute(folder, config), owner="me")

@@ -134,7 +134,7 @@ def test_the_others_are_run_the_study_says_what_it_waits_for_and_goes_on_when_th
                 assert runtime.control.complaint is None  # others may wait
             assert set(runtime.store.ended(others)) == set(others)
             assert runtime.store.ended([bad]) == {}
-            assert runtime.presence.claimed([bad]) == set()
+            assert runtime.presence.running() == set()
             assert runtime.store.crashes([bad]) == {}
             runtime.presence.beat(worker("me", "here"), runtime.control.running, runtime.control.complaint)
             state, said = status_in(runtime.store, study, None, True).situations[study]
@@ -260,7 +260,7 @@ def test_three_crashes_of_the_task_are_a_failure_that_is_told(
     bad = here.store.get_study(study).wanted[0]
     work_off(here, study)
     work_off(here, study)
-    assert here.presence.claimed([bad]) == set()
+    assert here.presence.running() == set()
     found = here.store.get_study(study)
     assert found.complete
     assert runs.count(bad) == 3

@@ -139,7 +139,7 @@ class Shelf:
     def __init__(self, records):
         self.records = records
 
-    def get_many(self, keys):
+    def summaries(self, keys):
         return {key: self.records[key] for key in keys if key in self.records}
 
 

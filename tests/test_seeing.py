@@ -554,6 +554,7 @@ def test_without_a_terminal_a_line_when_something_has_changed(
     filler: Filler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "REST_SHARE", 0.0)
     monkeypatch.setattr(progress, "seconds", lambda *_: 60.0)
     monkeypatch.setattr(progress, "measured_rate", lambda *_: None)
     keys = filler.study("one", {"A": ["done", "READY", "READY"]})

@@ -176,6 +176,14 @@ def play(
     raise AssertionError("the study never ends")
 
 
+def filled(rungs: list[dict[str, Any]], records: dict[str, CalculationRecord]) -> list[dict[str, Any]]:
+    """Return rungs with the structures of the results that they name, as the store fills them in."""
+    return [
+        {**rung, "structure": records[source].structure} if (source := rung.get("structure_of")) else rung
+        for rung in rungs
+    ]
+
+
 def test_volumes_structure_ground_state_then_all_q_points_at_once() -> None:
     made = plan()
     rounds, rungs, records = play(made, outcome)
@@ -189,6 +197,23 @@ def test_volumes_structure_ground_state_then_all_q_points_at_once() -> None:
         ground = next(rung for rung in own if rung.kind == "ground-state")
         assert all(rung.starts == (ground.key,) for rung in own if rung.kind == "phonon")
         assert sorted(int(rung.index) for rung in own if rung.kind == "phonon") == list(range(1, 9))
+
+
+def test_rungs_name_the_calculation_that_relaxed_their_structure_and_old_ones_that_have_it_are_read_too() -> None:
+    made = plan((0.0,))
+    _, rungs, records = play(made, outcome)
+    assert not any(rung["structure"] for rung in rungs)
+    sources = {rung["structure_of"] for rung in rungs if "structure_of" in rung}
+    assert [records[source].pressure_GPa for source in sources] == [pytest.approx(0.0, abs=0.3)]
+    old = [{name: each for name, each in rung.items() if name != "structure_of"} for rung in filled(rungs, records)]
+    assert sum(rung["structure"] is not None for rung in old) == 9
+    assert [made.calculation(rung).key for rung in old] == [rung["key"] for rung in rungs]
+    for some in (rungs, old):
+        assert [rung.key for rung in wanted_next(made, some[:-3], records)] == [rung["key"] for rung in rungs[-3:]]
+    del records[rungs[-1]["key"]]
+    one, other = (answer(made, some, records, lambda key: {}) for some in (rungs, old))
+    assert one.pressures[0].structure is not None
+    assert one == other
 
 
 def test_while_something_runs_nothing_is_asked_for_twice() -> None:
@@ -231,8 +256,8 @@ def test_plans_are_stored_whole() -> None:
     again = plan_of(study)
     assert again.fingerprint == made.fingerprint
     assert plan(mu_star=(0.2,)).fingerprint != made.fingerprint
-    rungs = play(made, outcome)[1]
-    assert [again.calculation(rung).key for rung in rungs] == [rung["key"] for rung in rungs]
+    _, rungs, records = play(made, outcome)
+    assert [again.calculation(rung).key for rung in filled(rungs, records)] == [rung["key"] for rung in rungs]
     assert set(KINDS) == {"stability", "superconductivity"}
 
 

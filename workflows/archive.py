@@ -88,6 +88,7 @@ def write_archive(path: Path, study: StudyRecord, store: ResultStore) -> Exporte
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path} cannot be written: there is no folder {path.absolute().parent}")
     keys = sorted(set(study.wanted))
+    study = study.model_copy(update={"rungs": store.with_structures(study.rungs)})
     _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import BATCH
@@ -172,18 +172,15 @@ def _document(record: CalculationRecord) -> dict[str, Any]:
 
 def _store_study(study: StudyRecord, store: ResultStore) -> str:
     """Store a study, or add to the one that is there what it has not asked for; return which of the two."""
-    studies = store.client[store.name].studies
-    try:
-        studies.insert_one({"_id": study.identifier, **study.model_dump(exclude={"identifier"})})
+    if store.insert_study(study):
         return "new"
-    except DuplicateKeyError:
-        known = store.get_study(study.identifier)
-        assert known is not None
+    known = store.get_study(study.identifier)
+    assert known is not None
     there = {_place(rung) for rung in known.rungs}
     missing = [rung for rung in study.rungs if _place(rung) not in there]
     if missing:
         store.add_wanted(study.identifier, missing)
-    if study.complete and not known.complete and set(known.wanted) <= set(study.wanted):
+    if study.complete and set(known.wanted) <= set(study.wanted):
         store.mark_complete(study.identifier)
     elif missing and not set(known.wanted) <= set(study.wanted):
         store.reopen(study.identifier)  # both know more than the other: what is wanted must be worked out anew

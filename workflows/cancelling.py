@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.standing import OPEN, running_now, workers_of
-from megabar.workflows.store import LEASE_SECONDS
+from megabar.workflows.studies import LEASE_SECONDS
 
 POLL_SECONDS = 0.2
 
@@ -38,8 +38,7 @@ def cancel(identifier: str, runtime: Runtime) -> Withdrawn:
         waiting += withdraw(identifier, runtime)
     finally:
         store.release_lease(identifier, runtime.owner)
-    study = store.get_study(identifier)
-    wanted = set(study.wanted) if study else set()
+    wanted = {key for keys in store.keys_by_phase(identifier).values() for key in keys}
     running = {each.key for each in running_now(store, workers_of(store))} & wanted
     stopping = tuple(key for key in sorted(running) if store.unwanted(key))
     return Withdrawn(waiting, stopping, len(running) - len(stopping))

@@ -7,21 +7,22 @@ single and independent; which calculation must wait for which is known to the st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.errors import PyMongoError
 
 from megabar.structures.errors import InputError
-from megabar.workflows.kinds.interface import Plan, place
-from megabar.workflows.kinds.registry import kind_of, plan_of
-from megabar.workflows.lease import lease
+from megabar.workflows.kinds.interface import place
+from megabar.workflows.kinds.registry import kind_of
+from megabar.workflows.lease import PLENTY, lease
 from megabar.workflows.outages import too_large
+from megabar.workflows.planning import Known, read, remember
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.stopping import Stopped
-from megabar.workflows.store import CalculationRecord, NotOurs, ResultStore, StudyRecord, record_of
+from megabar.workflows.store import NotOurs, ResultStore, record_of
 from megabar.workflows.submission import submit
 
 CRASHES = (
@@ -62,11 +63,16 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
     """
     store = runtime.store
     try:
-        with lease(identifier, runtime, patient) as ours:
-            study = store.get_study(identifier) if ours else None
-            if study is None or study.complete or study.cancelled:
-                return study is not None
-            return _plan(study, runtime)
+        with lease(identifier, runtime, patient) as right:
+            if right is None:
+                return False
+            known = read(identifier, runtime)
+            if known is None:
+                return store.has_ended(identifier)
+            complete = _plan(known, runtime)
+            right.plenty = known.waiting >= PLENTY
+            remember(known, runtime)
+            return complete
     except Stopped:
         return False
     except NotOurs:
@@ -83,39 +89,40 @@ def advance(identifier: str, runtime: Runtime, patient: bool = False) -> bool:
         raise PlanningFailed(f"{identifier}: {said}") from error
 
 
-def _plan(study: StudyRecord, runtime: Runtime) -> bool:
+def _plan(known: Known, runtime: Runtime) -> bool:
     """Work out what a study wants until there is something to wait for, submit that; return whether it is complete.
 
     A kind that wants what it has asked for already has a fault, and would do so for ever: it does without, and that is
     said. Raises Stopped where this process is told to stop.
     """
-    store, identifier = runtime.store, study.identifier
-    kind, plan = kind_of(study.kind), plan_of(study)
-    known, records = list(study.rungs), store.get_many(study.wanted)
+    store, identifier, kind = runtime.store, known.study.identifier, kind_of(known.study.kind)
     again: dict[str, None] = {}
     while True:
         with runtime.control.interruptible():
-            wanted = kind.wants(plan, known, records)
-        asked = {place(rung) for rung in known}
-        again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if place(rung) in asked}
-        rungs = list({place(rung): rung for rung in wanted if place(rung) not in asked}.values())
+            wanted = kind.wants(known.plan, known.rungs, known.records)
+        again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if place(rung) in known.places}
+        rungs = list({place(rung): rung for rung in wanted if place(rung) not in known.places}.values())
         if not rungs:
             break
-        if not store.add_wanted(identifier, rungs, len(known), runtime.owner):
+        if not store.add_wanted(identifier, rungs, known.next, runtime.owner):
             return False  # somebody else has planned, or cancelled it
-        known += rungs
-        stored = store.get_many(rung["key"] for rung in rungs)
-        records |= stored
+        known.add(rungs, known.next + len(rungs))
+        stored = store.summaries(rung["key"] for rung in rungs)
+        known.records |= stored
         if len(stored) < len({rung["key"] for rung in rungs}):
             break  # else another study has computed them all: plan on with its results
-    if not store.renew_lease(identifier, runtime.owner):
+    if not rungs and store.renew_lease(identifier, runtime.owner) is None:
         return False
     _note_repetition(list(again), identifier, store)
-    _submit_missing(plan, study, known, records, runtime)
+    missing = known.open()
+    _submit_missing(known, missing, runtime)
     # Judged by what the planning saw: results that came since may make the study want more.
-    if rungs or any(rung["key"] not in records for rung in known):
+    if missing:
         return False
-    return store.mark_complete(identifier, len(known), runtime.owner)
+    if len(store.ended(list(known.records))) < len(known.records):
+        known.records.clear()  # some were taken out of the database
+        return False
+    return store.mark_complete(identifier, known.next, runtime.owner)
 
 
 def _note_repetition(again: list[str], identifier: str, store: ResultStore) -> None:
@@ -128,21 +135,21 @@ def _note_repetition(again: list[str], identifier: str, store: ResultStore) -> N
         store.forget_fault(identifier)
 
 
-def _submit_missing(
-    plan: Plan,
-    study: StudyRecord,
-    rungs: Iterable[dict[str, Any]],
-    records: dict[str, CalculationRecord],
-    runtime: Runtime,
-) -> None:
-    """Submit the wanted calculations that have no result, no living firework, and no worker that runs them."""
-    ended = runtime.store.ended([rung["key"] for rung in rungs if rung["key"] not in records])
-    missing = {rung["key"]: rung for rung in rungs if rung["key"] not in records and rung["key"] not in ended}
-    if not missing:
+def _submit_missing(known: Known, keys: Sequence[str], runtime: Runtime) -> None:
+    """Submit the wanted calculations of some that have no result, no living firework, and no worker that runs them."""
+    if not keys:
         return
-    alive = _alive(list(missing), study.identifier, runtime)
-    orphans = {key: rung for key, rung in missing.items() if key not in alive}
-    crashes = runtime.store.crashes(list(orphans)) if orphans else {}
+    study, plan, store = known.study, known.plan, runtime.store
+    waiting, taken = _alive(study.identifier, runtime)
+    lost = [key for key in keys if key not in waiting and key not in taken]
+    known.waiting = len(waiting) + len(lost)
+    if not lost:
+        return
+    # Who has finished one since the results were read is found in the store: it is looked into after the workers.
+    held = runtime.presence.running()
+    gone = set(lost) - held - store.ended(lost).keys()
+    orphans = {rung["key"]: rung for rung in store.with_structures(each for each in known.rungs if each["key"] in gone)}
+    crashes = store.crashes(list(orphans)) if orphans else {}
     for key in [key for key, tracebacks in crashes.items() if len(tracebacks) >= MOST_CRASHES]:
         last = crashes[key][-1].strip().splitlines()[-1]
         failure = {
@@ -151,7 +158,7 @@ def _submit_missing(
             "detail": f"its task crashed {len(crashes[key])} times, last with: {last}",
         }
         calculation = plan.calculation(orphans.pop(key))
-        runtime.store.save(record_of(calculation, failure, {"worker": runtime.owner}))
+        store.save(record_of(calculation, failure, {"worker": runtime.owner}))
     made = {key: plan.calculation(rung) for key, rung in orphans.items()}
     for key, calculation in made.items():
         if calculation.key != key:  # it would never be found again
@@ -159,16 +166,16 @@ def _submit_missing(
     submit([(made[key], f"{rung['phase']} {rung['index']}") for key, rung in orphans.items()], study, runtime)
 
 
-def _alive(keys: list[str], study: str, runtime: Runtime) -> set[str]:
-    """Return those of some calculations that a worker runs, or that wait for one on behalf of a study.
+def _alive(study: str, runtime: Runtime) -> tuple[set[str], set[str]]:
+    """Return the calculations that wait for a worker on behalf of a study, and those that any worker has taken.
 
     Two studies may wait for one calculation on two machines; whoever comes second finds the result.
     """
-    states = {"$in": ["RESERVED", "RUNNING"]}
-    here = {"state": {"$in": ["WAITING", "READY"]}, "spec.study": study}
-    query = {"spec.key": {"$in": keys}, "$or": [{"state": states}, here]}
-    found = runtime.launchpad.fireworks.find(query, {"spec.key": 1})
-    return {document["spec"]["key"] for document in found} | runtime.presence.claimed(keys)
+    fireworks, fields = runtime.launchpad.fireworks, {"_id": 0, "spec.key": 1}
+    waiting = fireworks.find({"spec.study": study, "state": {"$in": ["WAITING", "READY"]}}, fields)
+    taken = fireworks.find({"state": {"$in": ["RESERVED", "RUNNING"]}}, fields)
+    one, other = ({each["spec"]["key"] for each in found} for found in (waiting, taken))
+    return one, other
 
 
 def retry_crashed(identifier: str, runtime: Runtime) -> int:
@@ -176,9 +183,8 @@ def retry_crashed(identifier: str, runtime: Runtime) -> int:
 
     Returns how many there were. What the code itself said, such as not converged, stands.
     """
-    study = runtime.store.get_study(identifier)
-    records = runtime.store.get_many(study.wanted if study else [])
-    crashed = [record.key for record in records.values() if not record.done and record.cause in CRASHES]
+    keys = [key for some in runtime.store.keys_by_phase(identifier).values() for key in some]
+    crashed = [key for key, cause in runtime.store.causes(keys).items() if cause in CRASHES]
     forget_failures(crashed, identifier, runtime)
     return len(crashed)
 

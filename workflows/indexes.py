@@ -33,6 +33,15 @@ OF_MACHINE: Keys = (
     ("created_on", ASCENDING),
 )
 """What waits for a machine, in the order in which its workers take it."""
+ASKED: Keys = (("study", ASCENDING), ("generation", ASCENDING), ("number", ASCENDING))
+"""What a study wants, in the order asked."""
+ONCE: Keys = (*ASKED[:2], ("kind", ASCENDING), ("phase", ASCENDING), ("index", ASCENDING), ("key", ASCENDING))
+"""A study has one key at several places where these coincide; an import may join two keys at one place."""
+KEYS_OF_STUDY: Keys = (*ASKED[:2], ("key", ASCENDING))
+WANTING: Keys = (("key", ASCENDING), *ASKED[:2])
+"""Who wants a calculation."""
+PIECES: Keys = (("files_id", ASCENDING), ("n", ASCENDING))
+"""GridFS's own, as is that of its files."""
 LAUNCH_ENDS: Keys = (
     ("action.stored_data.state", ASCENDING),
     ("action.stored_data.key", ASCENDING),
@@ -48,10 +57,14 @@ RESULTS: dict[str, tuple[Keys, ...]] = {
         (("name", ASCENDING),),
         (("complete", ASCENDING), ("machine", ASCENDING), ("cancelled", ASCENDING)),
     ),
+    "wanted": (ASKED, ONCE, KEYS_OF_STUDY, WANTING),
+    "fs.chunks": (PIECES,),
+    "fs.files": ((("filename", ASCENDING), ("uploadDate", ASCENDING)),),
     "crashes": ((("key", ASCENDING),),),
     "claims": ((("worker", ASCENDING),),),
     "jobs": ((("machine", ASCENDING), ("user", ASCENDING), ("state", ASCENDING)),),
 }
+UNIQUE = (ASKED, ONCE, PIECES)
 LAUNCHPAD: dict[str, tuple[Keys, ...]] = {"fireworks": (OF_STUDY, OF_MACHINE), "launches": (LAUNCH_ENDS,)}
 
 
@@ -59,7 +72,7 @@ def make_indexes(database: Any, wanted: dict[str, tuple[Keys, ...]]) -> None:
     """Make what is not there yet; who may only read finds them made."""
     try:
         for collection, indexes in wanted.items():
-            database[collection].create_indexes([IndexModel(list(keys)) for keys in indexes])
+            database[collection].create_indexes([IndexModel(list(keys), unique=keys in UNIQUE) for keys in indexes])
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise

@@ -119,8 +119,8 @@ class Presence:
         """Give all rights of a worker back that runs nothing: an outage of the database may have left it some."""
         self.database.claims.delete_many({"worker": worker})
 
-    def claimed(self, keys: Iterable[str]) -> set[str]:
-        """Return those of some calculations that a worker which lives is running."""
-        found = {each["_id"]: each["worker"] for each in self.database.claims.find({"_id": {"$in": list(keys)}})}
+    def running(self) -> set[str]:
+        """Return the calculations that a worker which lives is running."""
+        found = {each["_id"]: each["worker"] for each in self.database.claims.find()}
         living = self.known(set(found.values()))
         return {key for key, worker in found.items() if worker in living}

@@ -28,9 +28,8 @@ KEPT = (RETRIES, "output.log", "lock", CHILD_LOCK, *ASIDE.values())
 
 def failed_of(identifier: str, phase: str | None, store: ResultStore) -> list[str]:
     """Return the calculations of a study, or of one of its phases, that have failed."""
-    study = store.get_study(identifier)
-    rungs = study.rungs if study else []
-    wanted = dict.fromkeys(rung["key"] for rung in rungs if phase in (None, rung["phase"]))
+    by_phase = store.keys_by_phase(identifier).items()
+    wanted = dict.fromkeys(key for name, keys in by_phase if phase in (None, name) for key in keys)
     states = store.ended(list(wanted))
     return [key for key in wanted if states.get(key) == "failed"]
 

@@ -19,6 +19,8 @@ from megabar.workflows.store import LAUNCHPAD_SUFFIX, ResultStore
 if TYPE_CHECKING:
     from fireworks import LaunchPad
 
+    from megabar.workflows.planning import Known
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -26,7 +28,7 @@ class Runtime:
 
     run: runs the calculation prepared in a folder to its end and returns the result.
     owner: who this is, for leases and records. control: what the worker wants of the calculation that it runs.
-    cores: that each calculation has.
+    cores: that each calculation has. memory: of the studies that were planned, what was read of them.
     """
 
     store: ResultStore
@@ -36,6 +38,7 @@ class Runtime:
     owner: str = field(default_factory=lambda: f"{platform.node()}:{os.getpid()}")
     control: Control = field(default_factory=Control)
     cores: int = 1
+    memory: dict[str, Known] = field(default_factory=dict, repr=False)
 
     @property
     def presence(self) -> Presence:

@@ -72,10 +72,9 @@ def spending(store: ResultStore, identifier: str | None = None) -> dict[Account,
     """Return what the calculations of a study, or of all, have cost so far."""
     found: dict[Account, Spending] = defaultdict(Spending)
     query = {} if identifier is None else {"_id": identifier}
-    wanted = dict.fromkeys(("rungs.key", "rungs.phase", *CODES), 1)
     interrupted = _interrupted(store)
-    for study in store.database.studies.find(query, wanted).sort("created", -1):
-        phases = {rung["key"]: rung["phase"] for rung in study["rungs"]}
+    for study in store.database.studies.find(query, dict.fromkeys(CODES, 1)).sort("created", -1):
+        phases = {key: phase for phase, keys in store.keys_by_phase(study["_id"]).items() for key in keys}
         usual = usual_code(study)
         told: dict[str, float] = defaultdict(float)
         for key in interrupted.keys() & phases.keys():

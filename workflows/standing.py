@@ -21,7 +21,7 @@ SAMPLE = 200
 CODES = ("resolved.method.code", "resolved.volumes.method.code")
 """Where the plans of the kinds of studies have the code that most of their calculations use."""
 FIELDS = {
-    **dict.fromkeys(("name", "owner", "machine", "created", "complete", "cancelled", "wanted"), 1),
+    **dict.fromkeys(("name", "owner", "machine", "created", "complete", "cancelled", "wanted", "generation"), 1),
     **dict.fromkeys(("lease.until", "rest_until", *CODES), 1),
 }
 
@@ -156,18 +156,19 @@ def running_now(store: ResultStore, workers: Sequence[Mapping[str, Any]]) -> lis
 def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running: Iterable[Running]) -> list[Standing]:
     """Return how studies (as ``choose_studies`` returns them) stand."""
     unfinished = [study for study in studies if not study["complete"]]
-    states = states_of(store, [key for study in unfinished for key in study["wanted"]])
+    wanted = store.keys_of(studies)
+    states = states_of(store, [key for study in unfinished for key in wanted[study["_id"]]])
     unusual = _unusual(store) if len(unfinished) < len(studies) else {}
-    missing = {study["_id"]: set(study["wanted"]) - states.keys() for study in unfinished}
+    missing = {study["_id"]: set(wanted[study["_id"]]) - states.keys() for study in unfinished}
     queued = _queued(store, list(missing))
     begun = interrupted(store) if unfinished else set()
     taken = {each.key: each for each in running}
-    ratios = _ratios(store, unfinished, states)
+    ratios = _ratios(store, unfinished, wanted, states)
     faults = store.faults([study["_id"] for study in studies])
     found = []
     for study in studies:
         keys = missing.get(study["_id"], set())
-        count = _count(study["wanted"], unusual if study["complete"] else states, study["complete"])
+        count = _count(wanted[study["_id"]], unusual if study["complete"] else states, study["complete"])
         held = [taken[key] for key in keys & taken.keys()]
         busy = [each for each in held if not each.lost]
         waiting = keys - {each.key for each in held}
@@ -185,7 +186,7 @@ def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running:
                 created=study.get("created", ""),
                 complete=study["complete"],
                 cancelled=study.get("cancelled", False),
-                calculations=len(study["wanted"]),
+                calculations=len(wanted[study["_id"]]),
                 done=count["done"],
                 failed=count["failed"],
                 left_phase=count["left"],
@@ -205,10 +206,7 @@ def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running:
 
 def phase_standings(store: ResultStore, study: Standing, running: Iterable[Running]) -> list[PhaseStanding]:
     """Return how the phases of a study stand, in the order in which it asked for them."""
-    document = store.database.studies.find_one({"_id": study.study}, {"rungs.key": 1, "rungs.phase": 1}) or {}
-    keys: dict[str, set[str]] = defaultdict(set)
-    for rung in document.get("rungs", []):
-        keys[rung["phase"]].add(rung["key"])
+    keys = {phase: set(keys) for phase, keys in store.keys_by_phase(study.study).items()}
     states = states_of(store, set().union(*keys.values()))
     busy = {each.key for each in running if not each.lost}
     found = []
@@ -284,12 +282,15 @@ def usual_code(study: Mapping[str, Any]) -> str:
 
 
 def _ratios(
-    store: ResultStore, studies: Sequence[Mapping[str, Any]], states: Mapping[str, str]
+    store: ResultStore,
+    studies: Sequence[Mapping[str, Any]],
+    wanted: Mapping[str, Sequence[str]],
+    states: Mapping[str, str],
 ) -> dict[tuple[str, str], float]:
     """Return CPU seconds by those of the cost model, by machine and code, from a sample of what is done."""
     done: dict[tuple[str, str], list[str]] = defaultdict(list)
     for study in studies:
-        done[_pool(study)] += [key for key in study["wanted"] if states.get(key) == "done"]
+        done[_pool(study)] += [key for key in wanted[study["_id"]] if states.get(key) == "done"]
     found = {}
     for pool, keys in done.items():
         sample = keys[:: max(1, len(keys) // SAMPLE)]

@@ -55,6 +55,7 @@ class Control:
     avoided: calculations that this worker leaves to others, until when (``time.monotonic()``) and why. left: key of
     the one that it has just left. refused: how many folders in a row could not be used.
     idle: whether the last look for work found none.
+    claimed: whether a claim on a calculation may not have been given back.
     planning: whether a study is worked out now, which ``interrupt`` may break off at any place.
     """
 
@@ -72,6 +73,7 @@ class Control:
     refused: int = 0
     idle: bool = False
     planning: bool = False
+    claimed: bool = False
 
     @property
     def stopping(self) -> bool:

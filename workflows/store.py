@@ -6,102 +6,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from bson import Binary
 from gridfs import GridFS
-from gridfs.errors import FileExists
-from pydantic import BaseModel, ConfigDict, ValidationError
 from pymongo import MongoClient, UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from megabar.structures.errors import InputError
 from megabar.workflows.files import packed, unpacked
 from megabar.workflows.indexes import RESULTS, make_indexes
+from megabar.workflows.records import (
+    LATER,
+    CalculationRecord,
+    NotOurs,
+    Parts,
+    StudyRecord,
+    newer_fields,
+    record_from,
+    summary_from,
+)
+from megabar.workflows.studies import Studies
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from megabar.workflows.calculation import Calculation
 
-LEASE_SECONDS = 60
-REST_SHARE, QUICK_SECONDS = 10.0, 0.5
-"""After each result a study is planned anew; where that takes long, it gets no more than a tenth of the time."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["CalculationRecord", "NotOurs", "ResultStore", "StudyRecord", "newer_fields", "put_history", "record_of"]
 LAUNCHPAD_SUFFIX = "_fireworks"
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class NotOurs(InputError):
-    """A newer version stored this, and this one does not know what it means: it is left to those that do."""
-
-
-class CalculationRecord(BaseModel):
-    """What is known of one calculation that has ended; its ``_id`` in the database is its key.
-
-    state: ``done``; ``failed`` (then ``cause`` and ``detail`` say why); ``left`` where the relaxation left its phase,
-    which thus ends before this volume.
-    energy_eV_per_atom: energy consistent with the forces (with smearing: the Mermin free energy).
-    pressure_GPa: from the stress; None where the code gives none.
-    structure: the final one; stress_deviation_GPa: largest deviation from hydrostatic stress.
-    stiffness_eV_A2: curvature along the last step of the relaxation, for the neighbours to begin with.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    key: str
-    calculation: dict[str, Any]
-    state: str
-    cause: str | None = None
-    detail: str | None = None
-    energy_eV_per_atom: float | None = None
-    pressure_GPa: float | None = None
-    volume_A3_per_atom: float | None = None
-    structure: dict[str, Any] | None = None
-    ionic_steps: int | None = None
-    largest_force_eV_A: float | None = None
-    stress_deviation_GPa: float | None = None
-    stiffness_eV_A2: float | None = None
-    space_group: str | None = None
-    symmetry_change: str | None = None
-    warnings: list[str] = []
-    observables: dict[str, Any] = {}
-    mendings: list[str] = []
-    provenance: dict[str, Any] = {}
-
-    @property
-    def done(self) -> bool:
-        """Whether the calculation finished and converged."""
-        return self.state == "done"
-
-
-class StudyRecord(BaseModel):
-    """A study as it was asked for and as it was resolved; its ``_id`` in the database is its identifier.
-
-    definition: the study file's content; resolved: phases, methods and ladders as planned on submission.
-    wanted: keys of all calculations that the study has asked for, in the order asked.
-    complete: whether nothing more is wanted. owner: who submitted it first, empty where that is not known.
-    machine: whose queue it runs on, "" for local workers.
-    cancelled: whether nothing more is to be run for it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    identifier: str
-    name: str
-    kind: str
-    definition: dict[str, Any]
-    resolved: dict[str, Any]
-    wanted: list[str] = []
-    rungs: list[dict[str, Any]] = []
-    complete: bool = False
-    created: str = ""
-    owner: str = ""
-    machine: str = ""
-    cancelled: bool = False
+PIECE_BYTES = 255 * 1024
+"""GridFS's own."""
 
 
 @dataclass(frozen=True)
-class ResultStore:
+class ResultStore(Studies):
     """Calculations and studies in one MongoDB database."""
 
     client: MongoClient[dict[str, Any]] = field(repr=False)
@@ -168,17 +106,44 @@ class ResultStore:
     def get(self, key: str) -> CalculationRecord | None:
         """Return the calculation with a key, None where it has not ended."""
         document = self.database.calculations.find_one({"_id": key})
-        return _record(document) if document else None
+        return record_from(document) if document else None
 
     def get_many(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
         """Return the calculations, of those with these keys, that have ended."""
         found = self.database.calculations.find({"_id": {"$in": list(keys)}})
-        return {document["_id"]: _record(document) for document in found}
+        return {document["_id"]: record_from(document) for document in found}
+
+    def summaries(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
+        """Return the same as ``get_many``, for many: what is large of a record is read when it is looked at."""
+        there = {name: {"$eq": [{"$type": f"${name}"}, "object"]} for name in LATER}
+        found = self.database.calculations.aggregate([{"$match": {"_id": {"$in": list(keys)}}}, {"$set": there}])
+        documents = {document["_id"]: document for document in found}
+        parts = Parts(list(documents), self._parts)
+        return {key: summary_from(document, parts.get) for key, document in documents.items()}
+
+    def _parts(self, keys: Sequence[str], name: str) -> dict[str, dict[str, Any]]:
+        """Return a part of the records of some calculations, of those that have it."""
+        found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {name: 1})
+        return {each["_id"]: dict(each[name] or {}) for each in found if name in each}
+
+    def with_structures(self, rungs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return rungs with their structures where these are the results of calculations, named by ``structure_of``."""
+        found = [dict(rung) for rung in rungs]
+        without = [rung for rung in found if rung.get("structure_of") and not rung.get("structure")]
+        known = self._parts(list({rung["structure_of"] for rung in without}), "structure") if without else {}
+        for rung in without:
+            rung["structure"] = known.get(rung["structure_of"])
+        return found
 
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the state (``done``, ``failed``, ``left``) of those of these calculations that have ended."""
         found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})
         return {document["_id"]: document["state"] for document in found}
+
+    def causes(self, keys: Sequence[str]) -> dict[str, str | None]:
+        """Return why those of these calculations that have failed or left their phase did so."""
+        query = {"_id": {"$in": list(keys)}, "state": {"$ne": "done"}}
+        return {each["_id"]: each.get("cause") for each in self.database.calculations.find(query, {"cause": 1})}
 
     def history(self, key: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of a calculation: energy, cell, positions, forces and stress at every ionic step."""
@@ -201,161 +166,26 @@ class ResultStore:
         query = {"calculation.code": code, "state": "done", "calculation.task": None}
         return list(self.database.calculations.find(query, fields).sort("_id", -1).limit(60))
 
-    def put_study(self, study: StudyRecord, anew: bool = False) -> None:
-        """Store a study, or renew what it was resolved to; what it has asked for before is kept.
-
-        anew: it is forgotten (its results stay), and whoever plans for the study now has lost the right to.
-        """
-        content = study.model_dump(exclude={"identifier", "wanted", "rungs", "created", "complete", "owner"})
-        first = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "owner": study.owner}
-        nothing: dict[str, Any] = {"wanted": [], "rungs": []}
-        self.database.studies.update_one(
-            {"_id": study.identifier},
-            {
-                "$set": {**content, "complete": False, **({**nothing, "lease": None} if anew else {})},
-                "$setOnInsert": {**first, **({} if anew else nothing)},
-            },
-            upsert=True,
-        )
-        self.forget_fault(study.identifier)
-
-    def get_study(self, identifier: str) -> StudyRecord | None:
-        """Return a study by its identifier."""
-        document = self.database.studies.find_one({"_id": identifier})
-        return _study(document) if document else None
-
-    def find_studies(self, name: str | None = None) -> list[StudyRecord]:
-        """Return the studies with a name or identifier (all where none is given), newest first."""
-        query = {} if name is None else {"$or": [{"_id": name}, {"name": name}]}
-        return [_study(document) for document in self.database.studies.find(query).sort("created", -1)]
-
-    def study_names(self, name: str | None = None) -> list[tuple[str, str]]:
-        """Return identifier and name of the studies with a name or identifier (of all without), newest first."""
-        query = {} if name is None else {"$or": [{"_id": name}, {"name": name}]}
-        found = self.database.studies.find(query, {"name": 1}).sort("created", -1)
-        return [(each["_id"], each["name"]) for each in found]
-
-    def unfinished_named(self, name: str) -> list[StudyRecord]:
-        """Return the studies of a name that are neither complete nor cancelled."""
-        query = {"name": name, "complete": False, "cancelled": {"$ne": True}}
-        return [_study(document) for document in self.database.studies.find(query, {"rungs": 0, "wanted": 0})]
-
-    def note_look(self, machine: str) -> None:
-        """Note that the scheduler of a machine was asked for its jobs just now."""
-        self.database.queues.update_one({"_id": machine}, {"$currentDate": {"looked": True}}, upsert=True)
-
-    def queues_looked_s(self) -> dict[str, float]:
-        """Return how long ago (s) the scheduler of each machine was last asked for its jobs."""
-        ago = {"$divide": [{"$subtract": ["$$NOW", "$looked"]}, 1000]}
-        return {each["_id"]: each["ago"] for each in self.database.queues.aggregate([{"$project": {"ago": ago}}])}
-
-    def studies_wanting(self, key: str) -> list[str]:
-        """Return the identifiers of the unfinished studies that asked for a calculation."""
-        return [each["_id"] for each in self.database.studies.find({"wanted": key, "complete": False}, {"_id": 1})]
-
-    def unfinished(self, machine: str) -> list[str]:
-        """Return the identifiers of the studies that run on a machine ("" for local workers) and want more."""
-        query = {
-            "complete": False,
-            "cancelled": {"$ne": True},
-            "machine": {"$in": [machine, *([] if machine else [None])]},
-        }
-        return [each["_id"] for each in self.database.studies.find(query, {"_id": 1})]
-
-    def add_wanted(
-        self, identifier: str, rungs: Sequence[dict[str, Any]], known: int | None = None, owner: str | None = None
-    ) -> bool:
-        """Add rungs (each with its ``key``) to what a study has asked for, and return whether they were taken.
-
-        They are not where the study has not just the ``known`` rungs that they were planned with, or where ``owner``
-        has lost the right to plan: of two planners one is refused, and nothing is asked for twice.
-        """
-        found = self.database.studies.update_one(
-            _as_planned(identifier, known, owner),
-            {"$push": {"rungs": {"$each": list(rungs)}}, "$addToSet": {"wanted": {"$each": [r["key"] for r in rungs]}}},
-        )
-        return bool(found.matched_count)
-
-    def reopen(self, identifier: str) -> None:
-        """Say that a study may want more again; whoever plans for it now did not know of that."""
-        self.database.studies.update_one({"_id": identifier}, {"$set": {"complete": False, "lease": None}})
-        self.forget_fault(identifier)
-
-    def cancelled(self, identifier: str) -> bool:
-        """Return whether nothing more is to be run for a study."""
-        return bool((self.database.studies.find_one({"_id": identifier}, {"cancelled": 1}) or {}).get("cancelled"))
-
-    def mark_cancelled(self, identifier: str) -> None:
-        """Say that nothing more is to be run for a study; ``put_study`` takes it back."""
-        self.database.studies.update_one({"_id": identifier}, {"$set": {"cancelled": True}})
-
-    def unwanted(self, key: str) -> bool:
-        """Return whether a study that was cancelled wanted a calculation, and none that is not complete wants it."""
-        found = list(self.database.studies.find({"wanted": key}, {"cancelled": 1, "complete": 1}))
-        cancelled = [bool(study.get("cancelled")) for study in found]
-        return any(cancelled) and all(study["complete"] or off for study, off in zip(found, cancelled, strict=True))
-
-    def mark_complete(self, identifier: str, known: int | None = None, owner: str | None = None) -> bool:
-        """Say that a study wants nothing more; False where that is not as it was planned (``add_wanted``)."""
-        found = self.database.studies.update_one(_as_planned(identifier, known, owner), {"$set": {"complete": True}})
-        return bool(found.matched_count)
-
-    def note_fault(self, identifier: str, said: str) -> None:
-        """Note why a study cannot be planned further, for those who ask how it stands."""
-        self.database.faults.update_one({"_id": identifier}, {"$set": {"said": said}}, upsert=True)
-
-    def forget_fault(self, identifier: str) -> None:
-        """Forget that a study could not be planned."""
-        self.database.faults.delete_one({"_id": identifier})
-
-    def faults(self, identifiers: Sequence[str]) -> dict[str, str]:
-        """Return why those of some studies that cannot be planned further cannot."""
-        return {each["_id"]: each["said"] for each in self.database.faults.find({"_id": {"$in": list(identifiers)}})}
-
-    def take_lease(self, identifier: str, owner: str, patient: bool = False) -> bool:
-        """Take the right to plan for a study for a minute; False where somebody else has it.
-
-        patient: also where the last planning was too short a time ago, measured by how long it took.
-        """
-        free: dict[str, Any] = {
-            "$or": [
-                {"$lt": [{"$ifNull": ["$lease.until", EPOCH]}, "$$NOW"]},
-                {"$eq": ["$lease.owner", owner]},
-            ]
-        }
-        if patient:
-            free = {"$and": [free, {"$lt": [{"$ifNull": ["$rest_until", EPOCH]}, "$$NOW"]}]}
-        lease = {"owner": owner, "until": {"$add": ["$$NOW", 1000 * LEASE_SECONDS]}}
-        found = self.database.studies.update_one({"_id": identifier, "$expr": free}, [{"$set": {"lease": lease}}])
-        return bool(found.matched_count)
-
-    def renew_lease(self, identifier: str, owner: str) -> bool:
-        """Keep the right to plan for another minute; False where it is lost, or nothing is to be planned any more."""
-        until = {"$add": ["$$NOW", 1000 * LEASE_SECONDS]}
-        found = self.database.studies.update_one(
-            _as_planned(identifier, None, owner), [{"$set": {"lease.until": until}}]
-        )
-        return bool(found.matched_count)
-
-    def release_lease(self, identifier: str, owner: str, took_s: float = 0.0) -> None:
-        """Give the right to plan back; took_s: how long it took to plan."""
-        rest = {"$add": ["$$NOW", round(1000 * REST_SHARE * max(0.0, took_s - QUICK_SECONDS))]}
-        self.database.studies.update_one(
-            {"_id": identifier, "lease.owner": owner}, [{"$set": {"lease": None, "rest_until": rest}}]
-        )
-
 
 def put_history(database: Any, key: str, content: bytes) -> None:
     """Store the arrays of a calculation once; what one that was killed left of them is replaced.
 
-    The file's ``_id`` is the key, so that the pieces without a file are found by whoever stores it next.
+    As a file of GridFS whose ``_id`` is the key, so that the pieces without a file are found by whoever stores it next;
+    written without GridFS's own looks for indexes and leftovers, which take longer than the rest.
     """
-    files = GridFS(database)
-    if files.exists({"filename": key}):
+    if database.fs.files.find_one({"filename": key}, {"_id": 1}) is not None:
         return
-    database.fs.chunks.delete_many({"files_id": key})
-    with suppress(FileExists, DuplicateKeyError):  # another one stores the same at this moment
-        files.put(content, filename=key, _id=key)
+    pieces = [content[start : start + PIECE_BYTES] for start in range(0, len(content), PIECE_BYTES)]
+    chunks = [{"files_id": key, "n": number, "data": Binary(piece)} for number, piece in enumerate(pieces)]
+    try:
+        database.fs.chunks.insert_many(chunks)
+    except BulkWriteError:
+        database.fs.chunks.delete_many({"files_id": key})
+        with suppress(BulkWriteError):  # another one stores the same at this moment
+            database.fs.chunks.insert_many(chunks)
+    size = {"length": len(content), "chunkSize": PIECE_BYTES}
+    with suppress(DuplicateKeyError):
+        database.fs.files.insert_one({"_id": key, "filename": key, **size, "uploadDate": datetime.now(UTC)})
 
 
 def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mapping[str, Any]) -> CalculationRecord:
@@ -363,47 +193,3 @@ def record_of(calculation: Calculation, result: Mapping[str, Any], extra: Mappin
     content = dict(result)
     provenance = {**content.pop("provenance", {}), **extra}
     return CalculationRecord(key=calculation.key, calculation=calculation.to_dict(), provenance=provenance, **content)
-
-
-def _as_planned(identifier: str, known: int | None, owner: str | None) -> dict[str, Any]:
-    """Return the query of a study that is still as it was when somebody began to plan for it."""
-    query: dict[str, Any] = {"_id": identifier}
-    if known is not None:
-        query["rungs"] = {"$size": known}
-    if owner is not None:
-        query |= {"lease.owner": owner, "cancelled": {"$ne": True}}
-    return query
-
-
-def _record(document: dict[str, Any]) -> CalculationRecord:
-    key = document.pop("_id")
-    return _read(CalculationRecord, f"the calculation {key}", {"key": key, **document})
-
-
-def _study(document: dict[str, Any]) -> StudyRecord:
-    for name in ("lease", "rest_until"):
-        document.pop(name, None)
-    identifier = document.pop("_id")
-    return _read(StudyRecord, f"the study {identifier}", {"identifier": identifier, **document})
-
-
-def newer_fields(error: Exception) -> list[str]:
-    """Return the fields that a model does not know, where these are all that is wrong with a document."""
-    if not isinstance(error, ValidationError):
-        return []
-    wrong = error.errors()
-    unknown = [".".join(map(str, each["loc"])) for each in wrong if each["type"] == "extra_forbidden"]
-    return unknown if len(unknown) == len(wrong) else []
-
-
-def _read(model: type[Model], what: str, content: Mapping[str, Any]) -> Model:
-    """Return a stored document as its model; raises NotOurs where it has what this version does not know."""
-    try:
-        return model(**content)
-    except ValidationError as error:
-        unknown = newer_fields(error)
-        if not unknown:
-            raise
-        raise NotOurs(
-            f"{what} was stored by a newer version of megabar ({', '.join(unknown)}); update this one"
-        ) from error

@@ -24,9 +24,20 @@ def sweep_pieces(database: Any, now: datetime | None = None) -> int:
         )
     except DuplicateKeyError:
         return 0
+    _sweep_tokens(database, moment)
     pieces = {each["_id"] for each in database.fs.chunks.aggregate([{"$group": {"_id": "$files_id"}}])}
     files = {each["_id"] for each in database.fs.files.find({}, {"_id": 1})}
     lost = [each for each in pieces - files if isinstance(each, ObjectId) and each.generation_time < moment - OLD]
     if lost:
         database.fs.chunks.delete_many({"files_id": {"$in": lost}})
     return len(lost)
+
+
+def _sweep_tokens(database: Any, moment: datetime) -> None:
+    """Remove what studies wanted, and parts of plans, that were stored for a study that never came to know of them."""
+    for name, field in (("wanted", "generation"), ("plans", "edition")):
+        known = set(database.studies.distinct(field))
+        tokens = [token for token in database[name].distinct(field) if token not in known]
+        lost = [token for token in tokens if ObjectId(token).generation_time < moment - OLD]
+        if lost:
+            database[name].delete_many({field: {"$in": lost}})

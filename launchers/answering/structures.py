@@ -64,7 +64,7 @@ def structures_of(
     with existing_store(load_config()) as store:
         study = find_study(name, store)
         plan = plan_of(study)
-        known = kind_of(study.kind).phases(plan, study.rungs, store.get_many(study.wanted))
+        known = kind_of(study.kind).phases(plan, study.rungs, store.summaries(study.wanted))
     states = _chosen(known, phases)
     found, notes = _found(states, list(pressures_GPa) or list(plan.pressures_GPa), bool(pressures_GPa))
     if not found:

@@ -142,7 +142,7 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
         again = patiently(lambda: retry_crashed(identifier, runtime), config)
         if again:
             print(f"{again} calculations that had crashed are tried again", file=sys.stderr)
-        before = patiently(lambda: store.get_study(identifier), config)
+        before = patiently(lambda: store.outline(identifier), config)
         if before is not None and before.machine:
             print(f"{identifier} is in the queue of {before.machine}, and workers here help with it", file=sys.stderr)
         local = LocalRun(identifier, plan, runtime)
@@ -157,6 +157,7 @@ def run_study(path: Path, workers: int | None, report: Path | None) -> Outcome:
                     progress.say(f"megabar run: nothing of it runs now: {local.waits}")
                 said = local.waits
         print(WRITING, file=sys.stderr, flush=True)
+        study = patiently(lambda: find_study(identifier, store), config)
         result = patiently(lambda: answer_of(study, store), config)
         patiently(lambda: write_report(folder, study, result, store), config)
         computed = patiently(lambda: local.computed(study), config)

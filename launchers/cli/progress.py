@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections import Counter
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -16,7 +15,9 @@ from rich.text import Text
 from megabar.launchers.cli.numbers import spell
 from megabar.workflows.cost import measured_rate, seconds
 from megabar.workflows.kinds.interface import Plan
+from megabar.workflows.planning import FOR_EVER
 from megabar.workflows.store import ResultStore, StudyRecord
+from megabar.workflows.studies import REST_SHARE
 
 PLAIN_SECONDS = 5.0
 
@@ -36,6 +37,9 @@ class Progress:
         self._said: tuple[float, tuple[int, int, int, bool] | None] = (-math.inf, None)
         self._rate = measured_rate(store, plan.method.code)
         self._ended_before: set[str] | None = None
+        self._generation, self._next, self._rest_until = "", 0, 0.0
+        self._phases: dict[str, list[str]] = {}
+        self._states: dict[str, str] = {}
         self._costs: dict[str, float] = {}
         self.computed = 0
 
@@ -53,53 +57,62 @@ class Progress:
             self._live.stop()
 
     def update(self, study: StudyRecord) -> None:
-        """Show how the study stands now."""
-        states = self._store.ended(study.wanted)
-        if self._ended_before is None:
-            self._ended_before = set(states)
-        self.computed = len(set(states) - self._ended_before)
-        left = self._time_left(study, states)
-        if self._console.is_terminal:
-            self._live.update(self._picture(study, states, left))
+        """Show how the study, whose outline is given, stands now; not each time where to look takes long."""
+        began = time.monotonic()
+        if began < self._rest_until and not study.complete:
             return
-        counts = (len(states), _failed(states), len(set(study.wanted)), study.complete)
-        when, said = self._said
-        if counts != said and (study.complete or time.monotonic() - when > PLAIN_SECONDS):
-            self._said = (time.monotonic(), counts)
-            self.say(self._headline(study, states, left))
+        self._look(study)
+        if self._ended_before is None:
+            self._ended_before = set(self._states)
+        self.computed = len(self._states.keys() - self._ended_before)
+        left = self._time_left()
+        if self._console.is_terminal:
+            self._live.update(self._picture(study, left))
+        else:
+            counts = (len(self._states), self._failed, len(self._costs), study.complete)
+            when, said = self._said
+            if counts != said and (study.complete or time.monotonic() - when > PLAIN_SECONDS):
+                self._said = (time.monotonic(), counts)
+                self.say(self._headline(study, left))
+        self._rest_until = time.monotonic() + REST_SHARE * (time.monotonic() - began)
+
+    def _look(self, study: StudyRecord) -> None:
+        """Read what the study has asked for since the last look, and what has ended."""
+        if study.generation != self._generation:
+            self._generation, self._next, self._phases, self._costs, self._states = study.generation, 0, {}, {}, {}
+        new, self._next = self._store.rungs_of(study.identifier, self._generation, self._next)
+        for rung in self._store.with_structures(new):
+            self._phases.setdefault(rung["phase"], []).append(rung["key"])
+            if rung["key"] not in self._costs:
+                self._costs[rung["key"]] = seconds(self._plan.calculation(rung), self._rate)
+        lasting = {key: state for key, state in self._states.items() if state in FOR_EVER}
+        self._states = lasting | self._store.ended([key for key in self._costs if key not in lasting])
+
+    @property
+    def _failed(self) -> int:
+        return sum(state == "failed" for state in self._states.values())
 
     def say(self, text: str) -> None:
         """Print a line, above the live table where there is one."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _time_left(self, study: StudyRecord, states: dict[str, str]) -> float:
+    def _time_left(self) -> float:
         """Return the wall seconds left for what is asked for by now, by the speed so far, at first the cost model's."""
-        for rung in study.rungs:
-            if rung["key"] not in self._costs:
-                self._costs[rung["key"]] = seconds(self._plan.calculation(rung), self._rate)
-        done = sum(cost for key, cost in self._costs.items() if key in states and key not in (self._ended_before or ()))
-        rest = sum(cost for key, cost in self._costs.items() if key not in states)
+        before = self._ended_before or ()
+        done = sum(cost for key, cost in self._costs.items() if key in self._states and key not in before)
+        rest = sum(cost for key, cost in self._costs.items() if key not in self._states)
         elapsed = time.monotonic() - self._began
         return rest * elapsed / done if done and elapsed > PLAIN_SECONDS else rest / self._workers
 
-    def _headline(self, study: StudyRecord, states: dict[str, str], left: float) -> str:
-        failed = _failed(states)
-        text = f"{self._name}: {len(states)} of {len(set(study.wanted))} calculations"
-        text += f", {failed} failed" if failed else ""
+    def _headline(self, study: StudyRecord, left: float) -> str:
+        text = f"{self._name}: {len(self._states)} of {len(self._costs)} calculations"
+        text += f", {self._failed} failed" if self._failed else ""
         text += f", {time.monotonic() - self._began:.0f} s"
         return text + (", complete" if study.complete else f", about {spell(left)} left for these")
 
-    def _picture(self, study: StudyRecord, states: dict[str, str], left: float) -> RenderableType:
+    def _picture(self, study: StudyRecord, left: float) -> RenderableType:
         table = Table(box=None, pad_edge=False, show_header=False)
-        wanted, done = Counter[str](), Counter[str]()
-        for rung in study.rungs:
-            wanted[rung["phase"]] += 1
-            done[rung["phase"]] += rung["key"] in states
-        for phase in wanted:
-            bar = "█" * done[phase] + "░" * (wanted[phase] - done[phase])
-            table.add_row(phase, bar, f"{done[phase]}/{wanted[phase]} volumes")
-        return Group(Text(self._headline(study, states, left)), table)
-
-
-def _failed(states: dict[str, str]) -> int:
-    return sum(state == "failed" for state in states.values())
+        for phase, keys in self._phases.items():
+            done = sum(key in self._states for key in keys)
+            table.add_row(phase, "█" * done + "░" * (len(keys) - done), f"{done}/{len(keys)} volumes")
+        return Group(Text(self._headline(study, left)), table)

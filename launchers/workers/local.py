@@ -205,7 +205,7 @@ class LocalRun:
     waits: str = ""
 
     def __iter__(self) -> Iterator[StudyRecord]:
-        """Run it, yielding its record; raises InputError where it is cancelled, SetupError where nothing can run."""
+        """Run it, yielding its outline; raises InputError where it is cancelled, SetupError where nothing can run."""
         task = Task(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
         complete = self._wait(self._care)
         sweep_locks(self.runtime.config)  # now that the free ones have told which workers are no more
@@ -252,7 +252,7 @@ class LocalRun:
         return patiently(action, self.runtime.config)
 
     def _study(self) -> StudyRecord:
-        study = self.runtime.store.get_study(self.identifier)
+        study = self.runtime.store.outline(self.identifier)
         if study is None:
             raise SetupError(f"the study {self.identifier} was removed from the database while it ran")
         return study

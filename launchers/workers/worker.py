@@ -209,9 +209,10 @@ def _take(runtime: Runtime, task: Task) -> bool:
     worker = FWorker(name=runtime.owner, query=query, env={"job": task.job, "cores": task.cores})
     found = Rocket(runtime.launchpad, worker, None).run()
     control.idle = not found
-    if found:
+    if control.claimed:
         # FireWorks keeps the exceptions of a task to itself: one of an outage may have left a claim that nobody uses.
         runtime.presence.release_all(runtime.owner)
+        control.claimed = False
     given_back = control.unfinished or control.left
     if given_back is not None and given_back != control.unwanted:
         submit_again(given_back, runtime)  # what was stopped or left here is for another worker at once

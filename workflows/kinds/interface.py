@@ -157,11 +157,16 @@ def read_plan(study: StudyRecord, rungs: tuple[str, ...], read: Callable[[Mappin
 
     Raises NotOurs where the study has what this version does not know.
     """
-    if not all(rung.get("kind", "main").startswith(rungs) for rung in study.rungs):
-        raise NotOurs(f"the study {study.identifier} asks for what a newer version of megabar knows; update this one")
+    check_rungs(study.identifier, study.rungs, rungs)
     try:
         return read(study.resolved)
     except (TypeError, KeyError, ValueError) as error:
         raise NotOurs(
             f"the study {study.identifier} was planned by a newer version of megabar ({error}); update this one"
         ) from error
+
+
+def check_rungs(study: str, rungs: Rungs, known: tuple[str, ...]) -> None:
+    """Raise NotOurs where a study asks for what is of none of the kinds of rungs known."""
+    if not all(rung.get("kind", "main").startswith(known) for rung in rungs):
+        raise NotOurs(f"the study {study} asks for what a newer version of megabar knows; update this one")

@@ -88,7 +88,7 @@ def plan_of(study: StudyRecord) -> Plan:
 
 def answer_of(study: StudyRecord, store: ResultStore) -> Answer:
     """Return the answer of a stored study from the results that are there."""
-    return kind_of(study.kind).answer(plan_of(study), study.rungs, store.get_many(study.wanted), store.history)
+    return kind_of(study.kind).answer(plan_of(study), study.rungs, store.summaries(study.wanted), store.history)
 
 
 def estimate(file: StudyFile[Any], plan: Plan, store: ResultStore | None) -> StudyEstimate:

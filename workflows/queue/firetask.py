@@ -115,16 +115,23 @@ def run_and_store(calculation: Calculation, runtime: Runtime, asked: Mapping[str
     known = runtime.store.get(key)
     if known is not None:
         return known.state
+    runtime.control.claimed = True
     if not runtime.presence.claim(key, runtime.owner):
+        runtime.control.claimed = False
         return "taken"
     try:
         state = _claimed(calculation, runtime, asked or {})
     except BaseException as error:
         if not is_outage(error):  # it would take another time-out; a worker gives all back after each task
-            runtime.presence.release(key, runtime.owner)
+            _release(key, runtime)
         raise
-    runtime.presence.release(key, runtime.owner)
+    _release(key, runtime)
     return state
+
+
+def _release(key: str, runtime: Runtime) -> None:
+    runtime.presence.release(key, runtime.owner)
+    runtime.control.claimed = False
 
 
 def _claimed(calculation: Calculation, runtime: Runtime, asked: Mapping[str, Any]) -> str:

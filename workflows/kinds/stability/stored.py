@@ -19,7 +19,7 @@ def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
     """Return the answer of a stored study from the results that are there; raises InputError for another kind."""
     check_kind(study, STABILITY, "hull", "megabar report")
     plan = read_plan(study, STABILITY.rungs, StabilityPlan.from_dict)
-    return answer(plan, study.rungs, store.get_many(study.wanted))
+    return answer(plan, study.rungs, store.summaries(study.wanted))
 
 
 def joint_hull(answers: Sequence[StabilityAnswer], at_GPa: float | None) -> tuple[dict[str, Any], Stability | None]:

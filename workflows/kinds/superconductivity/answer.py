@@ -24,7 +24,14 @@ from megabar.workflows.kinds.superconductivity.electrons import band_of
 from megabar.workflows.kinds.superconductivity.gather import gathered
 from megabar.workflows.kinds.superconductivity.grids import coarser
 from megabar.workflows.kinds.superconductivity.plan import MAIN, TcPlan, TcRung
-from megabar.workflows.kinds.superconductivity.wants import AtPressure, at_pressure, q_points, settled, volume_curve
+from megabar.workflows.kinds.superconductivity.wants import (
+    AtPressure,
+    at_pressure,
+    q_points,
+    settled,
+    volume_curve,
+    with_structures,
+)
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
 
@@ -137,7 +144,7 @@ class TcAnswer:
 
 def answer(plan: TcPlan, rungs: Sequence[Mapping[str, Any]], records: Records, histories: Histories) -> TcAnswer:
     """Return the answer; histories: returns the arrays of a calculation by its key (the files of a q-point)."""
-    parsed = [TcRung.from_dict(rung) for rung in rungs]
+    parsed = with_structures(rungs, records)
     notes = [f"phonons are harmonic, the structure is that of the static lattice ({plan.method.functional})"]
     if coarser(plan.grids.q) is None:
         notes.append("no coarser q-grid lies within this one: how λ converges with q is not known")

@@ -34,7 +34,7 @@ class TcRung:
 
     kind: ``main``: a volume of the ladder; ``structure``: the volume at a pressure; ``ground-state``; ``phonon``.
     index: place on the ladder of the first two, number of the q-point of the last. pressure_GPa: asked for.
-    structure: of the last two, relaxed.
+    structure: of the last two, relaxed; structure_of: the calculation that relaxed it, by which it is stored.
     """
 
     phase: str
@@ -45,12 +45,14 @@ class TcRung:
     kind: str
     pressure_GPa: float | None = None
     structure: Structure | None = None
+    structure_of: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the rung as JSON-able data."""
-        structure = self.structure.to_dict() if self.structure else None
-        own = {name: value for name, value in vars(self).items() if name != "structure"}
-        return {**own, "index": str(self.index), "structure": structure}
+        """Return the rung as JSON-able data, without the structure where another calculation has it."""
+        structure = self.structure.to_dict() if self.structure and not self.structure_of else None
+        own = {name: value for name, value in vars(self).items() if name not in ("structure", "structure_of")}
+        named = {"structure_of": self.structure_of} if self.structure_of else {}
+        return {**own, "index": str(self.index), "structure": structure, **named}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TcRung:
@@ -65,6 +67,7 @@ class TcRung:
             kind=content["kind"],
             pressure_GPa=content.get("pressure_GPa"),
             structure=Structure.from_dict(structure) if structure else None,
+            structure_of=content.get("structure_of"),
         )
 
 

@@ -67,7 +67,7 @@ def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: Resu
     Every α²F is there as two columns (meV), for `megabar tc --unit meV`, and ``citations.bib``; files are written
     atomically, the page last.
     """
-    records = store.get_many(study.wanted)
+    records = store.summaries(study.wanted)
     rows = [Row(rung, records.get(rung.key)) for rung in map(TcRung.from_dict, study.rungs)]
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "answer.json", json.dumps(_strict(answer.json()), indent=2, ensure_ascii=False) + "\n")

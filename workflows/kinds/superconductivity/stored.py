@@ -25,4 +25,4 @@ def stored_answer(
         mu_star=plan.mu_star if mu_star is None else (mu_star,),
         mu_ref_meV=plan.mu_ref_meV if mu_ref_meV is None else mu_ref_meV,
     )
-    return answer(plan, study.rungs, store.get_many(study.wanted), store.history)
+    return answer(plan, study.rungs, store.summaries(study.wanted), store.history)

@@ -6,7 +6,7 @@ The volumes of the structure's ladder, the structure at each pressure, its groun
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -54,7 +54,7 @@ def wanted_next(plan: TcPlan, rungs: Sequence[Mapping[str, Any]], records: Recor
     wanted, waiting = ladders_wanted(plan.volumes, states)
     if wanted or waiting:
         return [plan.volume_rung(rung, MAIN) for rung in wanted]
-    parsed = [TcRung.from_dict(rung) for rung in rungs]
+    parsed = with_structures(rungs, records)
     curve = volume_curve(plan, parsed, records)
     if curve is None:
         return []
@@ -62,6 +62,14 @@ def wanted_next(plan: TcPlan, rungs: Sequence[Mapping[str, Any]], records: Recor
     for pressure in plan.pressures_GPa:
         found += _at(plan, at_pressure(parsed, pressure), curve, states[0].done, records)
     return found
+
+
+def with_structures(rungs: Sequence[Mapping[str, Any]], records: Records) -> list[TcRung]:
+    """Return stored rungs, with the structures that are those of results; earlier versions stored them with these."""
+    parsed = [TcRung.from_dict(rung) for rung in rungs]
+    sources = {rung.structure_of for rung in parsed if rung.structure is None and rung.structure_of in records}
+    known = {key: Structure.from_dict(records[key].structure or {}) for key in sources if key}
+    return [replace(rung, structure=known.get(rung.structure_of or "", rung.structure)) for rung in parsed]
 
 
 def volume_curve(plan: TcPlan, rungs: Sequence[TcRung], records: Records) -> EnthalpyCurve | None:
@@ -114,8 +122,8 @@ def _at(
         return _trial(plan, asked, curve, done)
     structure, place = Structure.from_dict(record.structure or {}), plan.place(asked.pressure_GPa)
     if asked.ground_state is None:
-        key = plan.ground_state(structure).key
-        return [TcRung(place, Fraction(0), key, (), "electrons", GROUND_STATE, asked.pressure_GPa, structure)]
+        key, pressure = plan.ground_state(structure).key, asked.pressure_GPa
+        return [TcRung(place, Fraction(0), key, (), "electrons", GROUND_STATE, pressure, structure, record.key)]
     ground = records.get(asked.ground_state.key)
     if ground is None or not ground.done or asked.ground_state.structure is None:
         return []
@@ -131,6 +139,7 @@ def _at(
             PHONON,
             asked.pressure_GPa,
             structure,
+            asked.ground_state.structure_of,
         )
         for number in range(1, q_points(plan, structure, asked, records) + 1)
         if number not in there

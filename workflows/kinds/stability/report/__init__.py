@@ -21,7 +21,7 @@ def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, stor
     from megabar.workflows.kinds.stability.report.page import render
     from megabar.workflows.kinds.stability.report.tables import calculation_rows
 
-    rows = calculation_rows(answer.plan, study.rungs, store.get_many(study.wanted))
+    rows = calculation_rows(answer.plan, study.rungs, store.summaries(study.wanted))
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "answer.json", answer_json(answer))
     write_atomically(folder / "enthalpies.csv", enthalpies_csv(answer))
