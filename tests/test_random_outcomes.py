@@ -38,7 +38,7 @@ def played(kind: str, plan: Plan, outcome: Any, chance: random.Random) -> Counte
         if not waiting:
             return Counter(record.state for record in records.values())
         for rung in chance.sample(waiting, chance.randint(1, len(waiting))):
-            records[rung["key"]] = outcome(rung)
+            records[rung["key"]] = outcome(rung, records)
     raise AssertionError("the study never ends")
 
 
@@ -74,7 +74,7 @@ def stability_trial(seed: int) -> Counter[str]:
     chance = random.Random(seed)
     plan, shares = stability_plan(chance), chance.choice(CHANCES)
 
-    def outcome(rung: Mapping[str, Any]) -> CalculationRecord:
+    def outcome(rung: Mapping[str, Any], _: Mapping[str, CalculationRecord]) -> CalculationRecord:
         return by_chance(exact(plan, Rung.from_dict(rung)), shares, chance)
 
     return played("stability", plan, outcome, chance)
@@ -85,8 +85,9 @@ def tc_trial(seed: int) -> Counter[str]:
     plan: TcPlan = tc.plan(tuple(sorted(chance.sample([0.0, 0.001, 10.0, 20.0, 60.0, 150.0], chance.randint(1, 3)))))
     shares = chance.choice(CHANCES)
 
-    def outcome(rung: Mapping[str, Any]) -> CalculationRecord:
-        return by_chance(tc.outcome(plan, TcRung.from_dict(rung)), shares, chance)
+    def outcome(rung: dict[str, Any], records: dict[str, CalculationRecord]) -> CalculationRecord:
+        [whole] = tc.filled([rung], records)
+        return by_chance(tc.outcome(plan, TcRung.from_dict(whole)), shares, chance)
 
     return played("superconductivity", plan, outcome, chance)
 

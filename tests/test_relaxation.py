@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar.workflows.calculation import Calculation, inputs_of
-from megabar.workflows.codes.interface import Request
+from megabar.workflows.codes.interface import CalculationFailed, Request
 from megabar.workflows.codes.registry import code
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, prepare
@@ -100,3 +100,21 @@ def test_a_phase_that_turns_into_another_has_left(tmp_path: Path) -> None:
     # From a library's rough cell the same is a relaxation like any other.
     free, _ = relaxed(start, tmp_path / "free")
     assert free["state"] == "done"
+
+
+@pytest.mark.parametrize(("strain", "another"), [(0.06, False), (0.11, False), (0.13, True), (0.2, True)])
+def test_a_cell_strained_by_more_than_an_eighth_is_another_phase(strain: float, another: bool) -> None:
+    # Between neighbours of a ladder hP4 sodium, whose c/a changes fastest of all that are known, is strained by 0.06.
+    from megabar.workflows.tasks.relaxing import _check_same_phase
+
+    start, after = bulk("Cu", cubic=True, a=3.6), bulk("Cu", cubic=True, a=3.6)
+    # Along z by the strain, across it by half of it the other way: the volume stays.
+    after.set_cell(start.cell.array * np.exp([-strain / 2, -strain / 2, strain]), scale_atoms=True)
+    if another:
+        with pytest.raises(CalculationFailed, match="turns into another one"):
+            _check_same_phase(start, after)
+    else:
+        _check_same_phase(start, after)
+    larger = start.copy()
+    larger.set_cell(1.3 * start.cell.array, scale_atoms=True)
+    _check_same_phase(start, larger)  # a volume is no strain

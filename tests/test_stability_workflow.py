@@ -278,6 +278,23 @@ def test_rungs_are_on_one_grid_whatever_the_study() -> None:
     assert one.index_at(one.volume(Fraction(3, 4))) == Fraction(3, 4)
 
 
+def test_neighbouring_rungs_are_a_fifth_apart_in_ln_volume() -> None:
+    # Keys of all that is stored hang on it.
+    found = ladder("Na-low", WHOLE)
+    assert math.log(found.volume(0) / found.volume(1)) == pytest.approx(0.2, abs=1e-12)
+    assert math.log(found.volume(Fraction(-1, 2)) / found.volume(0)) == pytest.approx(0.1, abs=1e-12)
+
+
+def test_a_phase_that_stays_a_little_above_its_polymorph_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    energy, *rest = TRUTH["Na-low"]
+    monkeypatch.setitem(TRUTH, "Na-twin", (energy + 1e-3, *rest))
+    monkeypatch.setitem(FORMULAS, "Na-twin", "Na")
+    plan = plan_of(ladder("Na-low", WHOLE), ladder("Na-twin", (0.0, 15.0)), wide("He-one"))
+    assert plan.resolution_eV > 2e-3  # so that it competes
+    rungs, _ = play(plan, exact)
+    assert not [rung for rung in rungs if rung["phase"] == "Na-twin" and rung["purpose"] == "extension"]
+
+
 def test_the_judge_is_asked_at_the_transition_only(tmp_path: Path) -> None:
     from dataclasses import replace
 

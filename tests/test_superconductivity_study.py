@@ -19,7 +19,7 @@ from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.cost import response_kpoints
+from megabar.workflows.cost import irreducible_kpoints, response_kpoints
 from megabar.workflows.kinds.registry import KINDS, load_study, plan_of
 from megabar.workflows.kinds.superconductivity.answer import TcAt, answer
 from megabar.workflows.kinds.superconductivity.electrons import band_of
@@ -347,6 +347,49 @@ def test_grids_that_agree_on_tc_by_chance_do_not_make_it_certain() -> None:
     at = TcAt(20.0, 20.0, 8.0, None, 8, 8, {}, documents, coarse, "", ())
     assert at.error(0, "lambda") == pytest.approx(0.83)
     assert at.error(0) == pytest.approx(11.8)
+
+
+def test_smearing_and_q_grid_add_up_as_independent_errors() -> None:
+    documents = {"natural": [{"lambda": 1.0, "lambda_over_smearing": [0.8, 1.4]}]}
+    coarse = [{"lambda": 0.6}]
+    assert TcAt(20.0, 20.0, 8.0, None, 8, 8, {}, documents, coarse, "", ()).error(0, "lambda") == pytest.approx(0.5)
+    assert TcAt(20.0, 20.0, 8.0, None, 8, 8, {}, documents, [], "", ()).error(0, "lambda") == pytest.approx(0.3)
+
+
+def test_after_three_trials_the_nearest_structure_serves() -> None:
+    made = plan((20.0,))
+
+    def off(plan: TcPlan, rung: TcRung) -> CalculationRecord:
+        found = outcome(plan, rung)
+        # A stress that no volume mends, as of a code with too few plane waves.
+        return found.model_copy(update={"pressure_GPa": 26.0 - 2.0 * trial[rung.key]}) if rung.key in trial else found
+
+    trial: dict[str, int] = {}
+    rungs: list[dict[str, Any]] = []
+    records: dict[str, CalculationRecord] = {}
+    for _ in range(30):
+        for rung in (wanted := wanted_next(made, rungs, records)):
+            if rung.kind == "structure":
+                trial[rung.key] = len(trial)
+            rungs.append(rung.to_dict())
+            records[rung.key] = off(made, rung)
+        if not wanted or rungs[-1]["kind"] == "ground-state":
+            break
+    assert list(trial.values()) == [0, 1, 2]
+    assert rungs[-1]["kind"] == "ground-state"
+    [at] = answer(made, rungs, records, lambda key: {}).json()["pressures"]
+    assert at["computed_at_GPa"] == 22.0
+
+
+def test_the_response_costs_what_was_measured() -> None:
+    made = plan((20.0,))
+    structure = made.ladder.structure
+    ground = made.ground_state(structure)
+    counts = response_kpoints(structure, ground.settings["kpoints"], [4, 4, 4])
+    one = irreducible_kpoints(structure, ground.settings["kpoints"])
+    work = made.phonons(structure, 1, ground.key).task.work(made.phonons(structure, 1, ground.key))
+    share = work / (3 * sum(counts) / len(counts) / one)
+    assert 0.1 < share < 0.4  # Al 0.1 to 0.17, H3S 0.25, Li 0.4 of a self-consistency at a k-point
 
 
 def test_the_density_of_states_of_the_ground_state_makes_a_tc_of_its_own(tmp_path: Path) -> None:
