@@ -313,7 +313,7 @@ def test_a_study_that_is_too_large_is_told_before_anything_is_submitted(
     (tmp_path / "many.yaml").write_text(STUDY.replace("Cu.cif", names))
     file = load_study(tmp_path / "many.yaml")
     plan = resolve(file, runtime.config)
-    monkeypatch.setattr(size, "MOST_BYTES", 2_000)
+    monkeypatch.setattr(size, "MOST_BYTES", 800)
     with pytest.raises(InputError, match=r"many.yaml: [0-9]+ phases are too many .* about [0-9]+ of these fit"):
         register(file, plan, runtime)
     assert runtime.store.find_studies() == []
