@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from ase.units import GPa
@@ -152,9 +153,16 @@ class EnthalpyCurve:
         """Pulay pressure (computed stress minus −dE/dV, GPa) at a volume and its standard uncertainty."""
         return self.pulay_eV / volume_A3 / GPa, self.pulay_error_eV / volume_A3 / GPa
 
+    @cached_property
+    def _vinet(self) -> eos.EosFit:
+        return self._fitted("vinet")  # asked for again after each result, while the curve stays
+
+    def _fitted(self, kind: eos.Kind) -> eos.EosFit:
+        return eos.fit(self.volumes_A3, [p.energy_eV for p in self.points], self.pressures_GPa, kind)
+
     def eos(self, kind: eos.Kind = "vinet") -> eos.EosFit:
         """Fit an equation of state to the energies and the corrected pressures; InputError with too few points."""
-        return eos.fit(self.volumes_A3, [p.energy_eV for p in self.points], self.pressures_GPa, kind)
+        return self._vinet if kind == "vinet" else self._fitted(kind)
 
 
 def enthalpy_curve(

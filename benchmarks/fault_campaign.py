@@ -268,7 +268,7 @@ def _to_folders(fault: str, folders: Folders, client: MongoClient[dict[str, Any]
         return int(folders.move())
     wanted: list[str] = []
     with suppress(PyMongoError):
-        asked = {key for study in client.campaign.studies.find({}, {"wanted": 1}) for key in study["wanted"]}
+        asked = set(client.campaign.wanted.distinct("key"))
         ended = {each["_id"] for each in client.campaign.calculations.find({}, {"_id": 1})}
         wanted = sorted(asked - ended)
     act = folders.make_one_immutable if fault.startswith("immutable") else folders.put_a_file_in_the_place_of_one
@@ -306,7 +306,7 @@ def counted(server: UserMongod, watch: Watch, folder: Path, moved: set[str]) -> 
                 written[entry["o"]["_id"]] += 1
             else:
                 changed += 1
-        wanted = {key for study in client.campaign.studies.find() for key in study["wanted"]}
+        wanted = set(client.campaign.wanted.distinct("key"))
         records = {each["_id"]: each for each in client.campaign.calculations.find()}
         launches = list(client.campaign_fireworks.launches.find())
         keys = {

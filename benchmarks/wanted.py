@@ -31,11 +31,11 @@ from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.workers.local import register
 from megabar.structures.symmetry import rattled
-from megabar.workflows.calculation import Structure
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.driver import advance, advance_all
 from megabar.workflows.kinds import registry
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.structure import Structure
 
 STUDY = """\
 kind: stability
@@ -79,18 +79,19 @@ def energies(plan: Any) -> dict[Fraction, tuple[float, float]]:
 
 
 def records(plan: Any, rungs: list[dict[str, Any]]) -> Any:
-    """Return the record of each rung, as if it had been computed."""
+    """Return the record of each rung as if it had been computed, with the cell of the first volume of its phase."""
     known = energies(plan)
+    large = {ladder.phase: ladder.calculation(plan.method, ladder.first[0]) for ladder in plan.ladders}
     for rung in rungs:
-        calculation = plan.calculation(rung)
-        energy_eV, pressure_GPa = known[Fraction(rung["index"])]
+        calculation, index = large[rung["phase"]], Fraction(rung["index"])
+        energy_eV, pressure_GPa = known[index]
         yield CalculationRecord(
             key=rung["key"],
             calculation=calculation.to_dict(),
             state="done",
             energy_eV_per_atom=energy_eV + APART_EV * int(rung["phase"].split("-")[1]),
             pressure_GPa=pressure_GPa,
-            volume_A3_per_atom=calculation.structure.volume_per_atom,
+            volume_A3_per_atom=plan.ladder(rung["phase"]).volume(index),
             structure=calculation.structure.to_dict(),
             ionic_steps=1,
             stress_deviation_GPa=0.1,

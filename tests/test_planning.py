@@ -256,22 +256,32 @@ print("ended", flush=True)
 """
 
 
-@pytest.mark.parametrize(("told", "ends"), [(True, "3600"), (False, "12")])
+@pytest.mark.parametrize("told", [True, False])
 def test_a_worker_that_plans_without_end_obeys_a_stop_and_the_end_of_its_time(
-    runtime: Runtime, study: str, told: bool, ends: str
+    runtime: Runtime, study: str, told: bool
 ) -> None:
+    # On a busy computer a worker may come to its end before it has come to planning.
+    assert any(obeys(runtime, study, told, ends) for ends in (["3600"] if told else ["12", "60", "240"]))
+    assert runtime.store.take_lease(study, "another")  # which it has given back
+
+
+def obeys(runtime: Runtime, study: str, told: bool, ends: str) -> bool:
+    """Return whether a worker that has so many seconds came to planning; it has obeyed then."""
     words = [sys.executable, "-c", ENDLESS, runtime.config.model_dump_json(), study, ends]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            assert process.stdout.readline() == "plans\n"
+            first = process.stdout.readline()
+            if first == "ended\n" and not told:
+                return False
+            assert first == "plans\n"
             if told:
                 process.terminate()
             assert process.stdout.read() == "ended\n"
             assert process.wait() == 0
         finally:
             process.kill()
-    assert runtime.store.take_lease(study, "another")  # which it has given back
+    return True
 
 
 def test_cancel_takes_effect_while_somebody_plans(

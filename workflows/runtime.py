@@ -74,14 +74,16 @@ def current() -> Runtime:
 def launchpad(uri: str, name: str) -> LaunchPad:
     """Return the LaunchPad beside the store's database, made ready on first use."""
     os.environ.setdefault("TQDM_DISABLE", "1")
-    from fireworks import LaunchPad, fw_config
+    from fireworks import fw_config
     from fireworks.core import launchpad as launchpad_module
     from fireworks.core import rocket as rocket_module
+
+    from megabar.workflows.queue.launchpad import SinglePad
 
     fw_config.PRINT_FW_JSON = rocket_module.PRINT_FW_JSON = False
     rocket_module.ROCKET_STREAM_LOGLEVEL = "WARNING"
     launchpad_module.SORT_FWS = "FIFO"
-    pad = LaunchPad(
+    pad = SinglePad(
         host=uri,
         name=name + LAUNCHPAD_SUFFIX,
         uri_mode=True,

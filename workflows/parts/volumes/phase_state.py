@@ -66,10 +66,13 @@ def phase_states(
     plan: VolumesPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
 ) -> list[PhaseState]:
     """Return how each phase of a plan stands; rungs as stored with the study, records by key."""
-    parsed = [Rung.from_dict(rung) for rung in rungs]
+    by_phase: dict[str, list[Rung]] = {ladder.phase: [] for ladder in plan.ladders}
+    for rung in rungs:
+        if rung.get("kind", "main") == "main" and rung["phase"] in by_phase:
+            by_phase[rung["phase"]].append(Rung.from_dict(rung))
     states = []
     for ladder in plan.ladders:
-        own = [rung for rung in parsed if rung.phase == ladder.phase and rung.kind == "main"]
+        own = by_phase[ladder.phase]
         ended = {rung.index: records[rung.key] for rung in own if rung.key in records}
         states.append(PhaseState(ladder, ended, frozenset(rung.index for rung in own if rung.key not in records)))
     return states
