@@ -31,7 +31,6 @@ from megabar.launchers.database.embedded import stop_database
 from megabar.workflows.config import Config
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import StudyRecord
-from megabar.workflows.submission import insert
 
 PAUSE_S = 5.0
 """FireWorks' QUEUE_UPDATE_INTERVAL as shipped."""
@@ -61,7 +60,8 @@ def wait_for_work(runtime: Runtime, jobs: int) -> None:
     # Somebody else is planning: there is nothing to plan here.
     runtime.store.take_lease("many", "somebody")
     spec = {"study": "many", "machine": "cluster", "code": "emt", "core_seconds": 7200.0, "_priority": 7200}
-    insert([({**spec, "key": f"{number:040x}"}, str(number)) for number in range(4 * jobs)], study.name, runtime)
+    tasks = [({**spec, "key": f"{number:040x}"}, str(number)) for number in range(4 * jobs)]
+    runtime.store.board.insert(tasks, study.name)
 
 
 @contextmanager

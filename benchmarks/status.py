@@ -35,10 +35,11 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.config import Config
 from megabar.workflows.driver import submit
-from megabar.workflows.runtime import Runtime, launchpad
+from megabar.workflows.queue.opening import launchpad
+from megabar.workflows.queue.submission import specification
+from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.structure import Structure
-from megabar.workflows.submission import insert, specification
 from megabar.workflows.tasks.relax import Relax
 
 RANDOM = random.Random(1)
@@ -204,7 +205,7 @@ def measure_submission(runtime: Runtime, count: int) -> None:
     wall, cpu = timed(lambda: submit(items, study, runtime))
     print(f"{count:,} calculations submitted in {wall:.1f} s, {cpu:.1f} s of CPU")
     specs = [specification(each, study) for each, _ in items[:2000]]
-    own = timed(lambda: insert([(spec, "P 1") for spec in specs], study.name, runtime))
+    own = timed(lambda: runtime.store.board.insert([(spec, "P 1") for spec in specs], study.name))
     theirs = timed(lambda: by_fireworks(specs, runtime))
     ratios = [their / our for their, our in zip(theirs, own, strict=True)]
     print(f"FireWorks' bulk_add_wfs of ready specifications: {ratios[0]:.1f} times the time, {ratios[1]:.1f} of CPU")

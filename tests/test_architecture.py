@@ -126,6 +126,15 @@ def test_kinds_of_studies_do_not_know_each_other():
             assert known <= {own, "interface"}, path
 
 
+def test_fireworks_stands_behind_one_room():
+    for path in FILES:
+        if ROOT / "workflows" / "queue" not in path.parents:
+            text = path.read_text(encoding="utf-8")
+            names = {name.split(".")[0] for _, _, name in imports(text)}
+            assert "fireworks" not in names or "if TYPE_CHECKING" in text, path
+            assert not re.findall(r"\.(?:fireworks|launches|fw_id_assigner)\.", text), path
+
+
 def test_parts_do_not_know_kinds():
     for path in (ROOT / "workflows" / "parts").rglob("*.py"):
         assert not [name for _, _, name in imports(path.read_text()) if name.startswith("megabar.workflows.kinds")], (

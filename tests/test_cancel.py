@@ -30,8 +30,9 @@ from megabar.workflows.files import write_json
 from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.plan import StabilityPlan, resolve
 from megabar.workflows.queue import firetask as tasks
+from megabar.workflows.queue.opening import launchpad
 from megabar.workflows.retrying import RETRIES, failed_of, forget_failures
-from megabar.workflows.runtime import Runtime, launchpad
+from megabar.workflows.runtime import Runtime
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import ResultStore, StudyRecord, record_of
 

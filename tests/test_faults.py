@@ -36,7 +36,8 @@ from megabar.workflows.kinds.registry import load_study
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.presence import STALE_SECONDS, SUSPECT_SECONDS, Presence, Worker
 from megabar.workflows.queue import firetask as tasks
-from megabar.workflows.runtime import Runtime, launchpad, use
+from megabar.workflows.queue.opening import launchpad
+from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control, Stopped
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, record_of
 from megabar.workflows.structure import Structure

@@ -24,10 +24,10 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import recover_lost
 from megabar.workflows.presence import Worker
 from megabar.workflows.queue import firetask as tasks
+from megabar.workflows.queue.submission import submit
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.structure import Structure
-from megabar.workflows.submission import submit
 
 AWKWARD: Mapping[str, Any] = {
     "kpoints": [2, 2, 2],

@@ -35,10 +35,10 @@ from megabar.workflows.kinds.interface import place
 from megabar.workflows.kinds.registry import load_study, plan_of
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.queue import firetask as tasks
+from megabar.workflows.queue.submission import FORMAT, specification, submit
 from megabar.workflows.runtime import Runtime, use
 from megabar.workflows.stopping import Control
 from megabar.workflows.store import NotOurs, StudyRecord
-from megabar.workflows.submission import FORMAT, insert, specification, submit
 
 STUDY = "kind: stability\nsystem: Cu\npressures: {from: 0, to: 20, step: 10}\nphases: [Cu.cif]\nmethod: {code: emt}\n"
 
@@ -360,7 +360,7 @@ def older_worker_meets(runtime: Runtime, calculation: dict[str, Any], key: str, 
     runtime.store.put_study(record)
     runtime.store.add_wanted("new", [{"key": key, "phase": "Cu", "index": "0"}])
     submitted = {**specification(known, record), "key": key, "calculation": json.dumps(calculation), **spec}
-    insert([({**submitted, "_priority": 10**6}, "newer")], "new", runtime)
+    runtime.store.board.insert([({**submitted, "_priority": 10**6}, "newer")], "new")
     submit([(known, "known")], replace_study(record, "old"), runtime)
     use(runtime)
     with heard(worker("me", "here"), runtime):

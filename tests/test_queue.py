@@ -229,7 +229,7 @@ def test_when_the_wall_time_runs_out_calculations_go_on_in_the_next_job(folder: 
     assert "Traceback" not in logs(folder)
     with database_session(Config(data=folder / ".megabar")) as address:
         store = ResultStore.connect(address.uri, address.name)
-        launches = store.launchpad.launches
+        launches = store.board.database.launches
         stopped = launches.distinct("action.stored_data.key", {"action.stored_data.state": "stopped"})
         assert set(stopped) >= {place.name for place in held}
         assert launches.count_documents({"action.stored_data.state": {"$in": ["failed", "crashed"]}}) == 0

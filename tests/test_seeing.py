@@ -31,7 +31,7 @@ from megabar.workflows.cost import PhaseEstimate, StudyEstimate, as_it_stands
 from megabar.workflows.indexes import LAUNCHPAD, RESULTS
 from megabar.workflows.parts.method import Method
 from megabar.workflows.presence import STALE_SECONDS, Presence, Worker
-from megabar.workflows.runtime import launchpad
+from megabar.workflows.queue.opening import launchpad
 from megabar.workflows.spending import spending, total
 from megabar.workflows.standing import Standing
 from megabar.workflows.store import ResultStore, StudyRecord
@@ -63,7 +63,7 @@ def store(config: Config) -> Iterator[ResultStore]:
 @pytest.fixture
 def filler(store: ResultStore) -> Filler:
     """An empty pair of databases, to be filled by hand."""
-    for database in (store.database, store.launchpad):
+    for database in (store.database, store.board.database):
         for name in database.list_collection_names(filter={"name": {"$not": {"$regex": "^system"}}}):
             database[name].delete_many({})
     return Filler(store)
@@ -112,7 +112,7 @@ class Filler:
     def add(self, *documents: dict[str, Any]) -> int:
         """Add results or fireworks, and return the number of the first firework."""
         if documents and "fw_id" in documents[0]:
-            self.store.launchpad.fireworks.insert_many(documents)
+            self.store.board.database.fireworks.insert_many(documents)
         elif documents:
             self.store.database.calculations.insert_many(documents)
         return documents[0].get("fw_id", 0) if documents else 0
@@ -149,7 +149,7 @@ class Filler:
 
     def launch(self, firework: int, worker: str, end: str | None, minutes: float = 0.0, **env: Any) -> None:
         """Add an attempt of a worker, begun so many minutes after the first."""
-        key = self.store.launchpad.fireworks.find_one({"fw_id": firework})["spec"]["key"]
+        key = self.store.board.database.fireworks.find_one({"fw_id": firework})["spec"]["key"]
         number = self.next()
         document = {
             "launch_id": number,
@@ -161,8 +161,8 @@ class Filler:
             "runtime_secs": 60.0 if end else None,
             "action": {"stored_data": {"key": key, "state": end}} if end else None,
         }
-        self.store.launchpad.launches.insert_one(document)
-        self.store.launchpad.fireworks.update_one({"fw_id": firework}, {"$push": {"launches": number}})
+        self.store.board.database.launches.insert_one(document)
+        self.store.board.database.fireworks.update_one({"fw_id": firework}, {"$push": {"launches": number}})
 
     def worker(
         self, name: str, machine: str = "", silent_s: float = 0.0, trouble: str | None = None, **more: Any
@@ -314,7 +314,7 @@ def test_no_query_reads_a_collection_through_or_loads_documents(filler: Filler) 
         states = ["done"] * 40 + ["failed"] * 2 + ["READY"] * 5 + ["nowhere"]
         keys = filler.study(f"study{number}", {"A": states}, "hpc", fields={"complete": number > 1})
         filler.running(f"study{number}", keys["nowhere"][0], "alive")
-    databases = (filler.store.database, filler.store.launchpad)
+    databases = (filler.store.database, filler.store.board.database)
     for database in databases:
         database.command("profile", 2)
     for arguments in ((None, None, False), (None, None, True), ("study1", None, False), (None, "hpc", False)):
@@ -332,7 +332,7 @@ def test_no_query_reads_a_collection_through_or_loads_documents(filler: Filler) 
 
 
 def test_indexes_are_there_and_made_once(filler: Filler) -> None:
-    for database, wanted in ((filler.store.database, RESULTS), (filler.store.launchpad, LAUNCHPAD)):
+    for database, wanted in ((filler.store.database, RESULTS), (filler.store.board.database, LAUNCHPAD)):
         for collection, indexes in wanted.items():
             there = [tuple(each["key"]) for each in database[collection].index_information().values()]
             for keys in indexes:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from megabar.workflows.presence import STALE_SECONDS
+from megabar.workflows.queue.board import moment
 from megabar.workflows.store import ResultStore
 
 ENDED = ("done", "failed", "left")
-UNFINISHED = ("stopped", "trouble", "crashed")
 SAME_S = 1.0
 """An attempt that began so long after the run whose result is stored found that result."""
 
@@ -47,39 +46,31 @@ def attempts_at(
 
     Those that found that another worker had it, or that its result was there, are none.
     """
-    fields = {"_id": 0, "fw_id": 1, "state": 1, "launches": 1, "spec.key": 1, "spec.core_seconds": 1}
-    fireworks = {
-        each["fw_id"]: each for each in store.launchpad.fireworks.find({"spec.key": {"$in": list(keys)}}, fields)
-    }
-    launches = list(store.launchpad.launches.find({"fw_id": {"$in": list(fireworks)}}).sort("launch_id", 1))
-    ran = _when_run(store, {each["spec"]["key"] for each in fireworks.values()})
+    keys = list(keys)
+    launches, ran = store.board.launches(keys), _when_run(store, keys)
     living = {each["_id"] for each in workers if each["silent_s"] <= STALE_SECONDS}
     found: dict[str, list[Attempt]] = defaultdict(list)
     for launch in launches:
-        firework = fireworks[launch["fw_id"]]
-        key = firework["spec"]["key"]
-        end = _end(launch, firework, living)
-        began = str(launch["time_start"])
-        if end == "taken" or (end in ENDED and key in ran and _seconds_after(began, ran[key]) > SAME_S):
+        end = launch.state or ("running" if launch.last and launch.worker in living else "lost")
+        late = launch.key in ran and _seconds_after(launch.began, ran[launch.key]) > SAME_S
+        if end == "taken" or (end in ENDED and late):
             continue
-        found[key].append(_attempt(key, launch, end, float(firework["spec"].get("core_seconds", 0.0))))
+        found[launch.key].append(
+            Attempt(
+                key=launch.key,
+                worker=launch.worker,
+                host=launch.host,
+                job=launch.job,
+                cores=launch.cores,
+                began=launch.began,
+                wall_s=launch.wall_s,
+                end=end,
+                estimate_s=launch.core_seconds,
+                # Workers run beside the folders of their calculations.
+                folder=str(Path(launch.folder).parent / "calculations" / launch.key[:2] / launch.key),
+            )
+        )
     return found
-
-
-def _attempt(key: str, launch: Mapping[str, Any], end: str, estimate_s: float) -> Attempt:
-    around = launch["fworker"].get("env") or {}
-    return Attempt(
-        key=key,
-        worker=launch["fworker"]["name"],
-        host=launch["host"],
-        job=around.get("job", ""),
-        cores=around.get("cores", 1),
-        began=str(launch["time_start"]),
-        wall_s=launch.get("runtime_secs"),
-        end=end,
-        estimate_s=estimate_s,
-        folder=str(Path(launch["launch_dir"]).parent / "calculations" / key[:2] / key),  # workers run beside them
-    )
 
 
 def _when_run(store: ResultStore, keys: Iterable[str]) -> dict[str, str]:
@@ -90,22 +81,9 @@ def _when_run(store: ResultStore, keys: Iterable[str]) -> dict[str, str]:
 
 
 def _seconds_after(one: str, other: str) -> float:
-    return (_moment(one) - _moment(other)).total_seconds()
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _end(launch: Mapping[str, Any], firework: Mapping[str, Any], living: set[str]) -> str:
-    said = ((launch.get("action") or {}).get("stored_data") or {}).get("state")
-    if said is not None:
-        return str(said)
-    last = firework["launches"][-1:] == [launch["launch_id"]]
-    if last and firework["state"] in ("RESERVED", "RUNNING") and launch["fworker"]["name"] in living:
-        return "running"
-    return "lost"
+    one_moment, other_moment = moment(one), moment(other)
+    assert one_moment is not None and other_moment is not None
+    return (one_moment - other_moment).total_seconds()
 
 
 def last_lines(store: ResultStore, keys: Sequence[str]) -> dict[str, str]:

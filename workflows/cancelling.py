@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from megabar.workflows.runtime import Runtime
-from megabar.workflows.standing import OPEN, running_now, workers_of
+from megabar.workflows.standing import running_now, workers_of
 from megabar.workflows.studies import LEASE_SECONDS
 
 POLL_SECONDS = 0.2
@@ -46,5 +46,4 @@ def cancel(identifier: str, runtime: Runtime) -> Withdrawn:
 
 def withdraw(identifier: str, runtime: Runtime) -> int:
     """Take what waits for a study out of the LaunchPad, and return how much that was."""
-    query = {"spec.study": identifier, "state": {"$in": list(OPEN)}}
-    return int(runtime.launchpad.fireworks.update_many(query, {"$set": {"state": "ARCHIVED"}}).modified_count)
+    return runtime.store.board.withdraw(identifier)

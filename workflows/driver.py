@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pymongo.errors import PyMongoError
 
@@ -19,11 +18,11 @@ from megabar.workflows.kinds.registry import kind_of
 from megabar.workflows.lease import PLENTY, lease
 from megabar.workflows.outages import too_large
 from megabar.workflows.planning import Known, read, remember
+from megabar.workflows.queue.submission import submit
 from megabar.workflows.retrying import forget_failures
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.stopping import Stopped
 from megabar.workflows.store import NotOurs, ResultStore, record_of
-from megabar.workflows.submission import submit
 
 CRASHES = (
     *("killed", "internal-error", "task-crashed"),
@@ -140,7 +139,8 @@ def _submit_missing(known: Known, keys: Sequence[str], runtime: Runtime) -> None
     if not keys:
         return
     study, plan, store = known.study, known.plan, runtime.store
-    waiting, taken = _alive(study.identifier, runtime)
+    # Two studies may wait for one calculation on two machines; whoever comes second finds the result.
+    waiting, taken = store.board.waiting(study.identifier), store.board.taken()
     lost = [key for key in keys if key not in waiting and key not in taken]
     known.waiting = len(waiting) + len(lost)
     if not lost:
@@ -166,18 +166,6 @@ def _submit_missing(known: Known, keys: Sequence[str], runtime: Runtime) -> None
     submit([(made[key], f"{rung['phase']} {rung['index']}") for key, rung in orphans.items()], study, runtime)
 
 
-def _alive(study: str, runtime: Runtime) -> tuple[set[str], set[str]]:
-    """Return the calculations that wait for a worker on behalf of a study, and those that any worker has taken.
-
-    Two studies may wait for one calculation on two machines; whoever comes second finds the result.
-    """
-    fireworks, fields = runtime.launchpad.fireworks, {"_id": 0, "spec.key": 1}
-    waiting = fireworks.find({"spec.study": study, "state": {"$in": ["WAITING", "READY"]}}, fields)
-    taken = fireworks.find({"state": {"$in": ["RESERVED", "RUNNING"]}}, fields)
-    one, other = ({each["spec"]["key"] for each in found} for found in (waiting, taken))
-    return one, other
-
-
 def retry_crashed(identifier: str, runtime: Runtime) -> int:
     """Forget failures that say nothing about the calculation (``CRASHES``), so that they are tried once more.
 
@@ -196,38 +184,19 @@ def recover_lost(runtime: Runtime, gone: Callable[[str], bool] = lambda name: Fa
     archived, not run again: ``advance`` submits what still has no result, and the calculation goes on from what lies
     in its folder.
     """
-    pad, presence = runtime.launchpad, runtime.presence
+    presence, board = runtime.presence, runtime.store.board
     presence.sweep()
-    fields = {"fw_id": 1, "launches": 1, "updated_on": 1}
-    taken = list(pad.fireworks.find({"state": {"$in": ["RESERVED", "RUNNING"]}}, fields))
-    launches = [launch for document in taken for launch in document.get("launches", [])[-1:]]
-    workers = {
-        each["launch_id"]: each["fworker"]["name"]
-        for each in pad.launches.find({"launch_id": {"$in": launches}}, {"launch_id": 1, "fworker.name": 1})
-    }
-    names = set(workers.values())
+    held = board.held()
+    names = {each.worker for each in held if each.worker}
     dead = {name for name in names if gone(name)}
     presence.forget(dead)
     living = presence.known(names)
-    lost = []
-    for document in taken:
-        worker = next((workers[each] for each in document.get("launches", [])[-1:] if each in workers), None)
-        if worker in living:
-            continue
-        if worker is None and _age(document.get("updated_on")) < timedelta(seconds=CHECKOUT_SECONDS):
-            continue  # a worker may be taking it this moment
-        lost.append(document["fw_id"])
-    return give_back({"fw_id": {"$in": lost}}, runtime)
-
-
-def give_back(query: dict[str, Any], runtime: Runtime) -> int:
-    """Archive taken fireworks, so that what they were to do is found to be wanted again; return how many."""
-    taken = {**query, "state": {"$in": ["RESERVED", "RUNNING"]}}
-    return int(runtime.launchpad.fireworks.update_many(taken, {"$set": {"state": "ARCHIVED"}}).modified_count)
-
-
-def _age(moment: datetime | str | None) -> timedelta:
-    if moment is None:
-        return timedelta.max
-    known = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return datetime.now(UTC) - (known if known.tzinfo else known.replace(tzinfo=UTC))
+    long_ago = datetime.now(UTC) - timedelta(seconds=CHECKOUT_SECONDS)
+    lost = [
+        each.number
+        for each in held
+        if each.worker not in living
+        # Without a worker, one may be taking it this moment.
+        and (each.worker or each.updated is None or each.updated <= long_ago)
+    ]
+    return board.give_back(lost)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
-from megabar.workflows.indexes import LAUNCHPAD, make_indexes
 from megabar.workflows.presence import Presence
 from megabar.workflows.stopping import Control
-from megabar.workflows.store import LAUNCHPAD_SUFFIX, ResultStore
+from megabar.workflows.store import ResultStore
 
 if TYPE_CHECKING:
     from fireworks import LaunchPad
@@ -69,31 +68,3 @@ def current() -> Runtime:
     if _current is None:
         raise SetupError("megabar's tasks run in megabar's workers: start them with `megabar worker`, not with rlaunch")
     return _current
-
-
-def launchpad(uri: str, name: str) -> LaunchPad:
-    """Return the LaunchPad beside the store's database, made ready on first use."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    from fireworks import fw_config
-    from fireworks.core import launchpad as launchpad_module
-    from fireworks.core import rocket as rocket_module
-
-    from megabar.workflows.queue.launchpad import SinglePad
-
-    fw_config.PRINT_FW_JSON = rocket_module.PRINT_FW_JSON = False
-    rocket_module.ROCKET_STREAM_LOGLEVEL = "WARNING"
-    launchpad_module.SORT_FWS = "FIFO"
-    pad = SinglePad(
-        host=uri,
-        name=name + LAUNCHPAD_SUFFIX,
-        uri_mode=True,
-        strm_lvl="CRITICAL",
-        user_indices=["spec.key"],
-    )
-    if pad.fw_id_assigner.find_one() is None:
-        pad.fw_id_assigner.update_one(
-            {"_id": -1}, {"$setOnInsert": {"next_fw_id": 1, "next_launch_id": 1}}, upsert=True
-        )
-        pad.tuneup()
-    make_indexes(pad.db, LAUNCHPAD)
-    return pad

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from megabar.workflows.attempts import UNFINISHED
 from megabar.workflows.standing import CODES, usual_code
 from megabar.workflows.store import ResultStore
 
@@ -117,17 +116,7 @@ def _ended(record: Mapping[str, Any], study: str, told_s: float) -> Spending:
 
 def _interrupted(store: ResultStore) -> dict[str, list[tuple[str, float]]]:
     """Return the attempts that did not end by themselves, by calculation: for which study, and core-seconds."""
-    launches = store.launchpad.launches
-    wanted = {"_id": 0, "fw_id": 1, "action.stored_data.key": 1, "runtime_secs": 1, "fworker.env.cores": 1}
-    some = list(launches.find({"action.stored_data.state": {"$in": list(UNFINISHED)}}, wanted))
-    numbers = {"fw_id": {"$in": [each["fw_id"] for each in some]}}
-    owners = {
-        each["fw_id"]: each["spec"].get("study", "")
-        for each in store.launchpad.fireworks.find(numbers, {"_id": 0, "fw_id": 1, "spec.study": 1})
-    }
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    for each in some:
-        cores = (each["fworker"].get("env") or {}).get("cores", 1)
-        seconds = float(each.get("runtime_secs") or 0.0) * cores
-        found[each["action"]["stored_data"]["key"]].append((owners.get(each["fw_id"], ""), seconds))
+    for each in store.board.unfinished_launches():
+        found[each.key].append((each.study, float(each.wall_s or 0.0) * each.cores))
     return found

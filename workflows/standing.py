@@ -11,10 +11,6 @@ from typing import Any
 from megabar.workflows.presence import STALE_SECONDS, Presence
 from megabar.workflows.store import ResultStore
 
-TAKEN = ("RESERVED", "RUNNING")
-OPEN = ("WAITING", "READY")
-INTERRUPTED = ("stopped", "trouble")
-"""Ends of an attempt after which a calculation goes on from where it was."""
 SEEK_COST = 3
 """How many entries of an index are read in the time in which one is looked up."""
 SAMPLE = 200
@@ -122,32 +118,23 @@ def choose_studies(
 
 def running_now(store: ResultStore, workers: Sequence[Mapping[str, Any]]) -> list[Running]:
     """Return the calculations that workers have taken; workers: all known (``Presence.workers``)."""
-    fields = {"spec.key": 1, "spec.study": 1, "spec.core_seconds": 1, "name": 1, "launches": {"$slice": -1}}
-    taken = list(store.launchpad.fireworks.find({"state": {"$in": list(TAKEN)}}, fields))
-    numbers = [each["launches"][0] for each in taken if each["launches"]]
-    wanted = {"launch_id": 1, "fworker.name": 1, "host": 1, "time_start": 1}
-    launches = {
-        each["launch_id"]: each for each in store.launchpad.launches.find({"launch_id": {"$in": numbers}}, wanted)
-    }
     known = {each["_id"]: each for each in workers}
     found = []
-    for each in taken:
-        launch = launches.get(each["launches"][0]) if each["launches"] else None
-        name = launch["fworker"]["name"] if launch else ""
-        worker = known.get(name, {})
+    for each in store.board.held():
+        worker = known.get(each.worker, {})
         found.append(
             Running(
-                key=each["spec"]["key"],
-                study=each["spec"]["study"],
-                name=each["name"],
-                core_seconds=each["spec"].get("core_seconds", 0.0),
-                worker=name,
-                host=launch["host"] if launch else "",
+                key=each.key,
+                study=each.study,
+                name=each.name,
+                core_seconds=each.core_seconds,
+                worker=each.worker,
+                host=each.host,
                 job=worker.get("job", ""),
                 cores=worker.get("cores", 1),
-                since=str(launch["time_start"]) if launch else "",
-                # One without a launch is being taken this moment.
-                silent_s=worker.get("silent_s") if launch else 0.0,
+                since=each.since,
+                # One without a worker is being taken this moment.
+                silent_s=worker.get("silent_s") if each.worker else 0.0,
             )
         )
     return found
@@ -160,8 +147,8 @@ def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running:
     states = states_of(store, [key for study in unfinished for key in wanted[study["_id"]]])
     unusual = _unusual(store) if len(unfinished) < len(studies) else {}
     missing = {study["_id"]: set(wanted[study["_id"]]) - states.keys() for study in unfinished}
-    queued = _queued(store, list(missing))
-    begun = interrupted(store) if unfinished else set()
+    queued = store.board.queued(list(missing))
+    begun = store.board.interrupted() if unfinished else set()
     taken = {each.key: each for each in running}
     ratios = _ratios(store, unfinished, wanted, states)
     faults = store.faults([study["_id"] for study in studies])
@@ -240,25 +227,6 @@ def _count(keys: Sequence[str], states: Mapping[str, str], complete: bool) -> Co
     count = Counter(states[key] for key in states.keys() & set(keys))
     count["done"] = len(keys) - sum(count.values())
     return count
-
-
-def interrupted(store: ResultStore) -> set[str]:
-    """Return the calculations whose last attempt was stopped, and which go on from where they were."""
-    ended = {"action.stored_data.state": {"$in": [*INTERRUPTED, "failed"]}}
-    fields = {"_id": 0, "action.stored_data.state": 1, "action.stored_data.key": 1, "launch_id": 1}
-    last: dict[str, tuple[int, str]] = {}
-    for each in store.launchpad.launches.find(ended, fields):
-        said = each["action"]["stored_data"]
-        last[said["key"]] = max(last.get(said["key"], (0, "")), (each["launch_id"], said["state"]))
-    return {key for key, (_, state) in last.items() if state in INTERRUPTED}
-
-
-def _queued(store: ResultStore, studies: Sequence[str]) -> dict[str, tuple[int, float]]:
-    """Return how many calculations wait in the LaunchPad for each of some studies, and their core-seconds."""
-    match = {"spec.study": {"$in": list(studies)}, "state": {"$in": list(OPEN)}}
-    group = {"_id": "$spec.study", "count": {"$sum": 1}, "seconds": {"$sum": "$spec.core_seconds"}}
-    found = store.launchpad.fireworks.aggregate([{"$match": match}, {"$group": group}])
-    return {each["_id"]: (each["count"], float(each["seconds"])) for each in found}
 
 
 def _planning(study: Mapping[str, Any]) -> bool:

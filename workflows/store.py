@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from megabar.workflows.files import packed, unpacked
 from megabar.workflows.indexes import RESULTS, make_indexes
+from megabar.workflows.queue.board import Board
 from megabar.workflows.records import (
     LATER,
     CalculationRecord,
@@ -62,9 +63,9 @@ class ResultStore(Studies):
         return self.client[self.name]
 
     @property
-    def launchpad(self) -> Any:
-        """The database of the LaunchPad beside it, for what is to be counted there without loading FireWorks."""
-        return self.client[self.name + LAUNCHPAD_SUFFIX]
+    def board(self) -> Board:
+        """What waits for workers, and what they have taken; FireWorks need not be loaded for it."""
+        return Board(self.client[self.name + LAUNCHPAD_SUFFIX])
 
     def save(self, record: CalculationRecord, history: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Store a calculation's end, once: a second one with the same key leaves the first as it is."""

@@ -31,7 +31,8 @@ from megabar.workflows.cost import StudyEstimate, as_it_stands
 from megabar.workflows.driver import retry_crashed
 from megabar.workflows.kinds.interface import Answer
 from megabar.workflows.kinds.registry import answer_of, estimate, kind_of, load_study, plan_of, resolve, write_report
-from megabar.workflows.runtime import Runtime, launchpad
+from megabar.workflows.queue.opening import launchpad
+from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import ResultStore, StudyRecord
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from megabar.workflows.isolation import attempts_of
 from megabar.workflows.mending.record import steps_taken
 from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.runtime import folder_in
-from megabar.workflows.standing import Running, interrupted, running_now, workers_of
+from megabar.workflows.standing import Running, running_now, workers_of
 from megabar.workflows.store import ResultStore, StudyRecord
 
 ORDER = ("failed", "lost", "running", "waiting", "left", "done")
@@ -149,8 +149,6 @@ class _Facts:
         status: Status,
     ) -> _Facts:
         found = store.database.calculations.find({"_id": {"$in": list(keys)}}, dict.fromkeys(FIELDS, 1))
-        here = {"spec.study": study.identifier, "state": {"$in": ["READY", "WAITING"]}}
-        queued = store.launchpad.fireworks.find(here, {"_id": 0, "spec.key": 1})
         claims = store.database.claims.find({"_id": {"$in": list(keys)}})
         state, said = status.situations[study.identifier]
         return cls(
@@ -158,9 +156,9 @@ class _Facts:
             attempts=attempts_at(store, keys, workers),
             crashes=last_lines(store, keys),
             running=running,
-            queued=frozenset(each["spec"]["key"] for each in queued),
+            queued=frozenset(store.board.waiting(study.identifier)),
             claimed={each["_id"]: each["worker"] for each in claims},
-            begun=frozenset(interrupted(store)),
+            begun=frozenset(store.board.interrupted()),
             waits="the study is cancelled" if study.cancelled else f"{state}{f': {said}' if said else ''}",
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from megabar.launchers.machines.description import Machine
 from megabar.launchers.schedulers.interface import JobRequest, QueuedJob
+from megabar.workflows.queue.board import Waiting
 from megabar.workflows.runtime import Runtime
 
 SHARED, WHOLE = "shared", "whole"
@@ -22,15 +23,6 @@ LONGEST_SHARE = 0.5
 LEAST_BUSY_S = 1800.0
 """Work that a job should have, so that the queue is not full of jobs that end at once."""
 SAFETY = 1.5
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Calculations of a machine that no worker has taken: how many, and their core-seconds in all and at most."""
-
-    count: int = 0
-    core_seconds: float = 0.0
-    longest: float = 0.0
 
 
 def threshold_core_seconds(machine: Machine, speed: float) -> float:
@@ -55,22 +47,8 @@ def usable_s(machine: Machine) -> float:
 def waiting(machine: Machine, speed: float, runtime: Runtime) -> dict[str, Waiting]:
     """Return what waits for shared jobs and for whole ones."""
     most = threshold_core_seconds(machine, speed)
-    match = {"state": "READY", "spec.machine": machine.name}
-    groups = runtime.launchpad.fireworks.aggregate(
-        [
-            {"$match": match},
-            {
-                "$group": {
-                    "_id": {"$cond": [{"$gt": ["$spec.core_seconds", most]}, WHOLE, SHARED]},
-                    "count": {"$sum": 1},
-                    "core_seconds": {"$sum": "$spec.core_seconds"},
-                    "longest": {"$max": "$spec.core_seconds"},
-                }
-            },
-        ]
-    )
-    found = {each.pop("_id"): Waiting(**each) for each in groups}
-    return {kind: found.get(kind, Waiting()) for kind in (SHARED, WHOLE)}
+    some, longer = runtime.store.board.waiting_for(machine.name, most)
+    return {SHARED: some, WHOLE: longer}
 
 
 def jobs_wanted(machine: Machine, kind: str, work: Waiting, speed: float) -> int:

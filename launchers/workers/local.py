@@ -69,10 +69,7 @@ def register(file: StudyFile[Any], plan: Plan, runtime: Runtime, machine: str | 
     if anew:
         withdraw(identifier, runtime)
     # What waits already, it may be for another machine, waits for this one from now on.
-    runtime.launchpad.fireworks.update_many(
-        {"spec.study": identifier, "state": "READY", "spec.machine": {"$ne": machine}},
-        {"$set": {"spec.machine": machine}},
-    )
+    runtime.store.board.assign(identifier, machine)
     return identifier
 
 
@@ -260,8 +257,7 @@ class LocalRun:
     def _care(self) -> bool:
         """Take back what is lost and let the study go on; one with work at hand rests as long as its planning wants."""
         lost = recover_lost(self.runtime, lambda name: is_gone(self.runtime.config, name))
-        at_hand = {"spec.study": self.identifier, "state": {"$in": ["READY", "RESERVED", "RUNNING"]}}
-        patient = not lost and self.runtime.launchpad.fireworks.find_one(at_hand, {"_id": 1}) is not None
+        patient = not lost and self.runtime.store.board.at_hand(self.identifier)
         return advance(self.identifier, self.runtime, patient)
 
     def _what_it_waits_for(self) -> str:

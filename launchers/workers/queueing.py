@@ -148,12 +148,12 @@ def _feed(machine: Machine, machines: Machines, runtime: Runtime) -> Fed:
 
 
 def _standing(machine: Machine, runtime: Runtime, states: list[str], submitted: int, said: str) -> Fed:
-    fireworks = runtime.launchpad.fireworks
     count = Counter(states)
+    waits, runs = runtime.store.board.counts(machine.name)
     return Fed(
         machine=machine.name,
-        waiting=fireworks.count_documents({"state": "READY", "spec.machine": machine.name}),
-        running=fireworks.count_documents({"state": "RUNNING", "spec.machine": machine.name}),
+        waiting=waits,
+        running=runs,
         jobs_pending=count["pending"],
         jobs_running=count["running"],
         submitted=submitted,
@@ -164,9 +164,8 @@ def _standing(machine: Machine, runtime: Runtime, states: list[str], submitted: 
 
 def speed_on(machine: Machine, runtime: Runtime) -> float:
     """Return the speed (``cost.speed``) with the code of most of what waits for a machine."""
-    query = {"state": "READY", "spec.machine": machine.name}
-    first = runtime.launchpad.fireworks.find_one(query, {"spec.code": 1}, sort=[("spec._priority", -1)])
-    return speed(runtime.store, first["spec"]["code"]) if first else 1.0
+    code = runtime.store.board.next_code(machine.name)
+    return speed(runtime.store, code) if code else 1.0
 
 
 def _logs(runtime: Runtime, machine: Machine) -> Path:

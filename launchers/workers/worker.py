@@ -23,12 +23,13 @@ from pymongo.errors import PyMongoError
 from megabar.launchers.database.sharing import system_user
 from megabar.structures.threads import limit as limit_threads
 from megabar.workflows.config import Config
-from megabar.workflows.driver import advance_all, advance_if_it_can, give_back, recover_lost
+from megabar.workflows.driver import advance_all, advance_if_it_can, recover_lost
 from megabar.workflows.outages import is_outage
 from megabar.workflows.places import shorten_temporary_folder
+from megabar.workflows.queue.submission import submit_again
+from megabar.workflows.queue.taking import of_machine, of_study, run_next
 from megabar.workflows.secrecy import hidden
 from megabar.workflows.stopping import Control
-from megabar.workflows.submission import FORMAT, submit_again
 
 if TYPE_CHECKING:
     from megabar.workflows.presence import Worker
@@ -127,7 +128,8 @@ def work(config: Config, task: Task) -> None:
     from megabar.launchers.database.embedded import database_session
     from megabar.workflows.isolation import die_with_parent, fork_server, run_isolated
     from megabar.workflows.presence import Worker
-    from megabar.workflows.runtime import Runtime, launchpad, use
+    from megabar.workflows.queue.opening import launchpad
+    from megabar.workflows.runtime import Runtime, use
     from megabar.workflows.store import ResultStore
 
     control = Control(ends=task.ends, patience_s=task.patience_s)
@@ -199,15 +201,11 @@ def _pause(seconds: float, control: Control) -> None:
 
 def _take(runtime: Runtime, task: Task) -> bool:
     """Run the next firework that fits into the time left, and return whether there was one that could be run."""
-    from fireworks import FWorker
-    from fireworks.core.rocket import Rocket
-
     control = runtime.control
     control.reset()
     # The job and cores are kept with each attempt, for those who ask later where it ran and what it cost.
-    query = _fitting(task, control.to_avoid())
-    worker = FWorker(name=runtime.owner, query=query, env={"job": task.job, "cores": task.cores})
-    found = Rocket(runtime.launchpad, worker, None).run()
+    query, env = _fitting(task, control.to_avoid()), {"job": task.job, "cores": task.cores}
+    found = run_next(runtime.launchpad, runtime.owner, query, env)
     control.idle = not found
     if control.claimed:
         # FireWorks keeps the exceptions of a task to itself: one of an outage may have left a claim that nobody uses.
@@ -224,11 +222,7 @@ def _take(runtime: Runtime, task: Task) -> bool:
 def give_back_own(runtime: Runtime) -> None:
     """Give back what this worker holds without running it: an outage of the database may have left it so."""
     runtime.presence.release_all(runtime.owner)
-    launches = runtime.launchpad.launches
-    held = launches.distinct("fw_id", {"fworker.name": runtime.owner, "state": {"$in": ["RESERVED", "RUNNING"]}})
-    if held:
-        give_back({"fw_id": {"$in": held}}, runtime)
-        launches.update_many({"fw_id": {"$in": held}, "fworker.name": runtime.owner}, {"$set": {"state": "ARCHIVED"}})
+    runtime.store.board.give_back_of(runtime.owner)
 
 
 def _fitting(task: Task, avoided: Sequence[str] = ()) -> dict[str, Any]:
@@ -236,16 +230,12 @@ def _fitting(task: Task, avoided: Sequence[str] = ()) -> dict[str, Any]:
 
     A calculation longer than what is left of a job is begun in the first half of one only: it goes on in the next.
     """
-    ours: dict[str, Any] = {"spec.format": {"$not": {"$gt": FORMAT}}}
-    if avoided:
-        ours["spec.key"] = {"$nin": list(avoided)}
     if task.study:
-        return {"spec.study": task.study, **ours}
+        return of_study(task.study, avoided)
     left, most = task.ends - task.patience_s - time.monotonic(), task.most
     if left < task.length_s / 2 and not math.isinf(task.ends):
         most = min(most, left * task.cores * task.speed / SAFETY)
-    sizes = {"$gt": task.above, **({} if math.isinf(most) else {"$lte": most})}
-    return {"spec.machine": task.machine, "spec.core_seconds": sizes, **ours}
+    return of_machine(task.machine, task.above, most, avoided)
 
 
 def care(runtime: Runtime, task: Task) -> None:

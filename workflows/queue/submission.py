@@ -20,7 +20,7 @@ def submit(calculations: Sequence[tuple[Calculation, str]], study: StudyRecord, 
     """Put a study's calculations, each with a name, into the LaunchPad as workflows of one firework each."""
     for start in range(0, len(calculations), AT_ONCE):
         chunk = calculations[start : start + AT_ONCE]
-        insert([(specification(each, study), name) for each, name in chunk], study.name, runtime)
+        runtime.store.board.insert([(specification(each, study), name) for each, name in chunk], study.name)
 
 
 def specification(calculation: Calculation, study: StudyRecord) -> dict[str, Any]:
@@ -52,38 +52,11 @@ def _plain(number: Any) -> Any:
 
 def submit_again(key: str, runtime: Runtime) -> None:
     """Put what was taken last for a calculation back as it was, for other workers, unless its study is cancelled."""
-    fields = {"_id": 0, "fw_id": 1, "spec": 1, "name": 1}
-    fireworks = runtime.launchpad.fireworks
-    last = fireworks.find_one(
-        {"spec.key": key, "state": {"$in": ["COMPLETED", "FIZZLED"]}}, fields, sort=[("fw_id", -1)]
-    )
-    if last is None or last["spec"].get("study") is None:
+    board = runtime.store.board
+    last = board.last_ended(key)
+    if last is None or last[0].get("study") is None:
         return
-    study = last["spec"]["study"]
-    number = insert([(last["spec"], last["name"])], study, runtime)
+    study = last[0]["study"]
+    number = board.insert([last], study)
     if runtime.store.cancelled(study):  # read after the insert: whoever cancels later finds what was inserted
-        fireworks.update_one({"fw_id": number, "state": "READY"}, {"$set": {"state": "ARCHIVED"}})
-
-
-def insert(tasks: Sequence[tuple[dict[str, Any], str]], study: str, runtime: Runtime) -> int:
-    """Insert fireworks that are ready, the workflows first, so that none is taken before its workflow is there.
-
-    FireWorks makes the first one; the others are like it but for what is their own. Made by it one by one they would
-    take five times as long, which is spent on copies. study: its name. Returns the number of the first.
-    """
-    from fireworks import Firework, Workflow
-
-    from megabar.workflows.queue.firetask import CalculationTask
-
-    pad = runtime.launchpad
-    counter = pad.fw_id_assigner.find_one_and_update({}, {"$inc": {"next_fw_id": len(tasks)}})
-    first = Firework(CalculationTask(), state="READY", fw_id=counter["next_fw_id"])
-    firework, workflow = first.to_db_dict(), Workflow([first]).to_db_dict()
-    fireworks, workflows = [], []
-    for number, (spec, name) in enumerate(tasks, counter["next_fw_id"]):
-        own = {"nodes": [number], "links": {str(number): []}, "fw_states": {str(number): "READY"}}
-        workflows.append({**workflow, **own, "name": f"{study}: {name}"})
-        fireworks.append({**firework, "fw_id": number, "name": name, "spec": {**firework["spec"], **spec}})
-    pad.workflows.insert_many(workflows, ordered=False)
-    pad.fireworks.insert_many(fireworks, ordered=False)
-    return int(counter["next_fw_id"])
+        board.withdraw_one(number)
