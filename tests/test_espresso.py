@@ -23,7 +23,7 @@ from ase.units import GPa, Ry
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.codes.espresso.adapter import ESPRESSO
 from megabar.workflows.codes.espresso.inputs import parameters
-from megabar.workflows.codes.espresso.output import band_gap, check_output
+from megabar.workflows.codes.espresso.output import XML, band_gap, check_output
 from megabar.workflows.codes.espresso.restart import note_density, note_stopped, start_of
 from megabar.workflows.codes.espresso.run import read_results
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
@@ -52,6 +52,19 @@ def cause(folder: Path, returncode: int = 0) -> str:
 
 def test_finished(tmp_path: Path) -> None:
     check_output(folder_with(tmp_path, "finished"), 0)
+
+
+@pytest.mark.parametrize(("filled", "enough"), [(0.004, True), (0.006, False), (-0.006, False)])
+def test_the_highest_band_is_filled_by_half_a_percent_at_most(tmp_path: Path, filled: float, enough: bool) -> None:
+    # Sodium's highest of six bands filled by 0.008 is 0.1 µeV too high, of five 1.2 meV.
+    folder = folder_with(tmp_path, "finished")
+    (folder / XML).parent.mkdir(parents=True, exist_ok=True)
+    bands = "".join(f"<occupations size='2'>1.0 {each}</occupations>" for each in (0.0, filled, 0.001))
+    (folder / XML).write_text(f"<qes>{bands}</qes>")
+    if enough:
+        check_output(folder, 0)
+    else:
+        assert cause(folder) == "too-few-bands"
 
 
 @pytest.mark.parametrize(

@@ -309,3 +309,24 @@ def test_dispersion_stress_is_the_derivative_of_its_energy(correction):
     slope = (energies[1] - energies[0]) / 0.002 / atoms.get_volume()
     # Real-space sums are cut off at a fixed distance, which the stress does not see: half a percent.
     assert atoms.get_stress()[2] == pytest.approx(slope, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("filled", "bands", "enough"),
+    [(0.004, 6, True), (0.006, 6, False), (-0.006, 6, False), (1.0, 5, False), (1.0, 4, True)],
+)
+def test_the_highest_band_is_filled_by_half_a_percent_at_most(filled: float, bands: int, enough: bool) -> None:
+    """Eight electrons: four bands are those of an insulator, which leave nothing to judge by."""
+    from types import SimpleNamespace
+
+    from megabar.workflows.codes.gpaw.calculator import GpawCalculator
+
+    occupations = np.ones((2, bands))
+    occupations[:, -1] = (0.0, filled)
+    dft = SimpleNamespace(density=SimpleNamespace(nvalence=8.0), ibzwfs=SimpleNamespace(nbands=bands))
+    calculator = SimpleNamespace(_dft=SimpleNamespace(dft=dft, occupations=lambda: occupations))
+    if enough:
+        GpawCalculator._check_bands(calculator)
+    else:
+        with pytest.raises(CalculationFailed, match=f"the highest of {bands} bands is filled"):
+            GpawCalculator._check_bands(calculator)
