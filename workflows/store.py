@@ -137,7 +137,7 @@ class ResultStore(Studies):
 
     def find(self, query: Mapping[str, Any]) -> list[CalculationRecord]:
         """Return the calculations that have ended and match a query of MongoDB, by key."""
-        return [_record(document) for document in self.database.calculations.find(dict(query)).sort("_id", 1)]
+        return [record_from(document) for document in self.database.calculations.find(dict(query)).sort("_id", 1)]
 
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the state (``done``, ``failed``, ``left``) of those of these calculations that have ended."""
