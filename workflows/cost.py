@@ -99,7 +99,8 @@ class StudyEstimate:
             }
             for each in self.phases
         ]
-        return DataFrame(rows).set_index("phase")
+        columns = rows[0] if rows else ("phase", "calculations", "stored", "core_minutes")
+        return DataFrame(rows, columns=list(columns)).set_index("phase")
 
     def __str__(self) -> str:
         """Return the same as text."""
