@@ -1,11 +1,12 @@
 """The parts of the reference that follow from the code: keys of study files and of the configuration, commands.
 
-``python docs/generate.py`` renews the tables in reference.md; a test holds that they are as the models say. The page of
-the commands is made when the site is built.
+``python docs/generate.py`` renews the tables in reference.md; a test holds that they are as the models say. The pages
+of commands and modules are made when the site is built.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,10 +98,27 @@ def commands() -> str:
     return f"# Commands\n\n{rest}"
 
 
+def modules() -> str:
+    """Return the page of all modules, with the first line of each."""
+    lines = ["# Modules", ""]
+    for floor in ("structures", "analysis", "workflows", "launchers"):
+        folder = DOCS.parent / floor
+        for room in sorted({path.parent for path in folder.rglob("*.py")}):
+            lines += [f"## {room.relative_to(DOCS.parent)}/", "", "| | |", "| --- | --- |"]
+            for path in sorted(room.glob("*.py")):
+                says = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+                first = " ".join(says.split("\n\n")[0].split()).replace("|", "\\|").replace("``", "`")
+                name = "" if path.name == "__init__.py" else f"`{path.name}`"
+                lines.append(f"| {name} | {first} |")
+            lines.append("")
+    return "\n".join(lines)
+
+
 def write_pages() -> None:
     """Write what the site has and the repository has not."""
     GENERATED.mkdir(exist_ok=True)
     (GENERATED / "commands.md").write_text(commands(), encoding="utf-8")
+    (GENERATED / "modules.md").write_text(modules(), encoding="utf-8")
 
 
 if __name__ == "__main__":
