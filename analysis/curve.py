@@ -13,7 +13,7 @@ ROUNDING_GPa = 1e-6
 
 
 class Curve(Protocol):
-    """Enthalpy against pressure of one phase; every method takes an array of pressures (GPa) of any shape."""
+    """Enthalpy against pressure of one phase; every method takes a pressure (GPa) or an array of any shape of them."""
 
     @property
     def phase(self) -> str:
@@ -84,7 +84,8 @@ class Clipped:
     def _inside(self, pressure_GPa: ArrayLike, values: Array) -> Array:
         pressure = np.asarray(pressure_GPa, dtype=float)
         inside = (pressure >= self.lowest_GPa - ROUNDING_GPa) & (pressure <= self.highest_GPa + ROUNDING_GPa)
-        return np.where(inside, values, np.nan)
+        found: Array = np.where(inside, values, np.nan)[()]  # a number for a number
+        return found
 
 
 def clipped(curve: Curve, lowest_GPa: float, highest_GPa: float) -> Clipped | None:

@@ -135,7 +135,7 @@ class EnthalpyCurve:
             lower = ~(other[0] >= result[0]) & ~np.isnan(other[0])
             h, v, s = (np.where(lower, new, old) for new, old in zip(other, result, strict=True))
             result = (h, v, s)
-        return result
+        return result[0][()], result[1][()], result[2][()]  # numbers for a number
 
     def enthalpy(self, pressure_GPa: ArrayLike) -> Array:
         """Enthalpy (eV/atom); nan outside the known pressures."""

@@ -34,7 +34,7 @@ def write_study(folder: Path) -> Path:
 
 def work(name: str, began: float, until: float, answers: Any) -> None:
     """Take and run calculations from a moment to another, and say how many there were."""
-    from megabar.launchers.answering.studies import open_runtime
+    from megabar.launchers.database.open_runtime import open_runtime
     from megabar.launchers.workers.worker import Task, _take, heard
     from megabar.workflows.config import Config
     from megabar.workflows.execution import execute
@@ -63,7 +63,7 @@ def work(name: str, began: float, until: float, answers: Any) -> None:
 
 def rate(workers: int, seconds: float) -> float:
     """Return the calculations a second and worker."""
-    from megabar.launchers.answering.studies import open_runtime
+    from megabar.launchers.database.open_runtime import open_runtime
     from megabar.launchers.workers.local import register
     from megabar.workflows.config import Config
     from megabar.workflows.driver import advance

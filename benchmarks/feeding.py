@@ -26,8 +26,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from slurm_cluster import SlurmCluster, missing_programs, private_slurm
 
-from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.workflows.config import Config
 from megabar.workflows.runtime import Runtime
 from megabar.workflows.store import StudyRecord

@@ -36,7 +36,7 @@ def write_study(folder: Path) -> None:
 
 def fill(folder: Path, count: int) -> None:
     """Store calculations of the usual size, and their fireworks, as earlier studies leave them."""
-    from megabar.launchers.answering.studies import open_runtime
+    from megabar.launchers.database.open_runtime import open_runtime
     from megabar.workflows.config import Config
 
     with open_runtime(Config(data=folder / ".megabar")) as runtime:

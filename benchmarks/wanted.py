@@ -27,8 +27,8 @@ from ase.calculators.emt import EMT
 from ase.units import GPa
 
 from megabar.launchers.answering import studies
-from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.workers.local import register
 from megabar.structures.symmetry import rattled
 from megabar.workflows.config import Config, load_config

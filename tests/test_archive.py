@@ -21,7 +21,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from megabar import __version__
-from megabar.launchers.answering.studies import report_folder
+from megabar.launchers.api.study import report_folder
 from megabar.launchers.database.embedded import database_session, stop_database
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import (

@@ -55,6 +55,13 @@ def test_test_sets_up_everything_and_passes_arguments_on():
     assert plan.insist
 
 
+def test_docs_set_up_what_builds_them_and_let_no_warning_pass():
+    plan = plan_of(["docs"])
+    assert plan.extras == ("mongod", "dispersion", "docs") and not plan.dft and plan.codes == ()
+    assert plan.after[:3] == ("python", "-m", "sphinx") and "--fail-on-warning" in plan.after
+    assert plan.after[-2:] == ("docs", "site")
+
+
 def test_lowest_versions_have_an_environment_of_their_own_and_never_come_from_pip(tmp_path, monkeypatch):
     assert plan_of(["test", "--lowest", "-x"]) == plan_of(["test", "-x"])
     site, commands = Site(tmp_path, lowest=True), []

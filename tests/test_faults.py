@@ -21,8 +21,8 @@ import pytest
 from ase.build import bulk
 from user_mongod import UserMongod, free_port
 
-from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import database_session, running, stop_database
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.workers.local import register
 from megabar.launchers.workers.worker import Task, _loop, heard
 from megabar.workflows.calculation import Calculation

@@ -15,8 +15,8 @@ from ase.build import bulk
 from fireworks import Firework, FWAction, FWorker, Workflow
 from pymongo.errors import AutoReconnect
 
-from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
 from megabar.workflows import driver
 from megabar.workflows.calculation import Calculation

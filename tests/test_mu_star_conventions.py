@@ -14,7 +14,8 @@ from megabar.analysis.superconductivity.readers import read_alpha2f
 from megabar.analysis.superconductivity.spectral import from_modes, tabulated
 from megabar.analysis.superconductivity.units import MEV_PER_K
 from megabar.launchers.answering.gap import gap_of, gap_text
-from megabar.launchers.answering.tc import tc_of, tc_text
+from megabar.launchers.answering.tc import tc_of
+from megabar.launchers.api.tc_text import tc_text
 from megabar.structures.errors import InputError
 
 ELK = Path("/usr/share/doc/elk-lapw/examples/phonons-superconductivity")

@@ -17,8 +17,9 @@ from bson import encode
 from test_faults import calculation, worker
 
 from megabar.launchers.answering import studies
-from megabar.launchers.answering.studies import open_runtime
+from megabar.launchers.api import session
 from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import LocalRun, register
 from megabar.launchers.workers.worker import Task, _fitting, _take, heard
@@ -327,7 +328,7 @@ def test_a_study_that_is_too_large_is_told_before_anything_is_submitted(
     with pytest.raises(InputError, match=r"many.yaml: [0-9]+ phases are too many .* about [0-9]+ of these fit"):
         register(file, plan, runtime)
     assert runtime.store.find_studies() == []
-    monkeypatch.setattr(studies, "load_config", lambda: runtime.config)
+    monkeypatch.setattr(session, "load_config", lambda: runtime.config)
     with pytest.raises(InputError, match=r"many.yaml: [0-9]+ phases are too many"):
         studies.plan_study(tmp_path / "many.yaml")
     monkeypatch.undo()

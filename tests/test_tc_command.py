@@ -18,7 +18,8 @@ from megabar.analysis.superconductivity.readers import read_alpha2f
 from megabar.analysis.superconductivity.readers.reading import Reading, Variant
 from megabar.analysis.superconductivity.report import tc_document
 from megabar.analysis.superconductivity.spectral import from_modes
-from megabar.launchers.answering.tc import tc_of, tc_text
+from megabar.launchers.answering.tc import tc_of
+from megabar.launchers.api.tc_text import tc_text
 from megabar.structures.errors import InputError
 
 KEYS = (

@@ -31,7 +31,8 @@ from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.report import tc_document
 from megabar.analysis.superconductivity.spectral import scale_coupling
 from megabar.analysis.superconductivity.subgrids import convergence
-from megabar.launchers.answering.tc import tc_of, tc_text
+from megabar.launchers.answering.tc import tc_of
+from megabar.launchers.api.tc_text import tc_text
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.superconductivity.report import write_report
 

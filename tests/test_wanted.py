@@ -16,8 +16,8 @@ import pytest
 from ase.build import bulk
 from pymongo.errors import DuplicateKeyError
 
-from megabar.launchers.answering.studies import open_runtime
 from megabar.launchers.database.embedded import stop_database
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.seeing.standing import status_in
 from megabar.launchers.workers.local import register
 from megabar.structures.errors import InputError

@@ -41,23 +41,22 @@ class CodeConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    command: Words = ()
-    launch: Words = ()
-    pseudopotentials: Path | None = None
+    command: Words = Field(default=(), description="the program, as `pw.x`; found by itself where it is on PATH")
+    launch: Words = Field(default=(), description="what starts it in parallel, as `mpirun -n 4`")
+    pseudopotentials: Path | None = Field(default=None, description="folder of its pseudopotentials or PAW data")
 
 
 class DatabaseConfig(BaseModel):
-    """Which MongoDB is used; without a URI, megabar's own (started on demand in the data folder).
-
-    uri: holds a password, so it is neither in the repr nor in errors; uri_file: a file of the owner's alone with it.
-    name: the workspace: the results' database; the LaunchPad's is beside it.
-    """
+    """Which MongoDB is used; without a URI, megabar's own (started on demand in the data folder)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    uri: str | None = Field(default=None, repr=False)
-    uri_file: Path | None = None
-    name: str = "megabar"
+    # It holds a password, so it is neither in the repr nor in errors.
+    uri: str | None = Field(default=None, repr=False, description="address of a MongoDB, `mongodb://…`")
+    uri_file: Path | None = Field(default=None, description="a file of yours alone that holds the address instead")
+    name: str = Field(
+        default="megabar", description="the workspace: the database of the results; that of the queue is beside it"
+    )
 
 
 class Config(BaseModel):
@@ -65,10 +64,14 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    data: Path = Path(DATA_FOLDER_NAME)
-    database: DatabaseConfig = DatabaseConfig()
-    workers: int | None = Field(default=None, ge=1)
-    codes: dict[str, CodeConfig] = Field(default_factory=dict)
+    data: Path = Field(
+        default=Path(DATA_FOLDER_NAME),
+        description="results in progress, the database, generated PAW sets and pseudopotentials; a relative path is "
+        "beside the file",
+    )
+    database: DatabaseConfig = Field(default=DatabaseConfig(), description="a MongoDB of your own")
+    workers: int | None = Field(default=None, ge=1, description="processes of `run`; by default one a core")
+    codes: dict[str, CodeConfig] = Field(default_factory=dict, description="how codes are started, by name")
 
     def code(self, name: str) -> CodeConfig:
         """Return the configuration of a code, empty where nothing is configured."""

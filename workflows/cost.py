@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from html import escape
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -15,6 +16,9 @@ from ase.data import atomic_numbers
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.store import ResultStore, StudyRecord
 from megabar.workflows.structure import Structure
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e-6, "elk": 4e-4, "emt": 1e-9}
 """Core-seconds of one ionic step per unit of ``size``, measured on one core; stored calculations overrule it."""
@@ -58,6 +62,54 @@ class StudyEstimate:
     def calculations(self) -> int:
         """First calculations that have no result yet."""
         return sum(phase.volumes - phase.stored for phase in self.phases)
+
+    @property
+    def headline(self) -> str:
+        """What is left to run and what that would cost, in a line."""
+        if self.complete:
+            return f"{self.name}: complete, nothing is left to run; `megabar report` shows the answer"
+        more = f", up to about {self.extra_calculations} more where the hull depends on them"
+        many = f"{self.calculations} calculation{'' if self.calculations == 1 else 's'}"
+        return (
+            f"{self.name}: {many} to run{more if self.extra_calculations else ''}; "
+            f"about {self.core_minutes:.1f} core-minutes"
+        )
+
+    @property
+    def by(self) -> str:
+        """What it is computed with, in a line."""
+        return f"{self.code} {self.version}, {self.functional}, protocol {self.protocol}"
+
+    def frame(self) -> DataFrame:
+        """Return a row a phase: first pressures (GPa), k-points, calculations asked for and stored, core-minutes."""
+        from pandas import DataFrame
+
+        rows = [
+            {
+                "phase": each.phase,
+                "formula": each.formula,
+                "atoms": each.atoms,
+                "from_GPa": each.window_GPa[0],
+                "to_GPa": each.window_GPa[1],
+                "kpoints": "×".join(map(str, each.kpoints)),
+                "relaxed": each.relaxed,
+                "calculations": each.volumes,
+                "stored": each.stored,
+                "core_minutes": each.core_minutes,
+            }
+            for each in self.phases
+        ]
+        columns = rows[0] if rows else ("phase", "calculations", "stored", "core_minutes")
+        return DataFrame(rows, columns=list(columns)).set_index("phase")
+
+    def __str__(self) -> str:
+        """Return the same as text."""
+        notes = "".join(f"\nNote: {note}" for note in self.notes)
+        return f"{self.headline}\n{self.by}\n{self.frame().to_string()}{notes}"
+
+    def _repr_html_(self) -> str:
+        lines = [f"<p>{escape(line)}</p>" for line in (f"{self.headline}; {self.by}", *self.notes)]
+        return f"{lines[0]}{self.frame().to_html(notebook=True)}{''.join(lines[1:])}"
 
 
 def size(calculation: Mapping[str, Any]) -> float:

@@ -31,9 +31,9 @@ class Model(BaseModel):
 class Pressures(Model):
     """Pressures from a first to a last one in equal steps (GPa)."""
 
-    first: float = Field(alias="from")
-    last: float = Field(alias="to")
-    step: float = Field(default=25.0, gt=0)
+    first: float = Field(alias="from", description="the lowest pressure (GPa), −20 or more")
+    last: float = Field(alias="to", description="the highest pressure (GPa), 5000 or less")
+    step: float = Field(default=25.0, gt=0, description="between two pressures (GPa)")
 
     @model_validator(mode="after")
     def _ordered(self) -> Pressures:
@@ -54,19 +54,27 @@ class Pressures(Model):
 class PhaseFile(Model):
     """A phase from a structure file: where it is, and optionally its name and the pressure of its cell (GPa)."""
 
-    file: str
-    name: str | None = None
-    pressure: float | None = None
+    file: str = Field(description="a structure file (CIF, POSCAR, extxyz, …), beside the study file or with its path")
+    name: str | None = Field(default=None, description="what the phase is called; by default as the file")
+    pressure: float | None = Field(
+        default=None, description="pressure (GPa) of the cell in the file, where the file does not tell it"
+    )
 
 
 class MethodChoice(Model):
     """Which code computes, how accurately and with which functional; cutoff and k-points may be set by hand."""
 
-    code: str
-    protocol: str = "fast"
-    functional: str = "PBE"
-    cutoff_eV: float | None = Field(default=None, gt=0)
-    kpoint_density: float | None = Field(default=None, gt=0, le=50)
+    code: str = Field(description="`gpaw`, `espresso`, `abinit`, `vasp`, `elk`, or the toy `emt`")
+    protocol: str = Field(default="fast", description="`fast`, `moderate` or `precise`: a named accuracy")
+    functional: str = Field(default="PBE", description="as the code calls it; `PBE+D3`, `PBE+D4` with GPAW")
+    cutoff_eV: float | None = Field(default=None, gt=0, description="plane-wave cutoff (eV), instead of the protocol's")
+    kpoint_density: float | None = Field(
+        default=None,
+        gt=0,
+        le=50,
+        description="k-points per Å⁻¹ (2π included), instead of the protocol's; metals of fewer than four atoms a cell "
+        "get denser ones",
+    )
 
     @field_validator("code")
     @classmethod
@@ -115,13 +123,16 @@ class Study(Model):
     """
 
     later: ClassVar[tuple[str, ...]] = ()
-    kind: str
+    kind: str = Field(description="the kind of study")
 
 
 class PressureStudy(Study):
     """A study at one or more pressures, or from a first to a last one (GPa)."""
 
-    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(one_or_more)]
+    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+        description="`{from: , to: , step: }`, a list, or one number (GPa); they set the range and the tables, and "
+        "transitions are found between them"
+    )
 
     @field_validator("pressures")
     @classmethod

@@ -136,6 +136,10 @@ class ResultStore(Studies):
             rung["structure"] = known.get(rung["structure_of"])
         return found
 
+    def find(self, query: Mapping[str, Any]) -> list[CalculationRecord]:
+        """Return the calculations that have ended and match a query of MongoDB, by key."""
+        return [record_from(document) for document in self.database.calculations.find(dict(query)).sort("_id", 1)]
+
     def ended(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the state (``done``, ``failed``, ``left``) of those of these calculations that have ended."""
         found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {"state": 1})

@@ -41,25 +41,29 @@ class TabulatedCurve:
         """Enthalpy (eV/atom); nan outside the table."""
         pressure = np.asarray(pressure_GPa, float)
         if len(self.pressures_GPa) == 1:
-            return np.where(self._known(pressure), self.enthalpies_eV[0], np.nan)
-        return np.where(self._known(pressure), self._interpolant.value(self._clip(pressure)), np.nan)
+            return self._inside(pressure, self.enthalpies_eV[0])
+        return self._inside(pressure, self._interpolant.value(self._clip(pressure)))
 
     def volume(self, pressure_GPa: ArrayLike) -> Array:
         """Slope dH/dP (Å³/atom); nan outside the table and for a single point."""
         pressure = np.asarray(pressure_GPa, float)
         if len(self.pressures_GPa) == 1:
             return np.full(pressure.shape, np.nan)
-        return np.where(self._known(pressure), self._interpolant.slope(self._clip(pressure)) / GPa, np.nan)
+        return self._inside(pressure, self._interpolant.slope(self._clip(pressure)) / GPa)
 
     def uncertainty(self, pressure_GPa: ArrayLike) -> Array:
         """Standard uncertainty of the enthalpy (eV/atom), linear between the points; nan where it is not known."""
         pressure = np.asarray(pressure_GPa, float)
         between = np.interp(pressure, self.pressures_GPa, self.uncertainties_eV)
-        return np.where(self._known(pressure), between, np.nan)
+        return self._inside(pressure, between)
 
     @cached_property
     def _interpolant(self) -> Interpolant:
         return interpolate(self.pressures_GPa, self.enthalpies_eV)
+
+    def _inside(self, pressure: Array, values: Array) -> Array:
+        found: Array = np.where(self._known(pressure), values, np.nan)[()]  # a number for a number
+        return found
 
     def _known(self, pressure: Array) -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] = (pressure >= self.from_GPa) & (pressure <= self.to_GPa)

@@ -6,19 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from megabar.analysis.figures import Drawing, Options
 from megabar.launchers.answering.figure_files import write_as
-from megabar.launchers.answering.hull_tables import is_table
-from megabar.launchers.database.stored import existing_store, find_study
+from megabar.launchers.api.hulls import is_table, table_hull
+from megabar.launchers.api.session import connect
 from megabar.structures.errors import InputError
-from megabar.workflows.config import load_config
 from megabar.workflows.kinds.interface import Figures
-from megabar.workflows.kinds.registry import answer_of, kind_of
-
-if TYPE_CHECKING:
-    pass
 
 FORMATS = ("pdf", "svg", "png")
 NARROWEST_MM, WIDEST_MM, MM_PER_INCH = 50.0, 400.0, 25.4
@@ -98,17 +93,7 @@ def _width_mm(drawing: Drawing) -> float:
 def _source(source: str) -> tuple[str, Figures]:
     """Return the name of a study or a table, and its figures."""
     if is_table(source):
-        return _table(Path(source))
-    with existing_store(load_config()) as store:
-        study = find_study(source, store)
-        return study.name, kind_of(study.kind).figures(answer_of(study, store))
-
-
-def _table(path: Path) -> tuple[str, Figures]:
-    from megabar.analysis.tables import read_table
-    from megabar.analysis.tables.answer import table_stability
-    from megabar.workflows.kinds.stability.figures import StabilityFigures
-
-    table = read_table(path)
-    stability = table_stability(table)
-    return path.stem, StabilityFigures(stability.curves, stability, table.pressures_GPa, volumes=not table.differences)
+        return Path(source).stem, table_hull(Path(source)).figures
+    with connect() as session:
+        study = session.open(source)
+        return study.name, study.figures()

@@ -59,7 +59,7 @@ def gap_of(
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.analysis.superconductivity.gap_report import gap_document
     from megabar.analysis.superconductivity.readers import read_lambda_only
-    from megabar.launchers.answering.tc import read_source
+    from megabar.launchers.api.alpha2f import read_source
 
     check_mu_star(mu_star)
     check_figure(figure)
@@ -113,7 +113,7 @@ def study_gap(
 
 def gap_text(document: dict[str, Any]) -> str:
     """Return the text of `megabar gap`: the single numbers, the table over temperature, caveats."""
-    from megabar.launchers.answering.tc import heading
+    from megabar.launchers.api.tc_text import heading
 
     return "\n".join([heading(document), "", *_body(document)])
 

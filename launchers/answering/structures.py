@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from megabar.launchers.answering.figure_files import check_figure, write_figures
-from megabar.launchers.database.stored import existing_store, find_study
+from megabar.launchers.api.cells import chosen, structures_at
+from megabar.launchers.api.session import connect
 from megabar.structures.errors import InputError
-from megabar.workflows.config import load_config
 from megabar.workflows.files import write_atomically
-from megabar.workflows.kinds.registry import kind_of, plan_of
 from megabar.workflows.parts.volumes.phase_state import PhaseState
 from megabar.workflows.parts.volumes.structure_files import FORMATS, file_name, row, text_of
-from megabar.workflows.parts.volumes.structures_at import StructureAt, structures_at
-from megabar.workflows.yaml_input import nearest
+from megabar.workflows.parts.volumes.structures_at import StructureAt
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +59,10 @@ def structures_of(
     if file_format not in FORMATS:
         raise InputError(f"--format is {file_format}; it can be {', '.join(FORMATS)}")
     check_figure(figure)
-    with existing_store(load_config()) as store:
-        study = find_study(name, store)
-        plan = plan_of(study)
-        known = kind_of(study.kind).phases(plan, study.rungs, store.summaries(study.wanted))
-    states = _chosen(known, phases)
-    found, notes = _found(states, list(pressures_GPa) or list(plan.pressures_GPa), bool(pressures_GPa))
+    with connect() as session:
+        study = session.open(name)
+        states = chosen(study.phase_states(), phases)
+        found, notes = structures_at(states, pressures_GPa, study.resolved().pressures_GPa)
     if not found:
         raise InputError(
             f"{study.identifier} has no structure there: {'; '.join(notes) or 'nothing has converged yet'}"
@@ -75,35 +71,6 @@ def structures_of(
     if figure is not None:
         files += _drawn(states, found, figure)
     return Found(tuple(found), tuple(files), tuple(notes))
-
-
-def _chosen(known: Mapping[str, PhaseState], phases: Sequence[str]) -> list[PhaseState]:
-    for phase in phases:
-        if phase not in known:
-            names = list(known)
-            raise InputError(f"there is no phase {phase!r}{nearest(phase, names)} (its phases: {', '.join(names)})")
-    return list({state.ladder.phase: state for name, state in known.items() if not phases or name in phases}.values())
-
-
-def _found(
-    states: Sequence[PhaseState], pressures_GPa: Sequence[float], insist: bool
-) -> tuple[list[StructureAt], list[str]]:
-    """Return the structures, and a sentence for each phase, or pressure that was named, without one."""
-    found: list[StructureAt] = []
-    notes = []
-    for state in states:
-        curve = state.curve()
-        if curve is None:
-            notes.append(f"{state.ladder.phase} has no converged calculation")
-            continue
-        own = structures_at(state, pressures_GPa)
-        missing = sorted(set(pressures_GPa) - {each.pressure_GPa for each in own})
-        if missing and (insist or not own):
-            listed = ", ".join(f"{pressure:g}" for pressure in missing)
-            known = f"{curve.from_GPa:.1f} to {curve.to_GPa:.1f} GPa"
-            notes.append(f"{state.ladder.phase} was computed from {known}, not at {listed} GPa")
-        found += own
-    return found, notes
 
 
 def _written(found: Sequence[StructureAt], file_format: str, folder: Path) -> list[Path]:

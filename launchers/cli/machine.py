@@ -51,7 +51,7 @@ def check_machine(
     as_json: AsJson = False,
 ) -> None:
     """Explain what a real job would look like, look for mistakes, and try a small one."""
-    from megabar.launchers.answering.studies import check_data_folder
+    from megabar.launchers.database.data_folder import check_data_folder
     from megabar.launchers.machines.check import check_text, checked
     from megabar.launchers.machines.description import load_machines
     from megabar.workflows.config import load_config

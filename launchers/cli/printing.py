@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from megabar.launchers.cli.numbers import counted
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from megabar.launchers.answering.studies import Outcome
+    from megabar.launchers.api.running import Outcome
     from megabar.launchers.machines.description import Machines
     from megabar.launchers.setup.doctor import Finding
     from megabar.launchers.workers.queueing import Fed
@@ -84,17 +82,7 @@ def plan_picture(estimate: StudyEstimate) -> RenderableType:
 
 
 def _plan_table(estimate: StudyEstimate) -> Table:
-    more = f", up to about {estimate.extra_calculations} more where the hull depends on them"
-    head = (
-        f"{counted(estimate.calculations, 'calculation')} to run{more if estimate.extra_calculations else ''}; "
-        f"about {estimate.core_minutes:.1f} core-minutes"
-    )
-    if estimate.complete:
-        head = "complete, nothing is left to run; `megabar report` shows the answer"
-    title = (
-        f"{estimate.name}: {head}\n{estimate.code} {estimate.version}, {estimate.functional}, "
-        f"protocol {estimate.protocol}"
-    )
+    title = f"{estimate.headline}\n{estimate.by}"
     columns = ("phase", "formula", "atoms", "first at, GPa", "k-points", "relaxed", "asked for", "stored", "core-min")
     table = empty_table(title, *columns, numbers=(2, 6, 7, 8))
     for phase in estimate.phases:
@@ -170,4 +158,4 @@ def cells_table(structures: Sequence[StructureAt]) -> Table:
 def answer_text(outcome: Outcome) -> str:
     """Return the text that ends `megabar run`."""
     counts = f"{outcome.computed} calculations run, {outcome.reused} taken from the database, {outcome.wall_s:.0f} s"
-    return f"{outcome.text}\n\n{counts}\nReport: {outcome.report}"
+    return f"{outcome.view.text}\n\n{counts}\nReport: {outcome.report}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from megabar.launchers.answering.studies import check_data_folder
+from megabar.launchers.database.data_folder import check_data_folder
 from megabar.launchers.database.embedded import database_session
 from megabar.launchers.database.sharing import current_user
 from megabar.launchers.database.stored import existing_store, find_study

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from megabar.launchers.answering.studies import open_runtime
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.database.sharing import check_may_change, current_user, system_user
 from megabar.launchers.database.stored import check_phase, check_there, find_study
 from megabar.launchers.machines.description import load_machines

@@ -3,6 +3,7 @@
 ``python3 launchers ARGUMENTS``        sets up what is missing, then is ``megabar ARGUMENTS``
 ``python3 launchers test ARGUMENTS``   also what the tests need, then is ``pytest ARGUMENTS``
 ``python3 launchers test --lowest …``  the same with the lowest versions promised, in ``.venv-lowest``
+``python3 launchers docs``             also what builds the documentation, which it does, into ``site``
 ``python3 launchers setup [--with espresso,elk,abinit]``   only sets up
 
 Each step leaves a stamp when it is done, so a second run does nothing, an interrupted one is taken up where it
@@ -29,6 +30,7 @@ from megabar.launchers.setup.site import LOCK_NAME, SetupFailed, Site, Stamp, in
 EXTRAS = ("mongod", "dispersion")
 PARALLEL = ("-n", "auto", "--dist", "worksteal")  # DFT codes run on one core each
 LOWEST = "--lowest"
+SITE = ("--fail-on-warning", "--keep-going", "-b", "html", "docs", "site")  # a dead link is a fault
 PYTHON_CHECK = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
 COMMANDS_WITH_DFT = ("run", "submit", "worker", "setup", "test")
 # What GPAW is without when it was built where a library was missing; its build does not fail then.
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(130)
     if plan.after:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # GPAW with the threads of BLAS takes six times as long
-        if plan.after[:3] == ("python", "-m", "pytest"):
+        if plan.after[0] == "python":
             os.chdir(site.root)
         sys.stderr.flush()
         program = site.venv / "bin" / plan.after[0]
@@ -86,7 +88,9 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     dft = command in COMMANDS_WITH_DFT
     if command == "test":
         after = ("python", "-m", "pytest", *PARALLEL, *arguments[2 if arguments[1:2] == [LOWEST] else 1 :])
-        return Plan((*EXTRAS, "test"), tuple(system.CODES), dft, True, after)
+        return Plan((*EXTRAS, "docs", "test"), tuple(system.CODES), dft, True, after)
+    if command == "docs":
+        return Plan((*EXTRAS, "docs"), (), dft, False, ("python", "-m", "sphinx", *SITE, *arguments[1:]))
     if command == "setup":
         return Plan(EXTRAS, _codes(arguments[1:]), dft, True, ())
     return Plan(EXTRAS, (), dft, False, ("megabar", *arguments))

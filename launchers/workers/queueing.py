@@ -15,10 +15,11 @@ from types import FrameType
 
 from pymongo.errors import PyMongoError
 
-from megabar.launchers.answering.studies import check_data_folder, open_runtime
 from megabar.launchers.cli import interrupts
 from megabar.launchers.database.configured import check_reachable, wait_until_reachable
+from megabar.launchers.database.data_folder import check_data_folder
 from megabar.launchers.database.embedded import explain_outage
+from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.database.sharing import system_user
 from megabar.launchers.machines.description import Machine, Machines, config_on, load_machines
 from megabar.launchers.machines.jobs import job_environment

@@ -11,7 +11,10 @@ from megabar.structures.errors import InputError
 from megabar.workflows.store import NotOurs, ResultStore, StudyRecord
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
+    from pandas import DataFrame
+    from pymatgen.entries.computed_entries import ComputedEntry
     from ruamel.yaml.comments import CommentedMap
 
     from megabar.analysis.figures import Drawings, Options
@@ -76,6 +79,27 @@ class Figures(Protocol):
         """Return the figures; raises InputError for a panel, label or pressure that the answer does not have."""
 
 
+class View(Protocol):
+    """An answer as Python has it: frames, figures, text and JSON; each kind has more that is its own."""
+
+    @property
+    def text(self) -> str:
+        """What the terminal shows."""
+
+    def json(self) -> dict[str, Any]:
+        """Return the answer as JSON-able data, units in the keys."""
+
+    def frames(self) -> Mapping[str, DataFrame]:
+        """Return the tables of the answer by name, the one that matters most first."""
+
+    def entries(self, pressure: float) -> list[ComputedEntry]:
+        """Return pymatgen's entries at a pressure (GPa); raises InputError for a kind that has none."""
+
+    @property
+    def figure(self) -> Callable[..., Figure]:
+        """Returns a figure by its name, the first where none is given; further wishes are the kind's own."""
+
+
 def plain_report(folder: Path, study: StudyRecord, answer: Answer, store: ResultStore) -> None:
     """Write the answer as JSON, and a page that shows it, to a folder: for kinds without a report of their own."""
     from html import escape
@@ -107,6 +131,34 @@ def no_phases(plan: Plan, rungs: Rungs, records: Records) -> dict[str, PhaseStat
     return {}
 
 
+@dataclass(frozen=True, eq=False)
+class PlainView:
+    """What an answer offers in Python: for kinds without a view of their own."""
+
+    answer: Answer
+
+    @property
+    def text(self) -> str:
+        """The answer as indented JSON."""
+        return plain_text(self.json())
+
+    def json(self) -> dict[str, Any]:
+        """Return the answer as JSON-able data, units in the keys."""
+        return self.answer.json()
+
+    def frames(self) -> Mapping[str, DataFrame]:
+        """Return nothing."""
+        return {}
+
+    def entries(self, pressure: float) -> list[ComputedEntry]:
+        """Raise InputError: there is no hull."""
+        raise InputError("studies of this kind have no hull, and so no entries")
+
+    def figure(self, name: str | None = None, **wishes: Any) -> Figure:
+        """Raise InputError."""
+        raise InputError("studies of this kind have no figures")
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of study.
@@ -121,7 +173,8 @@ class Kind:
     estimate: returns what a study, by its name, would compute and cost; calculations in the store cost nothing.
     report: writes one self-contained page, figures and tables to a folder.
     text: returns what the terminal shows, from the answer's JSON-able data.
-    figures: returns the figures of an answer. phases: returns how each phase with a ladder of volumes stands, by name.
+    figures: returns the figures of an answer. view: returns what it offers in Python.
+    phases: returns how each phase with a ladder of volumes stands, by name.
     publish: returns what the study file asked as it may leave this machine.
     """
 
@@ -137,6 +190,7 @@ class Kind:
     report: Callable[[Path, StudyRecord, Any, ResultStore], None] = plain_report
     text: Callable[[Mapping[str, Any]], str] = plain_text
     figures: Callable[[Any], Figures] = no_figures
+    view: Callable[[Any], View] = PlainView
     phases: Callable[[Any, Rungs, Records], dict[str, PhaseState]] = no_phases
     publish: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 

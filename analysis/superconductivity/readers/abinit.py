@@ -124,7 +124,7 @@ def _classic(path: Path) -> dict[str, Array]:
 
 
 def _hdf5(path: Path) -> dict[str, Array]:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
     with h5py.File(path, "r") as file:
         return {name: _array(file[name][()]) for name in file if name.startswith("a2f")}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from megabar.workflows.cost import StudyEstimate
     from megabar.workflows.kinds.stability.answer import StabilityAnswer
     from megabar.workflows.kinds.stability.figures import StabilityFigures
+    from megabar.workflows.kinds.stability.view import HullView
     from megabar.workflows.store import ResultStore, StudyRecord
 
 RUNGS = ("main", "judge", "reference", "rattled", functional_kind(""))
@@ -55,6 +56,12 @@ def _figures(answer: StabilityAnswer) -> StabilityFigures:
     return figures_of(answer)
 
 
+def _view(answer: StabilityAnswer) -> HullView:
+    from megabar.workflows.kinds.stability.view import view_of
+
+    return view_of(answer)
+
+
 def _phases(plan: StabilityPlan, rungs: Rungs, records: Records) -> dict[str, PhaseState]:
     states = {state.ladder.phase: state for state in phase_states(plan, rungs, records)}
     return states | {copy: states[first] for copy, first in plan.copies}
@@ -73,6 +80,7 @@ STABILITY = Kind(
     report=_report,
     text=_text,
     figures=_figures,
+    view=_view,
     phases=_phases,
     publish=published_definition,
 )

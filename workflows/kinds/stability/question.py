@@ -21,28 +21,37 @@ if TYPE_CHECKING:
 class Verification(Model):
     """Which other code judges the compound's transition: single points on the same structures, differences only."""
 
-    code: Literal["elk"]
-    protocol: str = "moderate"
+    code: Literal["elk"] = Field(description="an all-electron code")
+    protocol: str = Field(default="moderate", description="its accuracy")
 
 
 class StabilityStudy(PressureStudy):
-    """Which phases of a system are stable between two pressures.
-
-    accuracy_meV: uncertainty of an enthalpy (meV/atom) above which a volume is added where the hull depends on it;
-    None: the protocol's.
-    symmetry_check: also relax slightly rattled cells, to see whether a lower symmetry is preferred.
-    functionals: others by which the hull is compared, from single points on the structures of the study's own.
-    """
+    """Which phases of a system are stable between two pressures."""
 
     later: ClassVar[tuple[str, ...]] = ("functionals",)
-    kind: Literal["stability"]
-    system: str
-    phases: Literal["library"] | tuple[str | PhaseFile, ...] = "library"
-    method: MethodChoice
-    verify: Verification | None = None
-    accuracy_meV: float | None = Field(default=None, gt=0)
-    symmetry_check: bool = False
-    functionals: tuple[str, ...] = ()
+    kind: Literal["stability"] = Field(description="`stability`")
+    system: str = Field(description="elements joined by dashes, as `Na-He`")
+    phases: Literal["library"] | tuple[str | PhaseFile, ...] = Field(
+        default="library", description="`library`: all known phases; or a list of their names and of structure files"
+    )
+    method: MethodChoice = Field(description="code, protocol and functional")
+    verify: Verification | None = Field(
+        default=None, description="an all-electron check of the compounds' transitions, on the same structures"
+    )
+    accuracy_meV: float | None = Field(
+        default=None,
+        gt=0,
+        description="uncertainty of an enthalpy (meV/atom) above which volumes are added where the hull depends on "
+        "them; by default the protocol's",
+    )
+    symmetry_check: bool = Field(
+        default=False, description="also relax slightly rattled cells, to see whether a lower symmetry is preferred"
+    )
+    functionals: tuple[str, ...] = Field(
+        default=(),
+        description="others that the hull is compared by, as `[PBE, PBEsol, LDA]`: single points on the relaxed "
+        "structures",
+    )
 
     @field_validator("system")
     @classmethod

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from megabar.workflows.cost import StudyEstimate
     from megabar.workflows.kinds.superconductivity.answer import TcAnswer
     from megabar.workflows.kinds.superconductivity.figures import TcFigures
+    from megabar.workflows.kinds.superconductivity.view import TcView
     from megabar.workflows.store import ResultStore, StudyRecord
 
 
@@ -61,6 +62,12 @@ def _figures(answer: TcAnswer) -> TcFigures:
     return TcFigures(answer)
 
 
+def _view(answer: TcAnswer) -> TcView:
+    from megabar.workflows.kinds.superconductivity.view import TcView
+
+    return TcView(answer)
+
+
 def _phases(plan: TcPlan, rungs: Rungs, records: Records) -> dict[str, PhaseState]:
     main = [rung for rung in rungs if rung["kind"] in (MAIN, AT_PRESSURE)]
     ladder = [{**rung, "phase": plan.ladder.phase, "kind": MAIN} for rung in main]
@@ -80,6 +87,7 @@ SUPERCONDUCTIVITY = Kind(
     report=_report,
     text=_text,
     figures=_figures,
+    view=_view,
     phases=_phases,
     publish=published_definition,
 )

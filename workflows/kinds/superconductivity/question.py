@@ -29,24 +29,34 @@ MOST_POINTS = 200
 
 
 class SuperconductivityStudy(PressureStudy):
-    """Tc of a structure at one or more pressures.
+    """Tc of a structure at one or more pressures."""
 
-    structure: a phase of the library or a structure file. mu_star: the Coulomb pseudopotentials, referred to
-    mu_ref_meV (meV), by default to the highest phonon frequency. q_grid, k_grid, k_grid_dense: of phonons, of the
-    ground state and phonons' electrons, of the double delta; the protocol's where they are not given.
-    isotopes: masses (u) for which Tc is given besides the natural ones.
-    """
-
-    kind: Literal["superconductivity"]
-    structure: str | PhaseFile
-    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(one_or_more)] = (0.0,)
-    method: MethodChoice
-    mu_star: Annotated[tuple[float, ...], BeforeValidator(one_or_more)] = (0.10, 0.13)
-    mu_ref_meV: float | None = Field(default=None, gt=0)
-    q_grid: tuple[int, int, int] | None = None
-    k_grid: tuple[int, int, int] | None = None
-    k_grid_dense: tuple[int, int, int] | None = None
-    isotopes: dict[str, float] = Field(default_factory=dict)
+    kind: Literal["superconductivity"] = Field(description="`superconductivity`")
+    structure: str | PhaseFile = Field(description="a phase of the library, or a structure file")
+    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+        default=(0.0,), description="`{from: , to: , step: }`, a list, or one number (GPa)"
+    )
+    method: MethodChoice = Field(description="code (`espresso`), protocol and functional")
+    mu_star: Annotated[tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+        default=(0.10, 0.13), description="the Coulomb pseudopotential μ*, one or several"
+    )
+    mu_ref_meV: float | None = Field(
+        default=None,
+        gt=0,
+        description="the energy (meV) that μ* is referred to; by default the highest phonon frequency",
+    )
+    q_grid: tuple[int, int, int] | None = Field(
+        default=None, description="q-points of the phonons, instead of the protocol's"
+    )
+    k_grid: tuple[int, int, int] | None = Field(
+        default=None, description="k-points of the ground state and of the phonons' electrons"
+    )
+    k_grid_dense: tuple[int, int, int] | None = Field(
+        default=None, description="k-points of the double delta; a multiple of both other grids"
+    )
+    isotopes: dict[str, float] = Field(
+        default_factory=dict, description="masses (u) for which Tc is given besides the natural ones, as `{H: 2.014}`"
+    )
 
     @field_validator("mu_star")
     @classmethod

@@ -43,15 +43,8 @@ def extxyz(found: StructureAt) -> str:
     """Return the cell as computed as extended XYZ, with phase, pressure and origin beside it."""
     from ase.io import write
 
-    atoms = found.atoms.copy()
-    atoms.info |= {
-        "phase": found.phase,
-        "pressure_GPa": found.pressure_GPa,
-        "interpolated": found.interpolated,
-        "origin": found.origin,
-    }
     text = io.StringIO()
-    write(text, atoms, format="extxyz")
+    write(text, found.labelled(), format="extxyz")
     return text.getvalue()
 
 

@@ -41,6 +41,17 @@ class StructureAt:
             return f"as computed at {near} GPa"
         return f"interpolated to {self.pressure_GPa:g} GPa between the structures computed at {near} GPa"
 
+    def labelled(self) -> Atoms:
+        """Return the structure as computed with phase, pressure and origin in its ``info``."""
+        atoms = self.atoms.copy()
+        atoms.info |= {
+            "phase": self.phase,
+            "pressure_GPa": self.pressure_GPa,
+            "interpolated": self.interpolated,
+            "origin": self.origin,
+        }
+        return atoms
+
 
 def structures_at(state: PhaseState, pressures_GPa: Sequence[float]) -> list[StructureAt]:
     """Return a phase's structures at those of some pressures (GPa) at which its enthalpy is known, ascending.
