@@ -31,7 +31,8 @@ def environment(folder: Path) -> dict[str, str]:
     """Return the environment of processes in which calculations end so; the folder is made."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(Path(__file__).read_text() + "\nsys.meta_path.insert(0, Injector())\n")
-    return {**os.environ, "PYTHONPATH": str(folder)}
+    places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
 
 
 class Injector(MetaPathFinder):
