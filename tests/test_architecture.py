@@ -98,6 +98,36 @@ def test_the_test_sees_faults(package, source, fault):
     assert fault in found
 
 
+def modules_known(path, names):
+    """Return which of our modules a file imports, anywhere but for its types alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {each if each in names else node.module for each in inner}
+    return found & names
+
+
+def test_imports_make_no_circle_even_where_they_are_late():
+    names = {path: ".".join(("megabar", *path.relative_to(ROOT).with_suffix("").parts)) for path in FILES}
+    names = {path: name.removesuffix(".__init__") for path, name in names.items()}
+    left = {name: modules_known(path, set(names.values())) - {name} for path, name in names.items()}
+    while done := {name for name, known in left.items() if not known & left.keys()}:
+        left = {name: known for name, known in left.items() if name not in done}
+    assert not left
+
+
 def test_nobody_asks_of_which_kind_a_plan_or_an_answer_is():
     kinds = ROOT / "workflows" / "kinds"
     asked = [

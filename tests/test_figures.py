@@ -9,8 +9,9 @@ from curves import Line
 
 from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import VolumePoint, enthalpy_curve
-from megabar.analysis.figures import Options, draw_stability, panels_of
+from megabar.analysis.figures import draw_stability, panels_of
 from megabar.analysis.figures.differences import compound_differences, polymorph_differences
+from megabar.analysis.figures.drawing import Options
 from megabar.analysis.figures.labels import _DIRECTIONS, Label, _RINGS_pt, place_labels, spread, spread_widths
 from megabar.analysis.figures.looks import DISTINCT, looks
 from megabar.analysis.figures.occupancy import Occupancy

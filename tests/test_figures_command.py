@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from curves import Line, crossing
 
-from megabar.analysis.figures import Options
+from megabar.analysis.figures.drawing import Options
 from megabar.launchers.answering.figures import wishes
 from megabar.launchers.cli.command import main
 from megabar.structures.errors import InputError

@@ -19,7 +19,6 @@ from megabar.analysis.superconductivity.elph import total_lambda
 from megabar.analysis.superconductivity.readers.espresso_dyn import read_dyn
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.cost import irreducible_kpoints, response_kpoints
 from megabar.workflows.kinds.registry import KINDS, load_study, plan_of
 from megabar.workflows.kinds.superconductivity.answer import TcAt, answer
 from megabar.workflows.kinds.superconductivity.electrons import band_of
@@ -28,6 +27,7 @@ from megabar.workflows.kinds.superconductivity.grids import Grids, coarser, grid
 from megabar.workflows.kinds.superconductivity.plan import TcPlan, TcRung
 from megabar.workflows.kinds.superconductivity.text import study_text
 from megabar.workflows.kinds.superconductivity.wants import wanted_next
+from megabar.workflows.kpoints import irreducible_kpoints, response_kpoints
 from megabar.workflows.parts.method import Method
 from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.parts.volumes.plan import VolumesPlan

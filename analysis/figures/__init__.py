@@ -2,48 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
 
 from megabar.analysis.curve import Curve
+from megabar.analysis.figures.drawing import Drawing, Drawings, Options
 from megabar.analysis.stability import Stability
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """A figure with its name (of its files) and the sentence that belongs below it."""
-
-    name: str
-    title: str
-    caption: str
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is wanted of the figures of a stability study.
-
-    panels: names of figures or of single panels, as `panels_of` lists them; none: all figures. labels: what phases are
-    called, by name. hull_GPa: pressures of the hulls; none: chosen from those asked for.
-    volumes: whether the slopes of the curves are volumes.
-    """
-
-    panels: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    hull_GPa: tuple[float, ...] = ()
-    volumes: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Drawings:
-    """The figures of a study, and in words which ones there are not and why."""
-
-    drawings: tuple[Drawing, ...]
-    remarks: tuple[str, ...]
 
 
 def draw_stability(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from megabar.analysis.figures import Drawing
+from megabar.analysis.figures.drawing import Drawing
 from megabar.structures.series import CellParameters, CellSeries
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from megabar.analysis.curve import Curve
-from megabar.analysis.figures import Drawing, Drawings, Options
 from megabar.analysis.figures.differences import Break, pressure_range
+from megabar.analysis.figures.drawing import Drawing, Drawings, Options
 from megabar.analysis.figures.enthalpies import (
     MOST_SYMBOLS,
     Panel,

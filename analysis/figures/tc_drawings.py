@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from megabar.analysis.figures import Drawing
+from megabar.analysis.figures.drawing import Drawing
 from megabar.analysis.figures.tc_curves import GridRow, TcLine
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.structures.errors import InputError

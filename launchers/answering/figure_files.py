@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from megabar.analysis.figures import Drawing
+from megabar.analysis.figures.drawing import Drawing
 from megabar.structures.errors import InputError
 
 TYPES = (".pdf", ".png", ".svg")

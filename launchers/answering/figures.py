@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from megabar.analysis.figures import Drawing, Options
+from megabar.analysis.figures.drawing import Drawing, Options
 from megabar.launchers.answering.figure_files import write_as
 from megabar.launchers.api.hulls import is_table, table_hull
 from megabar.launchers.api.session import connect

@@ -55,7 +55,7 @@ def gap_of(
 
     Raises InputError for whatever cannot be meant, before anything is computed or written.
     """
-    from megabar.analysis.figures import Drawing
+    from megabar.analysis.figures.drawing import Drawing
     from megabar.analysis.superconductivity.formulas import check_mu_star
     from megabar.analysis.superconductivity.gap_report import gap_document
     from megabar.analysis.superconductivity.readers import read_lambda_only

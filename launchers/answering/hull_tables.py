@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from megabar.analysis.figures import Options
+from megabar.analysis.figures.drawing import Options
 from megabar.launchers.answering.figure_files import is_image, write_figures
 from megabar.launchers.api.folders import check_report_folder
 from megabar.structures.errors import InputError

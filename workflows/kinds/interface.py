@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedEntry
     from ruamel.yaml.comments import CommentedMap
 
-    from megabar.analysis.figures import Drawings, Options
+    from megabar.analysis.figures.drawing import Drawings, Options
     from megabar.workflows.calculation import Calculation
     from megabar.workflows.config import Config
     from megabar.workflows.cost import StudyEstimate

@@ -14,6 +14,8 @@ from typing import Any
 OPEN = ("WAITING", "READY")
 TAKEN = ("RESERVED", "RUNNING")
 ENDED = ("COMPLETED", "FIZZLED")
+TASK = "{{megabar.workflows.tasks.CalculationTask}}"
+"""Where FireWorks finds the task of every firework (``workflows.queue.firetask``), by its first name."""
 ARCHIVED = "ARCHIVED"
 """A firework that nobody is to run: what it was to do is found to be wanted again where it still is."""
 INTERRUPTED = ("stopped", "trouble")
@@ -223,12 +225,11 @@ class Board:
         """
         from fireworks import Firework, Workflow
 
-        from megabar.workflows.queue.firetask import CalculationTask
-
         increment = {"$inc": {"next_fw_id": len(tasks)}}
         start = int(self.database.fw_id_assigner.find_one_and_update({}, increment)["next_fw_id"])
-        first = Firework(CalculationTask(), state="READY", fw_id=start)
+        first = Firework([], state="READY", fw_id=start)
         firework, workflow = first.to_db_dict(), Workflow([first]).to_db_dict()
+        firework["spec"]["_tasks"] = [{"_fw_name": TASK}]
         fireworks, workflows = [], []
         for number, (spec, name) in enumerate(tasks, start):
             own = {"nodes": [number], "links": {str(number): []}, "fw_states": {str(number): "READY"}}

@@ -25,6 +25,7 @@ from megabar.workflows.execution import finished, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.folder import HISTORY, RESULT
 from megabar.workflows.outages import is_outage, too_large
+from megabar.workflows.queue.board import TASK
 from megabar.workflows.retrying import is_forgotten, note_what_was_set_aside, set_aside
 from megabar.workflows.runtime import Runtime, current
 from megabar.workflows.stopping import Stopped
@@ -46,7 +47,7 @@ MOST_REFUSED = 5
 class CalculationTask(FiretaskBase):  # type: ignore[misc]
     """Runs the calculation in ``fw_spec["calculation"]`` unless its result is there, and stores the result."""
 
-    _fw_name = "{{megabar.workflows.tasks.CalculationTask}}"
+    _fw_name = TASK
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run, store, and let the studies that wait for it go on."""

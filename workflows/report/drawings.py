@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from megabar.workflows.files import write_atomically
 
 if TYPE_CHECKING:
-    from megabar.analysis.figures import Drawings
+    from megabar.analysis.figures.drawing import Drawings
 
 
 MOST_SVG_BYTES = 800_000

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-    from megabar.analysis.figures import Options
+    from megabar.analysis.figures.drawing import Options
     from megabar.workflows.kinds.interface import Figures
 
 
@@ -19,7 +19,7 @@ def options(
     name: str | None = None, *, pressure: float | tuple[float, ...] = (), labels: Mapping[str, str] | None = None
 ) -> Options:
     """Return what is wanted of a figure: its name, pressures (GPa) and what phases are called."""
-    from megabar.analysis.figures import Options
+    from megabar.analysis.figures.drawing import Options
 
     at = (float(pressure),) if isinstance(pressure, int | float) else tuple(sorted(map(float, pressure)))
     return Options(() if name is None else (name,), labels or {}, at)

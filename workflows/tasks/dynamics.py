@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
@@ -15,8 +15,10 @@ from megabar.workflows.files import packed, read_json, write_atomically, write_j
 from megabar.workflows.folder import HISTORY, STATE
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Run
-from megabar.workflows.tasks.stretch import Stretch
 from megabar.workflows.tasks.through_ase import prepared
+
+if TYPE_CHECKING:
+    from megabar.workflows.tasks.stretch import Stretch
 
 TRAJECTORY = "trajectory.bin"
 """The steps kept so far, as double precision numbers one after the other; ``state.json`` says how many are whole."""

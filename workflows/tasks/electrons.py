@@ -67,7 +67,7 @@ class GroundState(_Program):
 
     def work(self, calculation: Calculation) -> float:
         """Return one for each of the two grids, by their k-points."""
-        from megabar.workflows.cost import irreducible_kpoints
+        from megabar.workflows.kpoints import irreducible_kpoints
 
         structure, settings = calculation.structure, calculation.settings
         counts = [irreducible_kpoints(structure, settings[name]) for name in ("kpoints", "kpoints_dense")]
@@ -87,7 +87,7 @@ class PhononQ(_Program):
 
     def work(self, calculation: Calculation) -> float:
         """Return that of an average q-point: of the response at all its k-points to all displacements."""
-        from megabar.workflows.cost import irreducible_kpoints, response_kpoints
+        from megabar.workflows.kpoints import irreducible_kpoints, response_kpoints
 
         structure, settings = calculation.structure, calculation.settings
         counts = response_kpoints(structure, settings["kpoints"], settings["q_grid"])

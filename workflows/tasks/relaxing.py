@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -14,8 +14,10 @@ from megabar.workflows.files import read_json, write_json
 from megabar.workflows.folder import STATE
 from megabar.workflows.resuming import kept_steps, place, replay
 from megabar.workflows.tasks.interface import Run
-from megabar.workflows.tasks.relax import Relax
 from megabar.workflows.tasks.through_ase import kept, largest_force, prepared, record_step, stress_deviation
+
+if TYPE_CHECKING:
+    from megabar.workflows.tasks.relax import Relax
 
 LEFT_PHASE = "left-its-phase"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
@@ -12,7 +12,6 @@ from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.contacts import overlaps
 from megabar.structures.symmetry import same_symmetry, space_group
-from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.finite import guard
 from megabar.workflows.codes.interface import Code
 from megabar.workflows.codes.registry import code as find_code
@@ -20,6 +19,9 @@ from megabar.workflows.files import packed, write_atomically
 from megabar.workflows.folder import HISTORY
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Run
+
+if TYPE_CHECKING:
+    from megabar.workflows.calculation import Calculation
 
 
 def prepared(run: Run) -> tuple[Atoms, BaseCalculator, Code]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from megabar.analysis.curve import Curve
-from megabar.analysis.figures import Drawings, Options, draw_stability, panels_of
+from megabar.analysis.figures import draw_stability, panels_of
+from megabar.analysis.figures.drawing import Drawings, Options
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.stability import Stability
 from megabar.structures.errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from megabar.analysis.figures import Drawing, Drawings
+from megabar.analysis.figures.drawing import Drawing, Drawings
 from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure
 from megabar.analysis.figures.tc_drawings import KEY, tc_drawings
 from megabar.analysis.superconductivity.gap import GapState

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from megabar.analysis.figures import Drawings, Options
+from megabar.analysis.figures.drawing import Drawings, Options
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.superconductivity.answer import TcAnswer
 from megabar.workflows.kinds.superconductivity.drawings import draw

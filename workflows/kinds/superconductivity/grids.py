@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from megabar.structures.errors import InputError
-from megabar.workflows.cost import irreducible_kpoints
+from megabar.workflows.kpoints import irreducible_kpoints
 from megabar.workflows.protocols import kpoint_grid
 from megabar.workflows.structure import Structure
 from megabar.workflows.yaml_input import plain, read_yaml

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar import __version__
-from megabar.analysis.figures import Drawings
+from megabar.analysis.figures.drawing import Drawings
 from megabar.analysis.superconductivity.formulas import FORMULAS
 from megabar.analysis.superconductivity.gap import GapState
 from megabar.analysis.superconductivity.gap_report import gap_document

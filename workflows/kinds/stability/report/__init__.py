@@ -15,7 +15,7 @@ def write_report(folder: Path, study: StudyRecord, answer: StabilityAnswer, stor
 
     The folder is made where it is missing; each file is written atomically, the page last.
     """
-    from megabar.analysis.figures import Options
+    from megabar.analysis.figures.drawing import Options
     from megabar.workflows.kinds.stability.figures import figures_of
     from megabar.workflows.kinds.stability.report.files import answer_json, calculations_csv, enthalpies_csv
     from megabar.workflows.kinds.stability.report.page import render

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-    from megabar.analysis.figures import Drawings
+    from megabar.analysis.figures.drawing import Drawings
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from megabar import __version__
-from megabar.analysis.figures import Drawings, draw_stability
+from megabar.analysis.figures import draw_stability
+from megabar.analysis.figures.drawing import Drawings
 from megabar.analysis.hull_points import hull_points, single_pressures
 from megabar.analysis.stability import Stability
 from megabar.analysis.tables import Table
