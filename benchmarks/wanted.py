@@ -27,6 +27,7 @@ from ase.calculators.emt import EMT
 from ase.units import GPa
 
 from megabar.launchers.answering import studies
+from megabar.launchers.api import study as api_study
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.workers.local import register
@@ -177,7 +178,7 @@ def peak_MB() -> float:
 def run(phases: int, volumes: int, atoms: int) -> None:
     """Be `megabar run` of the study in this folder, whose plan is made large."""
     _, plan = planned(Path.cwd(), phases, volumes, atoms)
-    studies.resolve = lambda file, config: plan
+    api_study.resolve = lambda file, config: plan
     before = peak_MB()
     outcome = studies.run_study(Path("study.yaml"), 2, None)
     print(f"megabar run: {outcome.computed} computed of {outcome.computed + outcome.reused:,}, {outcome.wall_s:.0f} s,")
