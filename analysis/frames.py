@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -117,12 +119,13 @@ def entries_at(curves: Sequence[Curve], pressure_GPa: float) -> list[ComputedEnt
     from pymatgen.entries.computed_entries import ComputedEntry
 
     found = []
-    for curve in curves:
-        enthalpy, composition = float(curve.enthalpy(pressure_GPa)), Composition(curve.formula)
-        if isfinite(enthalpy):
-            data = {"phase": curve.phase, "pressure_GPa": pressure_GPa}
-            energy = enthalpy * composition.num_atoms
-            found.append(ComputedEntry(composition, energy, entry_id=curve.phase, data=data))
+    with _without_word_of_helium():
+        for curve in curves:
+            enthalpy, composition = float(curve.enthalpy(pressure_GPa)), Composition(curve.formula)
+            if isfinite(enthalpy):
+                data = {"phase": curve.phase, "pressure_GPa": pressure_GPa}
+                energy = enthalpy * composition.num_atoms
+                found.append(ComputedEntry(composition, energy, entry_id=curve.phase, data=data))
     if not found:
         raise InputError(f"no phase is known at {pressure_GPa:g} GPa")
     return found
@@ -133,7 +136,17 @@ def phase_diagram_at(curves: Sequence[Curve], pressure_GPa: float) -> PhaseDiagr
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
     hull_frame(curves, pressure_GPa)
-    return PhaseDiagram(entries_at(curves, pressure_GPa))
+    entries = entries_at(curves, pressure_GPa)
+    with _without_word_of_helium():
+        return PhaseDiagram(entries)
+
+
+@contextmanager
+def _without_word_of_helium() -> Iterator[None]:
+    """Have pymatgen not warn that helium has no electronegativity, by which it would order a formula."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No Pauling electronegativity")
+        yield
 
 
 def alpha2f_frame(spectrum: SpectralFunction) -> DataFrame:

@@ -90,7 +90,7 @@ def commands() -> str:
     text = str(get_docs_for_click(obj=command, ctx=typer.Context(command), name="megabar"))
     text = re.sub(r"\*\*Usage\*\*:\n\n```console\n\$ (.*?)\n```", r"```text\n\1\n```", text)
     text = re.sub(r"\*\*(Options|Arguments|Commands)\*\*:", r"\1:", text)
-    text = text.replace("* `--help`: Show this message and exit.\n", "")
+    text = re.sub(r"\* `--help`: Show this message and exit\.(\n|$)", "", text)
     text = re.sub(r"Options:\n\n(?=\n|$|#)", "", text)
     rest = text.partition("\n")[2]
     # The list of commands is cut short, and the page has them all.

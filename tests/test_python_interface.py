@@ -273,6 +273,7 @@ def test_a_table_and_a_spectrum(notebook: Path):
     assert json.loads(json.dumps(answer.json(at=200.0))) == json.loads(json.dumps(document))
     assert answer.transitions["pressure_GPa"].tolist() == pytest.approx([121.7], abs=0.1)
     assert np.isnan(answer.transitions["error_GPa"]).all()
+    assert {entry.entry_id for entry in answer.phase_diagram(200).stable_entries} == {"Na-bcc", "He-hcp", "Na2He"}
     found = megabar.tc("al.a2f", mu_star=0.1)
     assert found.tc_K == found.json()["tc_eliashberg_K"] and found.tc_K < megabar.tc("al.a2f", mu_star=0.05).tc_K
     spectrum = found.alpha2f()
