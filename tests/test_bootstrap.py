@@ -73,7 +73,7 @@ def test_lowest_versions_have_an_environment_of_their_own_and_never_come_from_pi
     assert not site_module.install(site, ["-e", "."], False)
     (command,) = commands  # pip would have installed the newest
     assert command[0] == str(site.venv / "bin" / "uv")
-    assert command[-4:] == ["--resolution", "lowest-direct", "-e", "."]
+    assert command[-5:] == ["--upgrade", "--resolution", "lowest-direct", "-e", "."]
     commands.clear()
     assert not site_module.install(site, ["pycurl"], False)  # has no lowest version that anybody promised
     assert not any("--resolution" in command for command in commands)

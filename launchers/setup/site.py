@@ -96,7 +96,7 @@ def install(site: Site, requirements: Sequence[str], again: bool, environment: M
     lowest = site.lowest and "-e" in requirements
     if uv.exists():
         command = [str(uv), "pip", "install", "--python", str(site.python), *(["--reinstall"] if again else [])]
-        command += ["--resolution", "lowest-direct"] if lowest else []
+        command += ["--upgrade", "--resolution", "lowest-direct"] if lowest else []  # also of what is there
         translated = [word.replace("--force-reinstall", "--reinstall") for word in requirements]
         if run([*command, *translated], site.log, {**index_of_pip(site), **environment}):
             return True
