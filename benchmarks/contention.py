@@ -35,7 +35,7 @@ def write_study(folder: Path) -> Path:
 def work(name: str, began: float, until: float, answers: Any) -> None:
     """Take and run calculations from a moment to another, and say how many there were."""
     from megabar.launchers.database.open_runtime import open_runtime
-    from megabar.launchers.workers.worker import Task, _take, heard
+    from megabar.launchers.workers.worker import Assignment, _take, heard
     from megabar.workflows.config import Config
     from megabar.workflows.execution import execute
     from megabar.workflows.presence import Worker
@@ -57,7 +57,7 @@ def work(name: str, began: float, until: float, answers: Any) -> None:
         with heard(Worker(runtime.owner, "bench", 0, "bench"), runtime):
             time.sleep(max(0.0, began - time.time()))
             while time.time() < until:
-                count += _take(runtime, Task(code="emt"))
+                count += _take(runtime, Assignment(code="emt"))
     answers.put(count)
 
 

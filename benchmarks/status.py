@@ -30,7 +30,7 @@ import psutil
 from ase import Atoms
 
 from megabar.launchers.database.embedded import database_session, stop_database
-from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.seeing.status import status_in
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import AtomicData
 from megabar.workflows.config import Config

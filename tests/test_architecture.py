@@ -188,7 +188,7 @@ def test_what_looks_at_studies_loads_little():
     # `megabar status` is typed all day: what it does not need would be most of its time
     script = (
         "import sys, megabar.launchers.cli.command;"
-        "import megabar.launchers.seeing.standing, megabar.launchers.seeing.standing_tables;"
+        "import megabar.launchers.seeing.status, megabar.launchers.seeing.status_tables;"
         "heavy = {'ase', 'fireworks', 'matplotlib', 'numpy', 'pymatgen', 'ruamel', 'scipy'};"
         "sys.exit(' '.join(heavy & {name.split('.')[0] for name in sys.modules}))"
     )

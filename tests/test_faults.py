@@ -24,7 +24,7 @@ from user_mongod import UserMongod, free_port
 from megabar.launchers.database.embedded import database_session, running, stop_database
 from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.workers.local import register
-from megabar.launchers.workers.worker import Task, _loop, heard
+from megabar.launchers.workers.worker import Assignment, _loop, heard
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import Request
 from megabar.workflows.codes.registry import code
@@ -359,7 +359,7 @@ def test_a_worker_outlives_kill_minus_9_of_the_database(
         identifier = register(file, resolve(file, config), runtime)
         advance(identifier, runtime)
         with heard(worker("worker", "here"), runtime):
-            _loop(runtime, Task(code="emt", study=identifier, idle_s=30.0, job="ends when the study is complete"))
+            _loop(runtime, Assignment(code="emt", study=identifier, idle_s=30.0, job="ends when the study is complete"))
         study = runtime.store.get_study(identifier)
         assert study is not None
         assert study.complete

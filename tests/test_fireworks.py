@@ -17,7 +17,7 @@ from pymongo.errors import AutoReconnect
 
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.database.open_runtime import open_runtime
-from megabar.launchers.workers.worker import Task, _fitting, _take, heard
+from megabar.launchers.workers.worker import Assignment, _fitting, _take, heard
 from megabar.workflows import driver
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
@@ -124,7 +124,7 @@ def test_a_worker_takes_what_is_its_own_and_the_longest_and_oldest_first(runtime
     submit([(items[3], "3")], study("byhand"), runtime)
     fireworks = runtime.launchpad.fireworks
     fireworks.update_one({"spec.key": items[2].key}, {"$set": {"spec._priority": 100}})
-    here, by_hand = (_fitting(Task(code="emt", machine=machine)) for machine in ("here", ""))
+    here, by_hand = (_fitting(Assignment(code="emt", machine=machine)) for machine in ("here", ""))
     assert [checked_out(runtime, here) for _ in range(3)] == [items[2].key, items[1].key, None]
     assert [checked_out(runtime, by_hand) for _ in range(2)] == [items[3].key, None]
     assert fireworks.find_one({"spec.key": items[0].key})["state"] == "READY"
@@ -142,7 +142,7 @@ def test_a_worker_takes_only_what_fits_into_its_time(runtime: Runtime) -> None:
 
     def takes(left_s: float, **more: Any) -> bool:
         asked = {"length_s": 1000.0, "patience_s": 5.0, **more}
-        task = Task(code="emt", machine="here", ends=time.monotonic() + left_s + asked["patience_s"], **asked)
+        task = Assignment(code="emt", machine="here", ends=time.monotonic() + left_s + asked["patience_s"], **asked)
         return runtime.launchpad.fireworks.count_documents(_fitting(task)) == 1
 
     assert takes(140.0)
@@ -220,9 +220,9 @@ def test_a_duplicate_is_one_by_its_key_and_only_what_is_done_counts(runtime: Run
     with pytest.MonkeyPatch.context() as patch, heard(Worker("w", "here", 1, "me"), here):
         patch.setattr(tasks, "check_version", lambda *_: None)
         patch.chdir(tmp_path)
-        assert _take(here, Task(code="emt"))
+        assert _take(here, Assignment(code="emt"))
         submit([(one, "again")], study("byhand"), runtime)
-        assert _take(here, Task(code="emt"))
+        assert _take(here, Assignment(code="emt"))
     assert ran == [one.key]
 
 
@@ -246,7 +246,7 @@ def test_an_outage_that_fireworks_keeps_to_itself_leaves_no_claim(runtime: Runti
     here = Runtime(store, runtime.launchpad, runtime.config, lambda *_: pytest.fail("nothing is to be run"), "w")
     use(here)
     with heard(Worker("w", "here", 1, "me"), here):
-        assert _take(here, Task(code="emt"))
+        assert _take(here, Assignment(code="emt"))
         assert store.__dict__["asked"] == [item.key] * 2  # the second time it was claimed
         assert here.launchpad.fireworks.find_one({"spec.key": item.key})["state"] == "FIZZLED"
         assert item.key not in here.presence.running()

@@ -27,9 +27,9 @@ from test_faults import calculation, mounted, worker
 from test_planning import opened, runtime, study, work_off  # noqa: F401
 from test_run import MEGABAR
 
-from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.seeing.status import status_in
 from megabar.launchers.workers.local import LocalRun
-from megabar.launchers.workers.worker import Task, _take, heard, lock_path, sweep_locks
+from megabar.launchers.workers.worker import Assignment, _take, heard, lock_path, sweep_locks
 from megabar.workflows.config import Config
 from megabar.workflows.driver import advance
 from megabar.workflows.execution import execute, prepare
@@ -129,7 +129,7 @@ def test_the_others_are_run_the_study_says_what_it_waits_for_and_goes_on_when_th
     with spoilt(folder):
         use(runtime)
         with heard(worker("me", "here"), runtime):
-            task = Task(code="emt", study=study)
+            task = Assignment(code="emt", study=study)
             while _take(runtime, task):
                 assert runtime.control.complaint is None  # others may wait
             assert set(runtime.store.ended(others)) == set(others)
@@ -161,7 +161,7 @@ def test_a_tree_in_which_nothing_can_be_made_is_the_machines_trouble(
     advance(study, runtime)
     use(here)
     here.control.refused = tasks.MOST_REFUSED - 1
-    assert not _take(here, Task(code="emt", study=study))
+    assert not _take(here, Assignment(code="emt", study=study))
     assert "Not a directory" in str(here.control.trouble)
 
 

@@ -20,9 +20,9 @@ from megabar.launchers.answering import studies
 from megabar.launchers.api import session
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.database.open_runtime import open_runtime
-from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.seeing.status import status_in
 from megabar.launchers.workers.local import LocalRun, register
-from megabar.launchers.workers.worker import Task, _fitting, _take, heard
+from megabar.launchers.workers.worker import Assignment, _fitting, _take, heard
 from megabar.structures.errors import InputError
 from megabar.workflows import lease, size, store
 from megabar.workflows import studies as stored_studies
@@ -82,7 +82,7 @@ def work_off(runtime: Runtime, identifier: str, most: int = 60) -> None:
     use(runtime)
     with heard(worker(runtime.owner, "here"), runtime):
         for _ in range(most):
-            if _take(runtime, Task(code="emt", study=identifier)):
+            if _take(runtime, Assignment(code="emt", study=identifier)):
                 continue
             if advance(identifier, runtime) or not waiting(runtime):
                 return
@@ -252,7 +252,7 @@ def endless(plan, rungs, records):
 kinds.KINDS["stability"] = replace(kinds.KINDS["stability"], wants=endless)
 worker.CARE_SECONDS = 0.0
 ends = time.monotonic() + float(sys.argv[3])
-worker.work(Config.model_validate_json(sys.argv[1]), worker.Task(code="emt", study=sys.argv[2], ends=ends))
+worker.work(Config.model_validate_json(sys.argv[1]), worker.Assignment(code="emt", study=sys.argv[2], ends=ends))
 print("ended", flush=True)
 """
 
@@ -365,7 +365,7 @@ def older_worker_meets(runtime: Runtime, calculation: dict[str, Any], key: str, 
     submit([(known, "known")], replace_study(record, "old"), runtime)
     use(runtime)
     with heard(worker("me", "here"), runtime):
-        task = Task(code="emt")
+        task = Assignment(code="emt")
         while _take(runtime, task):
             pass
         assert runtime.store.get(known.key).done
@@ -402,7 +402,7 @@ def test_what_has_a_newer_format_is_not_even_taken(runtime: Runtime) -> None:
     content = calculation("emt", "Cu", 1.01).to_dict()
     older_worker_meets(runtime, content, "f" * 40, format=FORMAT + 1)
     assert runtime.launchpad.launches.count_documents({}) == 1
-    assert _fitting(Task(code="emt"), ["k"])["spec.key"] == {"$nin": ["k"]}
+    assert _fitting(Assignment(code="emt"), ["k"])["spec.key"] == {"$nin": ["k"]}
 
 
 def test_a_result_of_a_newer_version_stays_what_it_is(runtime: Runtime, study: str) -> None:
@@ -412,7 +412,7 @@ def test_a_result_of_a_newer_version_stays_what_it_is(runtime: Runtime, study: s
     runtime.store.database.calculations.insert_one(newer)
     use(runtime)
     with heard(worker("me", "here"), runtime):
-        while _take(runtime, Task(code="emt", study=study)):
+        while _take(runtime, Assignment(code="emt", study=study)):
             pass
     assert runtime.store.database.calculations.find_one({"_id": first}) == newer
     assert runtime.store.ended(runtime.store.get_study(study).wanted)[first] == "done"

@@ -22,8 +22,8 @@ from megabar.launchers.cli.printing import plan_picture, show
 from megabar.launchers.database.embedded import database_session, stop_database
 from megabar.launchers.seeing.explaining import story
 from megabar.launchers.seeing.outputs import last_output
-from megabar.launchers.seeing.standing import MachineStanding, Status, situation, status_in
-from megabar.launchers.seeing.standing_tables import machine_text, status_picture, study_line
+from megabar.launchers.seeing.status import MachineStanding, Status, situation, status_in
+from megabar.launchers.seeing.status_tables import machine_text, status_picture, study_line
 from megabar.launchers.seeing.why_text import why_text
 from megabar.structures.errors import InputError
 from megabar.workflows.config import Config

@@ -111,7 +111,7 @@ def test_a_code_is_started_without_our_limits(tmp_path: Path, monkeypatch: pytes
 def test_workers_are_limited_from_their_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They import NumPy before their `main`."""
     from megabar.launchers.workers import local
-    from megabar.launchers.workers.worker import Task
+    from megabar.launchers.workers.worker import Assignment
     from megabar.workflows.config import Config
 
     seen = {}
@@ -124,7 +124,7 @@ def test_workers_are_limited_from_their_start(tmp_path: Path, monkeypatch: pytes
     for name in (*VARIABLES, OURS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(local.subprocess, "Popen", Started)
-    workers = local.WorkerPool(Config(data=tmp_path), Task("emt", study="s"), 1)
+    workers = local.WorkerPool(Config(data=tmp_path), Assignment("emt", study="s"), 1)
     workers._start()
     assert seen["OPENBLAS_NUM_THREADS"] == seen["OMP_NUM_THREADS"] == "1"
 

@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 
 from megabar.launchers.database.embedded import stop_database
 from megabar.launchers.database.open_runtime import open_runtime
-from megabar.launchers.seeing.standing import status_in
+from megabar.launchers.seeing.status import status_in
 from megabar.launchers.workers.local import register
 from megabar.structures.errors import InputError
 from megabar.workflows import planning, studies

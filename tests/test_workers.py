@@ -22,7 +22,7 @@ from megabar.launchers.machines.description import Machine, Machines
 from megabar.launchers.schedulers.allocation import Allocation, uptime
 from megabar.launchers.workers import local, queueing
 from megabar.launchers.workers.local import WorkerPool
-from megabar.launchers.workers.worker import Task
+from megabar.launchers.workers.worker import Assignment
 from megabar.structures.errors import SetupError
 from megabar.workflows.config import Config
 from megabar.workflows.isolation import die_with_parent
@@ -75,7 +75,7 @@ def test_workers_that_die_at_once_are_given_up_and_a_death_now_and_then_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "WORKER", "raise SystemExit('cannot live')")
-    pool = WorkerPool(Config(data=tmp_path), Task(code="emt"), 1)
+    pool = WorkerPool(Config(data=tmp_path), Assignment(code="emt"), 1)
 
     def one_death() -> None:
         pool.fill()
@@ -143,7 +143,7 @@ def test_a_worker_that_starts_late_or_is_replaced_ends_with_its_job(
     """However long it took to start: on a busy file system that is half a minute."""
     monkeypatch.setattr(local, "WORKER", f"import time; time.sleep(1.0); {REPORT}; raise SystemExit(1)")
     began = time.monotonic()
-    pool = WorkerPool(Config(data=tmp_path), Task(code="emt", ends=began + 1000.0), 1)
+    pool = WorkerPool(Config(data=tmp_path), Assignment(code="emt", ends=began + 1000.0), 1)
     for _ in range(2):
         pool.fill()
         for each in pool.processes:
@@ -151,7 +151,7 @@ def test_a_worker_that_starts_late_or_is_replaced_ends_with_its_job(
     left = [float(line) for line in pool.log.read_text().splitlines()]
     assert len(left) == 2
     assert 0 < left[1] < left[0] - 1.0 < 998.0
-    pool.task = replace(pool.task, ends=began)
+    pool.assignment = replace(pool.assignment, ends=began)
     pool.fill()
     assert len(pool.log.read_text().splitlines()) == 2  # out of time, none is started
 

@@ -179,7 +179,7 @@ def studies_frame(store: ResultStore) -> DataFrame:
     """Return how all studies stand, a row each by identifier: unfinished ones first, then the newest."""
     from pandas import DataFrame
 
-    from megabar.launchers.seeing.standing import status_in
+    from megabar.launchers.seeing.status import status_in
 
     columns = (
         "study", "name", "state", "said", "calculations", "done", "failed", "running", "waiting", "core_hours_left",

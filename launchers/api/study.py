@@ -89,7 +89,7 @@ class Study:
     @property
     def state(self) -> str:
         """How it stands in a word or two: ``not run``, ``running``, ``complete``, …; see ``megabar status``."""
-        from megabar.launchers.seeing.standing import status_in
+        from megabar.launchers.seeing.status import status_in
 
         if not self.stored:
             return "not run"

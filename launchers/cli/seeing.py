@@ -32,14 +32,14 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Say how studies stand, and the machines that they run on."""
-    from megabar.launchers.seeing.standing import status as status_of
+    from megabar.launchers.seeing.status import status as status_of
 
     found = status_of(study, machine, everything)
     if as_json:
         print_json(found.json())
         return
     from megabar.launchers.cli.printing import show
-    from megabar.launchers.seeing.standing_tables import status_picture
+    from megabar.launchers.seeing.status_tables import status_picture
 
     show(status_picture(found, in_full=everything or machine is not None))
 
@@ -63,7 +63,7 @@ def retry(study: Study, phase: Phase = None, force: Force = False, as_json: AsJs
     """Try the failed calculations of a study, or of one of its phases, once more."""
     from dataclasses import asdict
 
-    from megabar.launchers.seeing.cancelling import retry_study
+    from megabar.launchers.seeing.withdrawing import retry_study
 
     done = retry_study(study, phase, force)
     if as_json:
@@ -79,7 +79,7 @@ def cancel(study: Study, force: Force = False, as_json: AsJson = False) -> None:
     """Run nothing more for a study; what is done is kept, and the study can be taken up again."""
     from dataclasses import asdict
 
-    from megabar.launchers.seeing.cancelling import cancel_study
+    from megabar.launchers.seeing.withdrawing import cancel_study
 
     done = cancel_study(study, force)
     if as_json:

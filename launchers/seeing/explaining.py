@@ -11,7 +11,7 @@ from typing import Any
 
 from megabar.launchers.database.stored import check_phase, existing_store, find_study
 from megabar.launchers.seeing.outputs import Output, last_output
-from megabar.launchers.seeing.standing import Status, status_in
+from megabar.launchers.seeing.status import Status, status_in
 from megabar.workflows.attempts import Attempt, attempts_at, last_lines
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.files import read_json

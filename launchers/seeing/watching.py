@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from megabar.launchers.cli.printing import console
 from megabar.launchers.database.stored import existing_store
-from megabar.launchers.seeing.standing import Status, status_in
-from megabar.launchers.seeing.standing_tables import status_picture, study_line
+from megabar.launchers.seeing.status import Status, status_in
+from megabar.launchers.seeing.status_tables import status_picture, study_line
 from megabar.workflows.config import load_config
 
 REPEAT_S = 60.0

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from megabar.launchers.database.patience import patiently
 from megabar.launchers.database.sharing import check_may_replan, current_user, may_change
-from megabar.launchers.seeing.standing import status_in
-from megabar.launchers.workers.worker import Task, is_gone, sweep_locks
+from megabar.launchers.seeing.status import status_in
+from megabar.launchers.workers.worker import Assignment, is_gone, sweep_locks
 from megabar.structures.errors import InputError, SetupError
 from megabar.structures.threads import limited
 from megabar.workflows.cancelling import withdraw
@@ -109,7 +109,7 @@ class WorkerPool:
     """Worker processes on this computer, all with one task; those that die are replaced, while there is time."""
 
     config: Config
-    task: Task
+    assignment: Assignment
     count: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     deaths: list[float] = field(default_factory=list)
@@ -117,7 +117,7 @@ class WorkerPool:
     @property
     def lasting(self) -> bool:
         """Whether a worker ends only when it is told to: its task has no end of its own."""
-        return math.isinf(self.task.ends) and math.isinf(self.task.idle_s)
+        return math.isinf(self.assignment.ends) and math.isinf(self.assignment.idle_s)
 
     def fill(self) -> None:
         """Start workers until there are as many as wanted, while there is time.
@@ -127,7 +127,7 @@ class WorkerPool:
         """
         ended = [each for each in self.processes if each.poll() is not None]
         dead = [each for each in ended if each.returncode != 0 or self.lasting]
-        if time.monotonic() > self.task.ends:
+        if time.monotonic() > self.assignment.ends:
             return
         self.processes = [each for each in self.processes if each not in dead]
         now = time.monotonic()
@@ -147,7 +147,7 @@ class WorkerPool:
         environment = limited(os.environ)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", WORKER, self.task.as_json()],
+                [sys.executable, "-c", WORKER, self.assignment.as_json()],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -176,9 +176,9 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(config: Config, task: Task) -> Iterator[WorkerPool]:
+def worker_pool(config: Config, assignment: Assignment) -> Iterator[WorkerPool]:
     """Have local workers while the block runs."""
-    pool = WorkerPool(config, task, config.workers or os.cpu_count() or 1)
+    pool = WorkerPool(config, assignment, config.workers or os.cpu_count() or 1)
     try:
         pool.fill()
         yield pool
@@ -203,12 +203,12 @@ class LocalRun:
 
     def __iter__(self) -> Iterator[StudyRecord]:
         """Run it, yielding its outline; raises InputError where it is cancelled, SetupError where nothing can run."""
-        task = Task(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
+        assignment = Assignment(code=self.plan.method.code, study=self.identifier, parent=os.getpid())
         complete = self._wait(self._care)
         sweep_locks(self.runtime.config)  # now that the free ones have told which workers are no more
         self._wait(lambda: sweep_pieces(self.runtime.store.database))
         if not complete:
-            with worker_pool(self.runtime.config, task) as pool:
+            with worker_pool(self.runtime.config, assignment) as pool:
                 yield from self._until_complete(pool)
         study = self._wait(self._study)
         if study.cancelled:

@@ -38,7 +38,7 @@ from megabar.launchers.workers.feeding import (
     waiting,
 )
 from megabar.launchers.workers.local import WorkerPool, check_no_other, register
-from megabar.launchers.workers.worker import Task, is_gone
+from megabar.launchers.workers.worker import Assignment, is_gone
 from megabar.structures.errors import InputError
 from megabar.workflows.config import Config, load_config
 from megabar.workflows.cost import speed
@@ -199,9 +199,9 @@ def work_here(name: str, kind: str, count: int | None, seconds: float | None) ->
         check_reachable(config.database.uri, config.database.name)
     elif not wait_until_reachable(config.database.uri, config.database.name, lambda: _is_over(job)):
         return
-    task = _task(machine, kind, job, config, seconds)
+    assignment = _assignment(machine, kind, job, config, seconds)
     slots = count or (config.workers if machine is not None else None) or os.cpu_count() or 1
-    _supervise(WorkerPool(config, task, slots), job)
+    _supervise(WorkerPool(config, assignment, slots), job)
 
 
 def _is_over(job: Allocation | None) -> bool:
@@ -210,17 +210,19 @@ def _is_over(job: Allocation | None) -> bool:
     return job is not None and left is not None and left < (job.grace_s or 0.0)
 
 
-def _task(machine: Machine | None, kind: str, job: Allocation | None, config: Config, seconds: float | None) -> Task:
+def _assignment(
+    machine: Machine | None, kind: str, job: Allocation | None, config: Config, seconds: float | None
+) -> Assignment:
     now, left = time.monotonic(), job.seconds_left() if job else None
     ends = now + min((each for each in (seconds, left) if each is not None), default=math.inf)
     if machine is None:
         idle = IDLE_IN_JOB_S if job else math.inf
-        return Task(code="emt", ends=ends, idle_s=idle, job=job.job if job else "", parent=os.getpid())
+        return Assignment(code="emt", ends=ends, idle_s=idle, job=job.job if job else "", parent=os.getpid())
     with open_runtime(config) as runtime:
         rate = speed_on(machine, runtime)
     most = threshold_core_seconds(machine, rate)
     whole = kind == WHOLE
-    return Task(
+    return Assignment(
         code=_code(machine),
         machine=machine.name,
         above=most if whole else -1.0,
@@ -246,7 +248,7 @@ def _supervise(pool: WorkerPool, job: Allocation | None) -> None:
     Raises KeyboardInterrupt where it was told by Ctrl-C.
     """
     told = 0
-    patience_s = pool.task.patience_s + 10.0
+    patience_s = pool.assignment.patience_s + 10.0
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal told

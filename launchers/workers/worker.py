@@ -75,7 +75,7 @@ def sweep_locks(config: Config) -> None:
 
 
 @dataclass(frozen=True)
-class Task:
+class Assignment:
     """What a worker process is to do.
 
     code: adapter to import beforehand. study: identifier of the one whose calculations it takes, else it takes those
@@ -119,7 +119,7 @@ def alive(config: Config, name: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def work(config: Config, task: Task) -> None:
+def work(config: Config, assignment: Assignment) -> None:
     """Run fireworks until told to stop (SIGTERM, SIGUSR1, SIGUSR2, SIGINT), out of time, or out of work.
 
     A calculation that runs then is stopped gently, given back, and goes on elsewhere later.
@@ -132,21 +132,21 @@ def work(config: Config, task: Task) -> None:
     from megabar.workflows.runtime import Runtime, use
     from megabar.workflows.store import ResultStore
 
-    control = Control(ends=task.ends, patience_s=task.patience_s)
+    control = Control(ends=assignment.ends, patience_s=assignment.patience_s)
 
     def stop(number: int, frame: FrameType | None) -> None:
         control.interrupt()
 
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
         signal.signal(number, stop)
-    if not math.isinf(task.ends):  # the planning of a large study ends then too
-        signal.setitimer(signal.ITIMER_REAL, max(0.1, task.ends - task.patience_s - time.monotonic()))
-    signal.signal(signal.SIGINT, signal.SIG_IGN if task.parent else stop)
-    if task.parent:
-        die_with_parent(signal.SIGTERM, task.parent)
+    if not math.isinf(assignment.ends):  # the planning of a large study ends then too
+        signal.setitimer(signal.ITIMER_REAL, max(0.1, assignment.ends - assignment.patience_s - time.monotonic()))
+    signal.signal(signal.SIGINT, signal.SIG_IGN if assignment.parent else stop)
+    if assignment.parent:
+        die_with_parent(signal.SIGTERM, assignment.parent)
     name = f"{platform.node()}-{os.getpid()}-{int(time.time())}"
     shorten_temporary_folder()
-    context = fork_server(task.code)
+    context = fork_server(assignment.code)
     if not wait_until_reachable(config.database.uri, config.database.name, lambda: control.stopping):
         return
     with alive(config, name), database_session(config) as address:
@@ -158,15 +158,17 @@ def work(config: Config, task: Task) -> None:
             run=lambda folder, _: run_isolated(context, folder, config, control),
             owner=name,
             control=control,
-            cores=task.cores,
+            cores=assignment.cores,
         )
         use(runtime)
-        worker = Worker(name, platform.node(), os.getpid(), system_user(), task.machine, task.job, task.cores)
+        worker = Worker(
+            name, platform.node(), os.getpid(), system_user(), assignment.machine, assignment.job, assignment.cores
+        )
         with heard(worker, runtime):
-            _loop(runtime, task)
+            _loop(runtime, assignment)
 
 
-def _loop(runtime: Runtime, task: Task) -> None:
+def _loop(runtime: Runtime, assignment: Assignment) -> None:
     """Take one firework after the other; between them see to what others have left behind."""
     idle, outage, cared, worked = IDLE_SECONDS, False, time.monotonic(), time.monotonic()
     control = runtime.control
@@ -175,19 +177,19 @@ def _loop(runtime: Runtime, task: Task) -> None:
             if outage:
                 give_back_own(runtime)
                 outage = False
-            if _take(runtime, task):
+            if _take(runtime, assignment):
                 idle, worked = IDLE_SECONDS, time.monotonic()
                 continue
             if time.monotonic() - cared > CARE_SECONDS:
                 cared = time.monotonic()
-                care(runtime, task)
-                if task.job and not runtime.store.unfinished(task.machine):
+                care(runtime, assignment)
+                if assignment.job and not runtime.store.unfinished(assignment.machine):
                     return
         except PyMongoError as error:
             outage = True
             if not is_outage(error):
                 control.trouble = hidden(f"the database: {type(error).__name__}: {error}")
-        if time.monotonic() - worked > task.idle_s:
+        if time.monotonic() - worked > assignment.idle_s:
             return
         _pause(idle, control)
         idle = min(LONGEST_TROUBLE_SECONDS if control.trouble or outage else LONGEST_IDLE_SECONDS, 1.5 * idle)
@@ -199,12 +201,12 @@ def _pause(seconds: float, control: Control) -> None:
         time.sleep(min(left, 0.2))
 
 
-def _take(runtime: Runtime, task: Task) -> bool:
+def _take(runtime: Runtime, assignment: Assignment) -> bool:
     """Run the next firework that fits into the time left, and return whether there was one that could be run."""
     control = runtime.control
     control.reset()
     # The job and cores are kept with each attempt, for those who ask later where it ran and what it cost.
-    query, env = _fitting(task, control.to_avoid()), {"job": task.job, "cores": task.cores}
+    query, env = _fitting(assignment, control.to_avoid()), {"job": assignment.job, "cores": assignment.cores}
     found = run_next(runtime.launchpad, runtime.owner, query, env)
     control.idle = not found
     if control.claimed:
@@ -225,23 +227,23 @@ def give_back_own(runtime: Runtime) -> None:
     runtime.store.board.give_back_of(runtime.owner)
 
 
-def _fitting(task: Task, avoided: Sequence[str] = ()) -> dict[str, Any]:
+def _fitting(assignment: Assignment, avoided: Sequence[str] = ()) -> dict[str, Any]:
     """Return the query of the fireworks that this worker may take now, without calculations that it leaves to others.
 
     A calculation longer than what is left of a job is begun in the first half of one only: it goes on in the next.
     """
-    if task.study:
-        return of_study(task.study, avoided)
-    left, most = task.ends - task.patience_s - time.monotonic(), task.most
-    if left < task.length_s / 2 and not math.isinf(task.ends):
-        most = min(most, left * task.cores * task.speed / SAFETY)
-    return of_machine(task.machine, task.above, most, avoided)
+    if assignment.study:
+        return of_study(assignment.study, avoided)
+    left, most = assignment.ends - assignment.patience_s - time.monotonic(), assignment.most
+    if left < assignment.length_s / 2 and not math.isinf(assignment.ends):
+        most = min(most, left * assignment.cores * assignment.speed / SAFETY)
+    return of_machine(assignment.machine, assignment.above, most, avoided)
 
 
-def care(runtime: Runtime, task: Task) -> None:
+def care(runtime: Runtime, assignment: Assignment) -> None:
     """Take back what lost workers held, and let the unfinished studies that this worker works for go on."""
     recover_lost(runtime, lambda name: is_gone(runtime.config, name))
-    for identifier in [task.study] if task.study else runtime.store.unfinished(task.machine):
+    for identifier in [assignment.study] if assignment.study else runtime.store.unfinished(assignment.machine):
         advance_if_it_can(identifier, runtime)
 
 
@@ -275,5 +277,8 @@ def heard(worker: Worker, runtime: Runtime) -> Iterator[None]:
 def main() -> None:
     """Start a worker process: configuration (JSON) on standard input, what it is to do as JSON argument."""
     limit_threads()
-    task = Task(**json.loads(sys.argv[1]))
-    work(Config.model_validate_json(sys.stdin.buffer.read()), replace(task, ends=task.ends - PREPARED_SECONDS))
+    assignment = Assignment(**json.loads(sys.argv[1]))
+    work(
+        Config.model_validate_json(sys.stdin.buffer.read()),
+        replace(assignment, ends=assignment.ends - PREPARED_SECONDS),
+    )

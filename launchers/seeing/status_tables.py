@@ -10,7 +10,7 @@ from rich.text import Text
 
 from megabar.launchers.cli.numbers import ago, counted, hours, spell
 from megabar.launchers.cli.printing import empty_table
-from megabar.launchers.seeing.standing import MachineStanding, Status
+from megabar.launchers.seeing.status import MachineStanding, Status
 from megabar.workflows.standing import PhaseStanding, Standing
 
 MOST_ROWS, MOST_NAMES = 40, 3
