@@ -112,6 +112,20 @@ def test_a_single_point_keeps_its_forces_where_they_are_asked_for(tmp_path: Path
     assert without["energy_eV_per_atom"] == pytest.approx(result["energy_eV_per_atom"], abs=1e-12)
 
 
+@pytest.mark.parametrize("task", [SinglePoint(forces=True), Relax(0.01, 0.1, True), STRETCH])
+def test_a_code_without_forces_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: object
+) -> None:
+    from ase.calculators.emt import EMT
+
+    monkeypatch.setattr(EMT, "implemented_properties", ["energy", "free_energy"])
+    result, _ = run(tmp_path, of_emt(copper(1), task))
+    assert (result["state"], result["cause"]) == ("failed", "no-forces")
+    assert result["detail"].startswith("emt gives energies here, and no forces")
+    alone, _ = run(tmp_path / "alone", of_emt(copper(1), SinglePoint()))
+    assert alone["state"] == "done"
+
+
 def test_dynamics_without_a_thermostat_conserve_the_energy(tmp_path: Path) -> None:
     item = of_emt(copper(), replace(STRETCH, steps=200, timestep_fs=1.0, temperature_K=600.0, every=1))
     result, arrays = run(tmp_path, item)

@@ -30,7 +30,7 @@ class PointResult:
 class SinglePoint:
     """A structure as it is, or as the calculation of the input left it.
 
-    forces: whether they are wanted; an all-electron code takes as long for them as for the energy.
+    forces: whether they are wanted.
     """
 
     name: ClassVar[str] = "single-point"
@@ -57,8 +57,8 @@ class SinglePoint:
         return compute(run, self.forces)
 
     def work(self, calculation: Calculation) -> float:
-        """Return one, and as much again for the forces of an all-electron code."""
-        return 2.0 if self.forces and calculation.code == "elk" else 1.0
+        """Return one."""
+        return 1.0
 
     def result(self, record: CalculationRecord, arrays: Arrays) -> PointResult:
         """Return energy, pressure and forces."""

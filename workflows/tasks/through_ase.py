@@ -13,7 +13,7 @@ from ase.calculators.calculator import BaseCalculator
 from megabar.structures.contacts import overlaps
 from megabar.structures.symmetry import same_symmetry, space_group
 from megabar.workflows.codes.finite import guard
-from megabar.workflows.codes.interface import Code
+from megabar.workflows.codes.interface import CalculationFailed, Code
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.files import packed, write_atomically
 from megabar.workflows.folder import HISTORY
@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     from megabar.workflows.calculation import Calculation
 
 
-def prepared(run: Run) -> tuple[Atoms, BaseCalculator, Code]:
-    """Return the cell that a calculation begins with, with the calculator of its code, which is watched."""
+def prepared(run: Run, forces: bool = True) -> tuple[Atoms, BaseCalculator, Code]:
+    """Return the cell that a calculation begins with, with the calculator of its code, which is watched.
+
+    forces: whether they are wanted; raises CalculationFailed where the code gives none here.
+    """
     calculation, code = run.calculation, find_code(run.calculation.code)
     atoms = run.begin.atoms.copy()
     calculator = code.calculator(calculation.settings, calculation.data, atoms, run.folder, run.config)
+    if forces and "forces" not in calculator.implemented_properties:
+        raise CalculationFailed(
+            "no-forces", f"{calculation.code} gives energies here, and no forces: choose another code"
+        )
     guard(calculator, calculation.code)
     atoms.calc = calculator
     return atoms, calculator, code
@@ -36,7 +43,7 @@ def prepared(run: Run) -> tuple[Atoms, BaseCalculator, Code]:
 
 def compute(run: Run, forces: bool) -> dict[str, Any]:
     """Run a single point; forces: whether they are wanted."""
-    atoms, calculator, code = prepared(run)
+    atoms, calculator, code = prepared(run, forces)
     history: list[dict[str, Any]] = []
     record_step(atoms, history, forces)
     return kept(run, atoms, calculator, code, history)
