@@ -299,3 +299,37 @@ def test_a_script_needs_no_main_guard_and_ends(notebook: Path):
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=240)
     assert (done.returncode, done.stdout.strip()) == (0, "1 complete"), done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+INTERRUPTED = """\
+import os, signal, threading, time
+from pathlib import Path
+
+import megabar, psutil
+
+def interrupt():
+    while not list(Path(".megabar/calculations").glob("*/*/result.json")):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+study = megabar.open("cuau.yaml")
+threading.Thread(target=interrupt).start()
+try:
+    study.run(workers=1)
+except KeyboardInterrupt:
+    children = psutil.Process().children(recursive=True)
+    workers = [each for each in children if "workers.worker" in " ".join(each.cmdline())]
+    print("stopped", len(workers))
+before = len(study.results())
+study.run(workers=1)
+print(study.state, 0 < before < len(study.results()))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_leaves_no_worker_and_goes_on(tmp_path: Path):
+    with working_in(tmp_path):
+        Path("interrupted.py").write_text(INTERRUPTED)
+        command = [sys.executable, "interrupted.py"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+        assert (done.returncode, done.stdout.splitlines()) == (0, ["stopped 0", "complete True"]), done.stderr
