@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from elph_data import unpacked
+from tc_studies import study_with
 
 import megabar
 from megabar.analysis.tables import read_table
@@ -24,6 +26,7 @@ from megabar.launchers.api.session import default
 from megabar.launchers.database.embedded import stop_database
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
+from megabar.workflows.kinds.registry import KINDS
 
 ROOT = Path(__file__).parent.parent
 API = [f"megabar.launchers.api.{path.stem}" for path in (ROOT / "launchers" / "api").glob("[a-z]*.py")]
@@ -285,6 +288,30 @@ def test_a_table_and_a_spectrum(notebook: Path):
         megabar.hull("nahe.csv", "cuau")
     with pytest.raises(InputError, match="needs a table"):
         megabar.hull()
+
+
+def test_tc_of_a_study(tmp_path: Path):
+    folder = unpacked("alh_q222", tmp_path)
+    _, found, _ = study_with(folder, (2, 2, 2), "AlH-rocksalt", "AlH", mu_star=(0.1, 0.13), isotopes={"H": 2.014})
+    answer = KINDS["superconductivity"].view(found)
+    [at] = answer.json()["pressures"]
+    tc = answer.tc
+    assert len(tc) == 4 and set(tc["isotopes"]) == set(at["tc"]) and list(tc["mu_star"].unique()) == [0.1, 0.13]
+    natural = tc[tc["isotopes"] == "natural"]
+    assert natural["tc_eliashberg_K"].tolist() == [row["tc_eliashberg_K"] for row in at["tc"]["natural"]]
+    assert natural["lambda_error"].notna().all() and (tc["missing"] == "").all()
+    spectrum = answer.alpha2f(20.0)
+    assert spectrum["lambda"].iloc[-1] == pytest.approx(natural["lambda"].iloc[0])
+    assert answer.figure(answer_figure := next(iter(answer.figure_names()))).axes, answer_figure
+    assert "AlH-rocksalt" in repr(answer) and "<h4>tc</h4>" in answer._repr_html_()
+    for wrong, said in (
+        (lambda: answer.entries(20.0), "no hull, so it has no entries"),
+        (lambda: answer.alpha2f(30.0), r"has not the pressure 30 GPa \(it has 20\)"),
+        (lambda: answer.alpha2f(20.0, "D"), "there is no α²F of D at 20 GPa"),
+        (lambda: answer.figure("hull"), "there is no panel 'hull'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            wrong()
 
 
 SCRIPT = """\
