@@ -20,7 +20,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 KEPT, PAGE = DOCS / "validation", DOCS / "validation.md"
 HEAD = """# Published results and ours
 
-Each row comes from an answer that is kept in [validation/](validation/), as the command in its row printed it with
+Each row comes from an answer that is kept in `docs/validation/`, as the command in its row printed it with
 `--json`; `python benchmarks/validation.py` makes this page from them. ± is the error that megabar prints; what it
 holds is in [stability.md](stability.md) and [superconductivity_study.md](superconductivity_study.md).
 

@@ -241,7 +241,7 @@ def test_changed_project_is_installed_again_with_all_extras(site, steps, monkeyp
     set_up(site, plan_of(["test"]))
     (site.root / "pyproject.toml").write_text("[project]\nname = 'changed'\n")
     set_up(site, plan_of(["hull"]))
-    assert seen == [f"{site.root}[dispersion,mongod,test]"] * 2
+    assert seen == [f"{site.root}[dispersion,docs,mongod,test]"] * 2
 
 
 def test_interrupted_installation_is_repeated_in_full(site, steps, monkeypatch):

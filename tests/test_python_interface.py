@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from elph_data import unpacked
+from tc_studies import study_with
 
 import megabar
 from megabar.analysis.tables import read_table
@@ -24,6 +26,7 @@ from megabar.launchers.api.session import default
 from megabar.launchers.database.embedded import stop_database
 from megabar.structures.errors import InputError, SetupError
 from megabar.workflows.config import Config
+from megabar.workflows.kinds.registry import KINDS
 
 ROOT = Path(__file__).parent.parent
 API = [f"megabar.launchers.api.{path.stem}" for path in (ROOT / "launchers" / "api").glob("[a-z]*.py")]
@@ -287,6 +290,30 @@ def test_a_table_and_a_spectrum(notebook: Path):
         megabar.hull()
 
 
+def test_tc_of_a_study(tmp_path: Path):
+    folder = unpacked("alh_q222", tmp_path)
+    _, found, _ = study_with(folder, (2, 2, 2), "AlH-rocksalt", "AlH", mu_star=(0.1, 0.13), isotopes={"H": 2.014})
+    answer = KINDS["superconductivity"].view(found)
+    [at] = answer.json()["pressures"]
+    tc = answer.tc
+    assert len(tc) == 4 and set(tc["isotopes"]) == set(at["tc"]) and list(tc["mu_star"].unique()) == [0.1, 0.13]
+    natural = tc[tc["isotopes"] == "natural"]
+    assert natural["tc_eliashberg_K"].tolist() == [row["tc_eliashberg_K"] for row in at["tc"]["natural"]]
+    assert natural["lambda_error"].notna().all() and (tc["missing"] == "").all()
+    spectrum = answer.alpha2f(20.0)
+    assert spectrum["lambda"].iloc[-1] == pytest.approx(natural["lambda"].iloc[0])
+    assert answer.figure(answer_figure := next(iter(answer.figure_names()))).axes, answer_figure
+    assert "AlH-rocksalt" in repr(answer) and "<h4>tc</h4>" in answer._repr_html_()
+    for wrong, said in (
+        (lambda: answer.entries(20.0), "no hull, so it has no entries"),
+        (lambda: answer.alpha2f(30.0), r"has not the pressure 30 GPa \(it has 20\)"),
+        (lambda: answer.alpha2f(20.0, "D"), "there is no α²F of D at 20 GPa"),
+        (lambda: answer.figure("hull"), "there is no panel 'hull'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            wrong()
+
+
 SCRIPT = """\
 import megabar
 study = megabar.open("cu.yaml")
@@ -299,3 +326,37 @@ def test_a_script_needs_no_main_guard_and_ends(notebook: Path):
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=240)
     assert (done.returncode, done.stdout.strip()) == (0, "1 complete"), done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+INTERRUPTED = """\
+import os, signal, threading, time
+from pathlib import Path
+
+import megabar, psutil
+
+def interrupt():
+    while not list(Path(".megabar/calculations").glob("*/*/result.json")):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+study = megabar.open("cuau.yaml")
+threading.Thread(target=interrupt).start()
+try:
+    study.run(workers=1)
+except KeyboardInterrupt:
+    children = psutil.Process().children(recursive=True)
+    workers = [each for each in children if "workers.worker" in " ".join(each.cmdline())]
+    print("stopped", len(workers))
+before = len(study.results())
+study.run(workers=1)
+print(study.state, 0 < before < len(study.results()))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_leaves_no_worker_and_goes_on(tmp_path: Path):
+    with working_in(tmp_path):
+        Path("interrupted.py").write_text(INTERRUPTED)
+        command = [sys.executable, "interrupted.py"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+        assert (done.returncode, done.stdout.splitlines()) == (0, ["stopped 0", "complete True"]), done.stderr

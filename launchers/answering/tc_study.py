@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from megabar.structures.errors import InputError
 
 if TYPE_CHECKING:
-    from megabar.workflows.config import Config
     from megabar.workflows.kinds.superconductivity.answer import TcAnswer
 
 
@@ -19,14 +18,10 @@ def is_study(source: Path) -> bool:
         return True
     if source.exists() or len(source.parts) != 1:
         return False
-    from megabar.launchers.database.stored import existing_store
-    from megabar.workflows.config import load_config
+    from megabar.launchers.api.session import connect
 
-    config = load_config()
-    if not _anything_stored(config):
-        return False
-    with existing_store(config) as store:
-        return bool(store.study_names(str(source)))
+    with connect() as session:
+        return session.anything_stored and bool(session.store.study_names(str(source)))
 
 
 def check_files_only(*asked: object) -> None:
@@ -71,16 +66,11 @@ def study_answer(name: str, mu_star: float | None, mu_ref_meV: float | None) -> 
     Raises InputError where there is no such study, or where it is of another kind.
     """
     from megabar.analysis.superconductivity.formulas import check_mu_star
-    from megabar.launchers.database.stored import existing_store, find_study
-    from megabar.workflows.config import load_config
+    from megabar.launchers.api.session import connect
     from megabar.workflows.kinds.superconductivity.stored import stored_answer
 
     if mu_star is not None:
         check_mu_star(mu_star)
-    with existing_store(load_config()) as store:
-        study = find_study(name, store)
-        return study.identifier, stored_answer(study, store, mu_star, mu_ref_meV)
-
-
-def _anything_stored(config: Config) -> bool:
-    return config.database.uri is not None or (config.data / "mongodb").exists()
+    with connect() as session:
+        study = session.open(name).record
+        return study.identifier, stored_answer(study, session.store, mu_star, mu_ref_meV)

@@ -81,7 +81,7 @@ def results(
 
 
 def phases(system: str | None = None) -> Listing[Phase]:
-    """Return the known phases made of some or all elements of a system, by name; all where none is given.
+    """Return the known phases made of some or all elements of a system, by name; all where no system is given.
 
     >>> megabar.phases("Na-He")["Na2He"].atoms.get_chemical_formula()
     'HeNa2'

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from megabar.launchers.api.listing import Listing
 from megabar.structures.composition import parse_system
-from megabar.structures.errors import InputError
 from megabar.structures.library import library, phases_of
 from megabar.structures.phase import Phase
 
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 def phases(system: str | None = None) -> Listing[Phase]:
     """Return known phases; see `megabar.phases`."""
     found = list(library().values()) if system is None else phases_of(parse_system(system))
-    if not found:
-        raise InputError(
-            f"the library has no phase made of {system}; a study of it names files (CIF, POSCAR, extxyz) in `phases`"
-        )
     return Listing({phase.name: phase for phase in found}, lambda: phases_frame(found))
 
 

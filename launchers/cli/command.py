@@ -164,11 +164,10 @@ def phases(
     as_json: AsJson = False,
 ) -> None:
     """List the known phases of a system, with where they come from."""
+    from megabar.launchers.api.phases import phases as known
     from megabar.launchers.cli.printing import phases_picture, show
-    from megabar.structures.composition import parse_system
-    from megabar.structures.library import library, phases_of
 
-    found = list(library().values()) if system is None else phases_of(parse_system(system))
+    found = list(known(system).values())
     if as_json:
         _print_json(
             [

@@ -37,7 +37,7 @@ def figure(figures: Figures, wanted: Options, width_mm: float | None = None) -> 
     if not drawn.drawings:
         raise InputError(f"there is no figure yet: {' '.join(drawn.remarks)}")
     found = drawn.drawings[0].figure
-    found._repr_png_ = lambda: png(found)  # type: ignore[attr-defined]  # IPython's name; drawn in the journal's style
+    found._repr_png_ = lambda: png(found, dpi=150)  # type: ignore[attr-defined]  # IPython's name; drawn in the journal's style
     return found
 
 
