@@ -183,6 +183,18 @@ def test_a_code_that_was_not_measured_has_the_largest_error_that_is_known(measur
     assert "espresso was not measured" in found.source and "gpaw" in found.source
 
 
+def test_a_code_measured_for_other_elements_alone_has_at_least_what_another_has_for_these(measured):
+    """k-points and smearing err alike in all codes: aluminium's errors say nothing of silicon's."""
+    steps = (("fast", "moderate"), ("moderate", "elk"))
+    measured_errors.remember([_row("abinit", "Al", *step, 0.1) for step in steps for _ in range(2)])
+    found = protocol_error("abinit", "fast", {"Si"})
+    assert found.error_eV == pytest.approx(13e-3) and not found.measured
+    assert found.source == "root mean square over 3 transitions with Si by gpaw; abinit has fewer"
+    assert protocol_error("abinit", "fast", {"Al"}).measured
+    assert protocol_error("abinit", "fast", {"Na"}).error_eV == pytest.approx(1e-3)
+    assert protocol_error("abinit", "fast", {"W"}).error_eV < 1e-3
+
+
 def test_a_row_measured_again_replaces_the_old_one(measured):
     [old, *_] = measured_errors.rows_of("gpaw")
     measured_errors.remember([{**old, "difference_meV_per_atom": 7.0}])
@@ -194,7 +206,8 @@ def test_a_row_measured_again_replaces_the_old_one(measured):
 @pytest.mark.parametrize("elements", [{"Na"}, {"Si"}, {"W"}])
 def test_what_was_measured_stands_in_the_project_and_falls_with_the_protocol(code, elements):
     errors = [protocol_error(code, name, elements) for name in ("fast", "moderate", "precise")]
-    assert all(each is not None and each.measured for each in errors)
+    assert all(each is not None for each in errors)
+    assert all(each.measured for each in errors) == ((code, elements) != ("espresso", {"Si"}))
     assert errors[0].error_eV >= errors[1].error_eV >= errors[2].error_eV > 0
     assert errors[0].error_eV < 0.05
 

@@ -41,41 +41,59 @@ def protocol_error(code: str, protocol: str, elements: Collection[str], judged: 
 
     The error belongs to the elements more than to the structures: at one protocol sodium's transitions are right within
     2 meV/atom and those of oxides at 500 GPa within 30. So it follows from the measured transitions that have no other
-    elements, where there are ``FEWEST`` of them; with fewer, from these or from all of the code, whichever is larger. A
-    code without any has the largest error of the others.
+    elements, where there are ``FEWEST`` of them; with fewer, from these, from all of the code, or from what another
+    code has for these elements, whichever is largest: k-points and smearing err alike in all codes, and one that was
+    measured for simple metals knows nothing of oxides. A code without any has the largest error of the others.
     elements: those of the study. judged: the atomic data were compared with a judge's for the transition itself, so
     that their part is left out. None where no code has any.
     """
     judges = () if judged else JUDGES
+    near = _of_elements(code, protocol, elements, judges)
+    if near is not None:
+        return near
     found = _of_code(code, protocol, elements, judges)
-    if found is not None:
-        return found
     others = {str(each["code"]) for each in _rows()} - {code}
-    # Neither what is like it nor all together says enough of another code: the larger of both.
-    pairs = [(other, _of_code(other, protocol, asked, judges)) for other in others for asked in (elements, ())]
+    pairs = [(other, _of_elements(other, protocol, elements, judges)) for other in others]
+    if found is None:
+        # Neither what is like it nor all together says enough of another code: the larger of both.
+        pairs += [(other, _of_code(other, protocol, asked, judges)) for other in others for asked in (elements, ())]
     known = [(other, error) for other, error in pairs if error is not None]
     if not known:
-        return None
+        return found
     worst, error = max(known, key=lambda each: each[1].error_eV)
-    source = f"{code} was not measured: that of {worst}, the largest known"
+    if found is None:
+        source = f"{code} was not measured: that of {worst}, the largest known"
+    elif error.error_eV > found.error_eV:
+        source = f"{error.source} by {worst}; {code} has fewer"
+    else:
+        return found
     return ProtocolError(error.error_eV, error.transitions, False, source)
 
 
-def _of_code(code: str, protocol: str, elements: Collection[str], judges: Sequence[str]) -> ProtocolError | None:
-    """Return the error by a code's own rows, None where it has too few."""
-    own = [each for each in _rows() if each["code"] == code]
-    near = [each for each in own if set(each["elements"]) <= set(elements)]
+def _of_elements(code: str, protocol: str, elements: Collection[str], judges: Sequence[str]) -> ProtocolError | None:
+    """Return the error by a code's rows of some elements, None where it has too few."""
+    shared = _root_mean_square(_near(code, elements), protocol, judges, FEWEST)
+    if shared is None:
+        return None
     like = f"transitions with {', '.join(sorted(elements))}"
-    shared = _root_mean_square(near, protocol, judges, FEWEST)
-    if shared is not None:
-        return ProtocolError(shared[0] / 1000, shared[1], True, f"root mean square over {shared[1]} {like}")
+    return ProtocolError(shared[0] / 1000, shared[1], True, f"root mean square over {shared[1]} {like}")
+
+
+def _of_code(code: str, protocol: str, elements: Collection[str], judges: Sequence[str]) -> ProtocolError | None:
+    """Return the error by all rows of a code or by the one of some elements, None where it has too few."""
+    own = [each for each in _rows() if each["code"] == code]
     whole = _root_mean_square(own, protocol, judges, FEWEST)
     if whole is None:
         return None
-    single = _root_mean_square(near, protocol, judges, 1)
+    single = _root_mean_square(_near(code, elements), protocol, judges, 1)
     if single is not None and single[0] > whole[0]:
+        like = f"transitions with {', '.join(sorted(elements))}"
         return ProtocolError(single[0] / 1000, single[1], True, f"of the one measured of the {like}")
     return ProtocolError(whole[0] / 1000, whole[1], True, f"root mean square over {whole[1]} transitions of all kinds")
+
+
+def _near(code: str, elements: Collection[str]) -> list[Mapping[str, Any]]:
+    return [each for each in _rows() if each["code"] == code and set(each["elements"]) <= set(elements)]
 
 
 def _root_mean_square(
