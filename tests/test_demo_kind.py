@@ -129,3 +129,28 @@ def test_a_study_file_of_an_unknown_kind_is_told_what_there_is(tmp_path: Path) -
     (tmp_path / "x.yaml").write_text("kind: stabilty\n")
     with pytest.raises(InputError, match=r"`kind` is 'stabilty'; did you mean stability\?; this version knows"):
         load_study(tmp_path / "x.yaml")
+
+
+def test_a_package_that_cannot_be_loaded_harms_nobody_else(tmp_path: Path) -> None:
+    info = tmp_path / "packages" / "broken-0.1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[megabar.kinds]\nbroken = no_such_module:KIND\n")
+    script = (
+        "from megabar.workflows.kinds.registry import kind_of, kinds_of_others\n"
+        "assert set(kinds_of_others()) == {'demonstration'}\n"
+        "print(kind_of('stability').name)\n"
+        "try:\n    kind_of('broken')\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
+    )
+    path = os.pathsep.join([str(info.parent), str(KIND)])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "stability\nNotOurs a study of the kind 'broken', whose package cannot be loaded (no_such"
+    )

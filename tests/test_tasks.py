@@ -1,6 +1,8 @@
 """Tasks: the keys and forms that they are stored in, and those that run by the calculator of any code."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,11 +197,30 @@ def test_a_stretch_that_was_killed_goes_on_to_the_same_numbers(tmp_path: Path, f
     assert json.loads((folder / STATE).read_text())["frames"] == 2
     with (folder / TRAJECTORY).open("ab") as file:
         file.write(b"half a record")
-    result, arrays = run(folder, item)
+    with counted_steps() as kept:
+        result, arrays = run(folder, item)
+    assert kept == [3, 4, 5, 6, 7, 8]
     assert result["state"] == "done"
     assert all(same(arrays[name], exact[name]) for name in exact)
     assert same(arrays["positions_A"][:4], shorter["positions_A"])
     assert not (folder / TRAJECTORY).exists() and not (folder / STATE).exists()
+
+
+@contextmanager
+def counted_steps() -> Iterator[list[int]]:
+    """Have the numbers of the steps that are kept while the block runs."""
+    from megabar.workflows.tasks import dynamics
+
+    numbers: list[int] = []
+    keep = dynamics._keep
+
+    def counting(run, frame, number, rng):
+        numbers.append(number)
+        keep(run, frame, number, rng)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamics, "_keep", counting)
+        yield numbers
 
 
 def stop_after(folder: Path, item: Calculation, frames: int) -> None:
@@ -238,8 +259,44 @@ def test_what_was_kept_of_a_stretch_is_not_trusted_where_it_is_damaged(tmp_path:
         path.write_bytes(path.read_bytes()[:-8] + np.array([np.nan]).tobytes())
     else:
         (folder / STATE).write_text('{"frames": 2}')
-    _, arrays = run(folder, item)
+    with counted_steps() as kept:
+        _, arrays = run(folder, item)
+    assert kept == [1, 2, 3, 4]  # nothing of it is believed
     assert all(same(arrays[name], exact[name]) for name in exact)
+
+
+def test_a_stretch_killed_after_its_last_step_asks_the_code_once_more(tmp_path: Path) -> None:
+    item = of_emt(copper(1), STRETCH)
+    folder = tmp_path / "killed"
+    prepare(folder, item, Begin(item.structure.atoms()))
+    stop_after(folder, item, 4)
+    from ase.calculators.emt import EMT
+
+    asked = []
+    calculate = EMT.calculate
+    with pytest.MonkeyPatch.context() as patch, counted_steps() as kept:
+        patch.setattr(
+            EMT, "calculate", lambda self, *words, **more: (asked.append(1), calculate(self, *words, **more))[1]
+        )
+        result, _ = run(folder, item)
+    assert (result["state"], kept, len(asked)) == ("done", [], 1)
+
+
+def test_a_stretch_without_what_the_one_before_it_left_does_not_begin_anew(tmp_path: Path) -> None:
+    item = of_emt(copper(1), STRETCH, "a" * 40)
+    with pytest.raises(RuntimeError, match="what the stretch before this one ended with"):
+        run(tmp_path, item)
+
+
+def test_the_temperature_counts_the_momenta_that_are_free(tmp_path: Path) -> None:
+    """Of four atoms whose momenta sum to zero nine are: at one step, with a thermostat and without."""
+    found = []
+    for friction in (0.0, 1e-9):
+        item = of_emt(copper(1), replace(STRETCH, steps=1, timestep_fs=0.01, friction_per_fs=friction))
+        _, arrays = run(tmp_path / str(friction), item)
+        found.append(float(arrays["temperature_K"][0]))
+        assert found[-1] == pytest.approx(2 * float(arrays["kinetic_eV"][0]) / (9 * units.kB))
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
 
 
 def test_a_stretch_that_runs_away_has_failed(tmp_path: Path) -> None:

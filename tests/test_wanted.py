@@ -21,7 +21,7 @@ from megabar.launchers.database.open_runtime import open_runtime
 from megabar.launchers.seeing.status import status_in
 from megabar.launchers.workers.local import register
 from megabar.structures.errors import InputError
-from megabar.workflows import planning, studies
+from megabar.workflows import archive_import, planning, studies
 from megabar.workflows.archive import MANIFEST, STUDY, write_archive
 from megabar.workflows.archive_import import import_archive
 from megabar.workflows.config import Config
@@ -561,3 +561,55 @@ def test_arrays_are_stored_once_and_what_a_killed_one_left_is_replaced(runtime: 
     assert runtime.store.packed_history("k") == content
     assert database.fs.files.count_documents({"filename": "k"}) == 1
     assert database.fs.chunks.count_documents({"files_id": "k"}) == 3
+
+
+def test_what_an_old_study_asked_for_twice_is_moved_once(runtime: Runtime, study: str) -> None:
+    advance(study, runtime)
+    before = whole(runtime, study)
+    as_before(runtime, study)
+    twice = [*before.rungs[:1], *before.rungs]
+    runtime.store.database.studies.update_one({"_id": study}, {"$set": {"rungs": twice}})
+    assert runtime.store.moved(study) is not None
+    assert whole(runtime, study).rungs == before.rungs
+
+
+def test_an_import_that_a_planner_overtakes_adds_all_the_same(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(runtime, study)
+    complete = whole(runtime, study)
+    store = runtime.store
+    runtime.store.database.studies.delete_many({})
+    runtime.store.database.wanted.delete_many({})
+    assert store.insert_study(complete.model_copy(update={"rungs": complete.rungs[:1], "complete": False}))
+    looked: list[str] = []
+    get_study = ResultStore.get_study
+
+    def overtaken(self: ResultStore, identifier: str) -> StudyRecord | None:
+        found = get_study(self, identifier)
+        if not looked:  # somebody plans between the look and the adding
+            store.add_wanted(study, complete.rungs[1:2])
+        looked.append(identifier)
+        return found
+
+    monkeypatch.setattr(ResultStore, "get_study", overtaken)
+    assert archive_import._store_study(complete, store) == "joined"
+    monkeypatch.undo()
+    found = whole(runtime, study)
+    assert len(looked) == 2
+    assert found.complete
+    assert {rung["key"] for rung in found.rungs} == {rung["key"] for rung in complete.rungs}
+    assert len(found.rungs) == len(complete.rungs)
+
+
+def test_a_plan_that_is_renewed_while_it_is_read_is_no_fault(
+    runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renewed(self: ResultStore, identifier: str) -> StudyRecord | None:
+        raise studies.JustRenewed("just renewed")
+
+    monkeypatch.setattr(ResultStore, "get_study", renewed)
+    assert not advance(study, runtime)
+    monkeypatch.undo()
+    assert runtime.store.faults([study]) == {}
+    finish(runtime, study)

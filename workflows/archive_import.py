@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import BATCH
 from megabar.workflows.archive_reading import Archive, opened
+from megabar.workflows.kinds.interface import place
 from megabar.workflows.kinds.registry import plan_of
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, put_history
 
@@ -174,12 +175,14 @@ def _store_study(study: StudyRecord, store: ResultStore) -> str:
     """Store a study, or add to the one that is there what it has not asked for; return which of the two."""
     if store.insert_study(study):
         return "new"
-    known = store.get_study(study.identifier)
-    assert known is not None
-    there = {_place(rung) for rung in known.rungs}
-    missing = [rung for rung in study.rungs if _place(rung) not in there]
-    if missing:
-        store.add_wanted(study.identifier, missing)
+    while True:
+        known = store.get_study(study.identifier)
+        assert known is not None
+        there = {_place(rung) for rung in known.rungs}
+        missing = list({_place(rung): rung for rung in study.rungs if _place(rung) not in there}.values())
+        # It is refused where somebody plans for the study at this moment: what is there is then another.
+        if not missing or store.add_wanted(study.identifier, missing, len(known.rungs)):
+            break
     if study.complete and set(known.wanted) <= set(study.wanted):
         store.mark_complete(study.identifier)
     elif missing and not set(known.wanted) <= set(study.wanted):
@@ -188,4 +191,4 @@ def _store_study(study: StudyRecord, store: ResultStore) -> str:
 
 
 def _place(rung: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(rung.get(name) for name in ("phase", "kind", "index", "key"))
+    return (*place(rung), rung["key"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from megabar.workflows.kinds.interface import Plan, check_rungs, place
 from megabar.workflows.kinds.registry import kind_of, plan_of
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
+from megabar.workflows.studies import JustRenewed
 
 if TYPE_CHECKING:
     from megabar.workflows.runtime import Runtime
@@ -62,7 +63,10 @@ def read(identifier: str, runtime: Runtime) -> Known | None:
     if study is None or study.complete or study.cancelled:
         return None
     if known is None or not study.edition or _edition(known.study) != _edition(study):
-        whole = store.get_study(identifier)
+        try:
+            whole = store.get_study(identifier)
+        except JustRenewed:
+            return None
         if whole is None:
             return None
         plan = plan_of(whole)  # before anything is changed

@@ -185,6 +185,8 @@ def put_history(database: Any, key: str, content: bytes) -> None:
     try:
         database.fs.chunks.insert_many(chunks)
     except BulkWriteError:
+        if database.fs.files.find_one({"filename": key}, {"_id": 1}) is not None:
+            return  # another one has stored it meanwhile
         database.fs.chunks.delete_many({"files_id": key})
         with suppress(BulkWriteError):  # another one stores the same at this moment
             database.fs.chunks.insert_many(chunks)

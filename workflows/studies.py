@@ -26,6 +26,10 @@ PLAN_BYTES = 500_000
 LARGE = ("definition", "resolved", "wanted", "rungs")
 
 
+class JustRenewed(InputError):
+    """The plan of a study was stored anew while it was read: who looks again sees it."""
+
+
 class Studies(Wanted):
     """The part of the result store that knows of studies."""
 
@@ -58,7 +62,7 @@ class Studies(Wanted):
     def insert_study(self, study: StudyRecord) -> bool:
         """Store a study with all that it has asked for; False where there is one of this identifier already."""
         generation = new_token()
-        self._add(study.identifier, generation, study.rungs, 0)
+        self._add_first(study.identifier, generation, study.rungs)
         document = {
             **study.model_dump(exclude={"identifier", "wanted", "rungs", "generation", "edition"}),
             **self._stored_plan(study.identifier, study.resolved),
@@ -114,7 +118,7 @@ class Studies(Wanted):
         query = {"study": document["_id"], "edition": document["edition"]}
         parts = [each["data"] for each in self.database.plans.find(query).sort("number", 1)]
         if len(parts) != count:
-            raise InputError(f"the plan of {document['_id']} was just renewed; try again")
+            raise JustRenewed(f"the plan of {document['_id']} was just renewed; try again")
         return dict(decode(zlib.decompress(b"".join(parts))))
 
     def _forget_plan(self, identifier: str, edition: str) -> None:

@@ -103,6 +103,13 @@ class Wanted:
             return False
         return True
 
+    def _add_first(self, identifier: str, generation: str, rungs: Sequence[Mapping[str, Any]]) -> None:
+        """Add the rungs that a generation begins with, each once though databases and archives may have it twice."""
+        names = ("phase", "index", "key")
+        own = {(rung.get("kind", "main"), *(str(rung[name]) for name in names)): rung for rung in rungs}
+        if not self._add(identifier, generation, list(own.values()), 0):
+            raise RuntimeError(f"what {identifier} wants could not be stored: some of it is there already")
+
     def _next_number(self, identifier: str, generation: str) -> int:
         query = {"study": identifier, "generation": generation}
         last = self.database.wanted.find_one(query, {"number": 1}, sort=[("number", -1)])
@@ -123,7 +130,7 @@ class Wanted:
             if study is None or "generation" in study:
                 return study["generation"] if study else None
             rungs, generation = study.get("rungs", []), new_token()
-            self._add(identifier, generation, rungs, 0)
+            self._add_first(identifier, generation, rungs)
             mine = owner is not None and (study.get("lease") or {}).get("owner") == owner
             # Earlier versions read the lists, and are to find them.
             edition = study.get("edition", generation)
@@ -144,4 +151,5 @@ def _only_duplicates(error: Exception) -> bool:
     if isinstance(error, DuplicateKeyError):
         return True
     details = getattr(error, "details", None) or {}
-    return all(each["code"] == DUPLICATE for each in details.get("writeErrors", [{"code": 0}]))
+    errors = details.get("writeErrors") or [{"code": 0}]
+    return all(each["code"] == DUPLICATE for each in errors) and not details.get("writeConcernErrors")

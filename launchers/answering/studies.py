@@ -14,6 +14,7 @@ from megabar.launchers.api.running import WRITING, Outcome
 from megabar.launchers.api.session import connect
 from megabar.launchers.database.data_folder import check_data_folder
 from megabar.workflows.cost import StudyEstimate
+from megabar.workflows.kinds.registry import kind_of
 
 
 def plan_study(path: Path) -> StudyEstimate:
@@ -54,5 +55,6 @@ def report_on(name: str, folder: Path | None) -> Path:
     with connect() as session:
         study = session.open(name)
         study.check_report(folder)
+        kind_of(study.kind)  # refused before anything is promised
         print(WRITING, file=sys.stderr, flush=True)
         return study.report(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from megabar.structures.errors import InputError
+from megabar.workflows.kinds.registry import kind_of
 
 if TYPE_CHECKING:
     from megabar.workflows.kinds.superconductivity.answer import TcAnswer
@@ -73,4 +74,5 @@ def study_answer(name: str, mu_star: float | None, mu_ref_meV: float | None) -> 
         check_mu_star(mu_star)
     with connect() as session:
         study = session.open(name).record
+        kind_of(study.kind)
         return study.identifier, stored_answer(study, session.store, mu_star, mu_ref_meV)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from megabar.structures.errors import InputError
+from megabar.workflows.kinds.registry import kind_of
 from megabar.workflows.kinds.stability.view import HullView
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def hull(session: Session, *sources: str | Path | Study) -> HullView:
             raise InputError(f"one file at a time: {', '.join(map(str, sources))}")
         return table_hull(Path(named[0]))
     studies = [session.open(source) if isinstance(source, str | Path) else source for source in sources]
+    for study in studies:
+        kind_of(study.record.kind)  # one that this version does not know has a sentence of its own
     return joint_hull([stored_answer(study.record, study.session.store) for study in studies])
 
 

@@ -38,17 +38,34 @@ GROUP = "megabar.kinds"
 
 
 @cache
-def kinds_of_others() -> Mapping[str, Kind]:
-    """Return the kinds that other installed packages offer, by name; none of ours is replaced."""
+def _of_others() -> tuple[Mapping[str, Kind], Mapping[str, str]]:
+    """Return the kinds that other packages offer, and why those that cannot be loaded cannot, by name."""
     from importlib.metadata import entry_points
 
-    return {each.name: each.load() for each in entry_points(group=GROUP) if each.name not in KINDS}
+    found: dict[str, Kind] = {}
+    broken: dict[str, str] = {}
+    for each in entry_points(group=GROUP):
+        if each.name in KINDS:
+            continue  # none of ours is replaced
+        try:
+            found[each.name] = each.load()
+        except Exception as error:
+            broken[each.name] = f"{each.value}: {type(error).__name__}: {error}"
+    return found, broken
+
+
+def kinds_of_others() -> Mapping[str, Kind]:
+    """Return the kinds that other installed packages offer, by name."""
+    return _of_others()[0]
 
 
 def kind_of(name: str) -> Kind:
     """Return the kind with a name; raises NotOurs where neither this version nor another package here has it."""
     # Looking for other packages takes time that the usual studies need not spend.
     found = KINDS.get(name) or kinds_of_others().get(name)
+    broken = {} if found else _of_others()[1]
+    if name in broken:
+        raise NotOurs(f"a study of the kind {name!r}, whose package cannot be loaded ({broken[name]})")
     if found is None:
         raise NotOurs(f"a study of the kind {name!r}; this version knows {', '.join([*KINDS, *kinds_of_others()])}")
     return found
@@ -65,7 +82,7 @@ def load_study(path: Path) -> StudyFile[Any]:
     except InputError as error:
         raise InputError(f"{path}: {error}: rename the file") from None
     kind = content.get("kind")
-    if kind not in KINDS and kind not in kinds_of_others():
+    if kind not in KINDS and kind not in kinds_of_others() and kind not in _of_others()[1]:
         known = [*KINDS, *kinds_of_others()]
         found = "is missing" if kind is None else f"is {kind!r}{nearest(str(kind), known)}"
         raise InputError(

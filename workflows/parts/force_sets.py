@@ -163,7 +163,8 @@ def collect(state: ForceSetState, histories: Histories) -> Forces:
     rest = _forces(state, 0, histories) if 0 in state.done else np.zeros((atoms, 3))
     for place, number in enumerate(numbers):
         forces[place] = _forces(state, number, histories) - rest
-        energies[place] = (state.records[state.keys[number]].energy_eV_per_atom or np.nan) * atoms
+        energy = state.records[state.keys[number]].energy_eV_per_atom
+        energies[place] = np.nan if energy is None else energy * atoms
     drift = forces.mean(axis=1)
     return Forces(
         numbers=tuple(numbers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ def run_stretch(run: Run, task: Stretch) -> dict[str, Any]:
     frames = _kept(run.folder, len(atoms), rng)
     if frames:
         _place(atoms, frames[-1]["positions_A"], frames[-1]["momenta"])
+    elif run.calculation.inputs and not run.begin.arrays:
+        raise RuntimeError("what the stretch before this one ended with is not in the folder")
     elif run.begin.arrays:
         _place(atoms, run.begin.arrays["positions_A"], run.begin.arrays["momenta"])
     else:
@@ -46,6 +49,8 @@ def run_stretch(run: Run, task: Stretch) -> dict[str, Any]:
     done = int(frames[-1]["step"]) if frames else 0
     if not frames:
         (run.folder / TRAJECTORY).unlink(missing_ok=True)
+    if done >= task.steps:
+        atoms.get_potential_energy()  # killed after its last step: for what else the code says of it
     while done < task.steps:
         count = min(task.every, task.steps - done)
         dynamics.run(count)
@@ -90,17 +95,23 @@ def _dynamics(atoms: Atoms, task: Stretch, rng: np.random.Generator) -> Any:
 
 def _frame(atoms: Atoms, step: int) -> dict[str, NDArray[np.float64]]:
     """Return what is kept of a step; the stress (GPa) has the kinetic part."""
+    kinetic = float(atoms.get_kinetic_energy())
     frame = {
         "step": np.array(float(step)),
         "energy_eV": np.array(atoms.get_potential_energy(force_consistent=True)),
-        "kinetic_eV": np.array(atoms.get_kinetic_energy()),
-        "temperature_K": np.array(atoms.get_temperature()),
+        "kinetic_eV": np.array(kinetic),
+        "temperature_K": np.array(2 * kinetic / (_freedoms(atoms) * units.kB)),
         "positions_A": atoms.get_positions(),
         "momenta": atoms.get_momenta(),
     }
     if "stress" in atoms.calc.implemented_properties:
         frame["stress_GPa"] = atoms.get_stress(include_ideal_gas=True) / units.GPa
     return frame
+
+
+def _freedoms(atoms: Atoms) -> int:
+    """Return how many momenta are free: the sum of all is zero, with a thermostat and without."""
+    return max(3 * len(atoms) - 3, 1)
 
 
 def _shapes(atoms: int, with_stress: bool) -> dict[str, tuple[int, ...]]:
@@ -117,6 +128,8 @@ def _keep(run: Run, frame: Mapping[str, NDArray[np.float64]], number: int, rng: 
     with path.open("r+b" if path.exists() else "wb") as file:
         file.seek((number - 1) * numbers.nbytes)  # what a kill left half-written beyond is overwritten
         file.write(numbers.tobytes())
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut leaves a state that tells of steps which are not there
     state = {"frames": number, "stress": "stress_GPa" in frame, "random": rng.bit_generator.state}
     write_json(run.folder / STATE, {**state, **run.spent()})
 

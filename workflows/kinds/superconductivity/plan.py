@@ -128,6 +128,11 @@ class TcPlan:
             return self.ground_state(rung.structure)
         if rung.kind == PHONON and rung.structure is not None:
             return self.phonons(rung.structure, int(rung.index), rung.starts[0])
+        if rung.kind in (GROUND_STATE, PHONON):
+            raise InputError(
+                f"{rung.phase}: the result {rung.structure_of}, whose structure the {rung.kind} {rung.index} has, is "
+                "not in the database any more"
+            )
         return self.ladder.calculation(self.method, rung.index, rung.starts)
 
     def ground_state(self, structure: Structure) -> Calculation:
