@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,10 @@ from megabar.structures.errors import InputError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from pymatgen.analysis.phase_diagram import PhaseDiagram
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.entries.computed_entries import ComputedEntry
+
+    from megabar.analysis.tables import Table
 
 INTERVAL_COLUMNS = (
     "phase", "formula", "from_GPa", "to_GPa", "from_open", "to_open", "from_error_GPa", "to_error_GPa",
@@ -129,6 +132,35 @@ def entries_at(curves: Sequence[Curve], pressure_GPa: float) -> list[ComputedEnt
     if not found:
         raise InputError(f"no phase is known at {pressure_GPa:g} GPa")
     return found
+
+
+def table_of_entries(entries: Sequence[PDEntry]) -> Table:
+    """Return pymatgen's entries as a table: their energies (eV) are enthalpies at ``data["pressure_GPa"]``, else 0 GPa.
+
+    Those with one name, or ``entry_id``, are one phase at several pressures. Raises InputError for none, and for two
+    that differ at the same pressure.
+    """
+    from megabar.analysis.tables import LEAST_TIE_eV, Table, TabulatedCurve
+    from megabar.structures.composition import formula_text, parse_formula, reduced
+
+    if not entries:
+        raise InputError("there are no entries; a hull needs at least one of each element")
+    phases: dict[str, dict[float, float]] = {}
+    formulas: dict[str, str] = {}
+    for each in entries:
+        formula = formula_text(reduced(parse_formula(each.composition.formula.replace(" ", ""))))
+        name = str(getattr(each, "entry_id", None) or getattr(each, "name", None) or formula)
+        pressure = float((getattr(each, "data", None) or {}).get("pressure_GPa", 0.0))
+        if formulas.setdefault(name, formula) != formula or pressure in phases.get(name, {}):
+            raise InputError(f"two entries at {pressure:g} GPa have the name {name}; give each phase its `entry_id`")
+        phases.setdefault(name, {})[pressure] = float(each.energy_per_atom)
+    curves = []
+    for name, points in phases.items():
+        pressures = np.array(sorted(points))
+        unknown = np.full(len(pressures), np.nan)
+        enthalpies = np.array([points[p] for p in pressures.tolist()])
+        curves.append(TabulatedCurve(name, formulas[name], pressures, enthalpies, unknown))
+    return Table(Path("pymatgen entries"), tuple(curves), False, False, LEAST_TIE_eV, ())
 
 
 def phase_diagram_at(curves: Sequence[Curve], pressure_GPa: float) -> PhaseDiagram:

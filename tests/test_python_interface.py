@@ -181,6 +181,26 @@ def test_pymatgen_finds_the_same_hull(notebook: Path):
         answer.entries(4000)
 
 
+def test_entries_of_pymatgen_make_the_hull_that_they_come_from(notebook: Path):
+    from pymatgen.analysis.phase_diagram import PDEntry
+    from pymatgen.core import Composition
+
+    answer = megabar.open("cuau").answer()
+    at_one = megabar.hull(answer.entries(30)).hull(at=30)["above_hull_eV_per_atom"].to_dict()
+    assert at_one == pytest.approx(answer.hull(at=30)["above_hull_eV_per_atom"].to_dict(), abs=1e-9)
+    several = [entry for pressure in range(0, 61, 10) for entry in answer.entries(pressure)]
+    between = megabar.hull(several).hull(at=35)["above_hull_eV_per_atom"].to_dict()
+    assert between == pytest.approx(answer.hull(at=35)["above_hull_eV_per_atom"].to_dict(), abs=3e-4)
+    plain = [PDEntry(Composition("Na"), -1.0), PDEntry(Composition("Cl2"), -4.0), PDEntry(Composition("NaCl"), -5.0)]
+    found = megabar.hull(plain).hull(at=0)
+    assert found.loc["NaCl", "formation_enthalpy_eV_per_atom"] == pytest.approx(-1.0)  # -2.5 less (-1 - 2)/2
+    with pytest.raises(InputError, match="two entries at 0 GPa have the name Na"):
+        megabar.hull([*plain, PDEntry(Composition("Na"), -0.9)])
+    for wrong, said in (([], "there are no entries"), (3.0, "a hull takes a table")):
+        with pytest.raises(InputError, match=said):
+            megabar.hull(wrong)
+
+
 def test_structures_are_atoms_of_that_pressure(notebook: Path):
     study = megabar.open("cuau")
     found = study.structures(pressure=30)

@@ -14,6 +14,7 @@ from megabar.launchers.api.session import default
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from pymatgen.analysis.phase_diagram import PDEntry
 
     from megabar.launchers.api.listing import Listing
     from megabar.launchers.api.results import Results
@@ -91,8 +92,10 @@ def phases(system: str | None = None) -> Listing[Phase]:
     return phases(system)
 
 
-def hull(*sources: str | Path | Study) -> HullView:
-    """Return the hull of a table of enthalpies, or of one or several studies that were computed in the same way.
+def hull(*sources: str | Path | Study | Sequence[PDEntry]) -> HullView:
+    """Return the hull of a table of enthalpies, of pymatgen's entries, or of studies computed in the same way.
+
+    Energies of entries are enthalpies at ``data["pressure_GPa"]``, at 0 GPa where they have none.
 
     >>> answer = megabar.hull("nahe.csv")
     >>> answer.transitions[["pressure_GPa", "reaction"]].round(1)

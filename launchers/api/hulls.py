@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from megabar.analysis.frames import table_of_entries
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.registry import kind_of
 from megabar.workflows.kinds.stability.view import HullView
 
 if TYPE_CHECKING:
+    from pymatgen.analysis.phase_diagram import PDEntry
+
+    from megabar.analysis.tables import Table
     from megabar.launchers.api.session import Session
     from megabar.launchers.api.study import Study
 
@@ -22,33 +27,46 @@ def is_table(source: str | Path) -> bool:
     return path.suffix.lower() in TABLES or (path.is_file() and path.suffix not in (".yaml", ".yml"))
 
 
-def hull(session: Session, *sources: str | Path | Study) -> HullView:
-    """Return the hull of a table of enthalpies, or of one or several studies that were computed in the same way.
+def hull(session: Session, *sources: str | Path | Study | Sequence[PDEntry]) -> HullView:
+    """Return the hull of a table of enthalpies, of pymatgen's entries, or of studies computed in the same way.
 
     Raises InputError where studies must not be mixed, and for a table that cannot be right.
     """
+    from megabar.launchers.api.study import Study
     from megabar.workflows.kinds.stability.stored import joint_hull, stored_answer
 
     if not sources:
         raise InputError("a hull needs a table of enthalpies, or at least one study")
+    if isinstance(sources[0], Sequence) and not isinstance(sources[0], str):
+        if len(sources) > 1:
+            raise InputError(f"one list of entries at a time, and nothing beside it; {len(sources)} things were given")
+        return _hull_of(table_of_entries(sources[0]))
     named = [source for source in sources if isinstance(source, str | Path)]
     if any(is_table(source) for source in named):
         if len(sources) > 1:
             raise InputError(f"one file at a time: {', '.join(map(str, sources))}")
         return table_hull(Path(named[0]))
-    studies = [session.open(source) if isinstance(source, str | Path) else source for source in sources]
-    for study in studies:
+    studies = []
+    for source in sources:
+        study = session.open(source) if isinstance(source, str | Path) else source
+        if not isinstance(study, Study):
+            raise InputError("a hull takes a table, a list of pymatgen's entries, or studies and their names")
         kind_of(study.record.kind)  # one that this version does not know has a sentence of its own
+        studies.append(study)
     return joint_hull([stored_answer(study.record, study.session.store) for study in studies])
 
 
 def table_hull(path: Path) -> HullView:
     """Return the hull of a table of enthalpies that somebody else computed."""
     from megabar.analysis.tables import read_table
+
+    return _hull_of(read_table(path))
+
+
+def _hull_of(table: Table) -> HullView:
     from megabar.analysis.tables.answer import table_json, table_stability
     from megabar.workflows.kinds.stability.figures import StabilityFigures
 
-    table = read_table(path)
     stability = table_stability(table)
     figures = StabilityFigures(stability.curves, stability, table.pressures_GPa, volumes=not table.differences)
     return HullView(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from megabar.workflows.places import have_home
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from pymatgen.analysis.phase_diagram import PDEntry
 
     from megabar.launchers.api.results import Results
     from megabar.launchers.api.study import Study
@@ -81,7 +82,7 @@ class Session:
 
         return find(self.store, query, **wanted)
 
-    def hull(self, *sources: str | Path | Study) -> HullView:
+    def hull(self, *sources: str | Path | Study | Sequence[PDEntry]) -> HullView:
         """Return the hull of a table of enthalpies, or of one or several studies; see `megabar.hull`."""
         from megabar.launchers.api.hulls import hull
 
