@@ -177,6 +177,8 @@ def test_pymatgen_finds_the_same_hull(notebook: Path):
     diagram = answer.phase_diagram(30)
     heights = {entry.entry_id: diagram.get_e_above_hull(entry) for entry in diagram.all_entries}
     assert heights == pytest.approx(answer.hull(at=30)["above_hull_eV_per_atom"].to_dict(), abs=1e-9)
+    formation = {entry.entry_id: diagram.get_form_energy_per_atom(entry) for entry in diagram.all_entries}
+    assert formation == pytest.approx(answer.hull(at=30)["formation_enthalpy_eV_per_atom"].to_dict(), abs=1e-9)
     with pytest.raises(InputError, match="no phase is known at 4000 GPa"):
         answer.entries(4000)
 

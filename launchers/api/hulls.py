@@ -32,7 +32,6 @@ def hull(session: Session, *sources: str | Path | Study | Sequence[PDEntry]) -> 
 
     Raises InputError where studies must not be mixed, and for a table that cannot be right.
     """
-    from megabar.launchers.api.study import Study
     from megabar.workflows.kinds.stability.stored import joint_hull, stored_answer
 
     if not sources:
@@ -46,13 +45,16 @@ def hull(session: Session, *sources: str | Path | Study | Sequence[PDEntry]) -> 
         if len(sources) > 1:
             raise InputError(f"one file at a time: {', '.join(map(str, sources))}")
         return table_hull(Path(named[0]))
-    studies = []
+    studies: list[Study] = []
     for source in sources:
-        study = session.open(source) if isinstance(source, str | Path) else source
-        if not isinstance(study, Study):
+        if isinstance(source, str | Path):
+            studies.append(session.open(source))
+        elif isinstance(source, Sequence) or not hasattr(source, "record"):
             raise InputError("a hull takes a table, a list of pymatgen's entries, or studies and their names")
+        else:
+            studies.append(source)
+    for study in studies:
         kind_of(study.record.kind)  # one that this version does not know has a sentence of its own
-        studies.append(study)
     return joint_hull([stored_answer(study.record, study.session.store) for study in studies])
 
 
