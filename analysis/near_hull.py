@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from megabar.analysis.curve import Curve
 from megabar.analysis.hull import hulls_at
 from megabar.analysis.hull_events import SAME_GPa
 from megabar.analysis.stability import Stability
+
+AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,22 @@ def near_hull(stability: Stability, resolution_eV: float) -> tuple[NearHull, ...
     if not len(grid):
         return ()
     found = []
-    lowest, highest = float(grid[0]), float(grid[-1])
-    for column, curve in enumerate(stability.curves):
+    inside = [_ends_inside(curve, float(grid[0]), float(grid[-1])) for curve in stability.curves]
+    every = sorted({end for ends in inside for end in ends})
+    # Many at once: of thousands of phases each would be evaluated at the ends of each, one by one.
+    above_at = {
+        hull.pressure_GPa: hull.above_eV
+        for start in range(0, len(every), AT_ONCE)
+        for hull in hulls_at(stability.curves, every[start : start + AT_ONCE])
+    }
+    for column, (curve, ends) in enumerate(zip(stability.curves, inside, strict=True)):
         intervals = [each for each in stability.intervals if each.phase == curve.phase]
-        ends = [end for end in (curve.from_GPa, curve.to_GPa) if lowest + SAME_GPa < end < highest - SAME_GPa]
         on_hull = len(stability.grid_GPa) == 0 and bool(np.nanmin(above[:, column], initial=np.inf) <= 0.0)
         places = [] if intervals or on_hull else _known(grid, above[:, column])
         places += [
-            (float(hull.above_eV[column]), end)
-            for hull, end in zip(hulls_at(stability.curves, ends), ends, strict=True)
-            if np.isfinite(hull.above_eV[column])
+            (float(above_at[end][column]), end)
+            for end in ends
+            if np.isfinite(above_at[end][column])
             and not any(each.from_GPa - SAME_GPa <= end <= each.to_GPa + SAME_GPa for each in intervals)
         ]
         height, pressure = min(places, default=(np.inf, np.nan))
@@ -53,6 +62,10 @@ def near_hull(stability: Stability, resolution_eV: float) -> tuple[NearHull, ...
             at_end = any(abs(pressure - end) <= SAME_GPa for end in ends)
             found.append(NearHull(curve.phase, pressure, height, at_end, not intervals))
     return tuple(sorted(found, key=lambda each: (each.pressure_GPa, each.phase)))
+
+
+def _ends_inside(curve: Curve, low: float, high: float) -> list[float]:
+    return [end for end in (curve.from_GPa, curve.to_GPa) if low + SAME_GPa < end < high - SAME_GPa]
 
 
 def heights(stability: Stability) -> tuple[np.ndarray, np.ndarray]:
