@@ -95,7 +95,10 @@ def record_from(document: dict[str, Any]) -> CalculationRecord:
 
 
 class Later(Mapping[str, Any]):
-    """A part of a record that is read from the database when somebody looks into it."""
+    """A part of a record that is read from the database when somebody looks into it.
+
+    A record with such parts is for reading: it cannot be stored, copied or pickled.
+    """
 
     def __init__(self, read: Callable[[], dict[str, Any]]) -> None:
         """Have it read by ``read``, which may be asked several times."""
