@@ -437,9 +437,9 @@ def test_a_long_run_of_gpaw_keeps_its_state_now_and_then(
 
 @pytest.fixture
 def stopped_elk(config: Config, tmp_path: Path) -> tuple[Path, Calculation]:
-    item = calculation("elk", bulk("Na", "fcc", a=3.06), config, kpoints=[4, 4, 4])
+    item = calculation("elk", bulk("Na", "fcc", a=3.06), config, kpoints=[8, 8, 8])
     folder = prepared(tmp_path / "run", item)
-    assert stop_when(folder, says(folder / "elk" / "INFO.OUT", "Loop number :    4"), config) < 20
+    assert stop_when(folder, says(folder / "elk" / "INFO.OUT", "Loop number :    3"), config) < 20
     return folder, item
 
 

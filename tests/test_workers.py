@@ -170,6 +170,6 @@ def test_a_job_computes_no_longer_than_it_lasts_however_long_the_database_took(
     for kind in ("shared", "whole"):
         job = Allocation("slurm", "7", "m", ends=uptime() + 100.0, length_s=3600.0, grace_s=300.0)
         before = time.monotonic()
-        task = queueing._task(machine, kind, job, Config(data=tmp_path), None)
+        task = queueing._assignment(machine, kind, job, Config(data=tmp_path), None)
         assert before + 99.0 < task.ends < before + 100.5
-        assert queueing._task(machine, kind, job, Config(data=tmp_path), 10.0).ends < time.monotonic() + 10.0
+        assert queueing._assignment(machine, kind, job, Config(data=tmp_path), 10.0).ends < time.monotonic() + 10.0
