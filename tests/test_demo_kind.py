@@ -131,6 +131,7 @@ def test_a_study_file_of_an_unknown_kind_is_told_what_there_is(tmp_path: Path) -
         load_study(tmp_path / "x.yaml")
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_loaded_harms_nobody_else(tmp_path: Path) -> None:
     info = tmp_path / "packages" / "broken-0.1.dist-info"
     info.mkdir(parents=True)

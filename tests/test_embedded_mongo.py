@@ -100,6 +100,7 @@ def in_process(code, config, **options):
     return subprocess.Popen([sys.executable, "-c", head + code], stdout=subprocess.PIPE, text=True, **options)
 
 
+@pytest.mark.slow
 def test_starts_keeps_data_and_stops_when_unused(config):
     with database_session(config, LINGER_S) as address:
         assert address.embedded

@@ -204,6 +204,7 @@ def test_a_folder_that_a_hanging_node_holds_is_left_alone(runtime: Runtime, monk
     assert tasks.run_and_store(item, ran) == "done"
 
 
+@pytest.mark.slow
 def test_a_calculation_waits_for_the_process_that_a_killed_worker_left(config: Config, tmp_path: Path) -> None:
     """It lives a moment longer than its worker, and may just write the result: nothing is computed again then."""
     item = calculation("emt", "Cu", 1.012)

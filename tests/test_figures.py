@@ -255,6 +255,7 @@ def test_labels_do_not_overlap(system, binary):
                     assert not one.overlaps(other), (drawing.name, ax.get_gid())
 
 
+@pytest.mark.slow
 def test_ternary_has_triangles_and_more_elements_a_sentence():
     curves = magnesium_silicate()
     drawn = draw_stability(curves, analyse(curves), (0.0, 100.0, 200.0))
@@ -483,6 +484,7 @@ def test_errors_of_transitions_are_bars_and_what_is_not_resolved_is_seen(binary)
     assert errors
 
 
+@pytest.mark.slow
 def test_single_panels_sizes_labels_and_pressures(binary):
     curves, stability, _ = binary
     names = panels_of(curves, stability, ASKED)

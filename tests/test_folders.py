@@ -216,6 +216,7 @@ def test_what_cannot_be_told_to_stop_is_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.slow
 def test_a_calculation_whose_folder_is_moved_away_is_run_again(
     runtime: Runtime,  # noqa: F811
     study: str,  # noqa: F811

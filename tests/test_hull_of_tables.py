@@ -53,6 +53,7 @@ def test_a_figure(tmp_path, suffix, begin):
         assert "Formation enthalpy" in target.read_text()
 
 
+@pytest.mark.slow
 def test_all_figures_but_no_volumes_of_differences(tmp_path):
     document = hull_of([str(write(tmp_path / "table.csv"))], None, tmp_path / "figures")
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
@@ -70,6 +71,7 @@ def test_wrong_figures_are_told_before_anything_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("pressures", [GRID, np.array([400.0])], ids=["range", "one"])
+@pytest.mark.slow
 def test_the_report_of_a_table(tmp_path, monkeypatch, pressures):
     monkeypatch.chdir(tmp_path)
     header = "phase,formula,pressure_GPa,enthalpy (eV/atom)"

@@ -92,6 +92,7 @@ def work_off(runtime: Runtime, identifier: str, most: int = 60) -> None:
 # --- one planner at a time ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_right_to_plan_lasts_as_long_as_the_planning(
     runtime: Runtime, study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +259,7 @@ print("ended", flush=True)
 
 
 @pytest.mark.parametrize("told", [True, False])
+@pytest.mark.slow
 def test_a_worker_that_plans_without_end_obeys_a_stop_and_the_end_of_its_time(
     runtime: Runtime, study: str, told: bool
 ) -> None:

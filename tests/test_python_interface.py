@@ -134,6 +134,7 @@ def test_every_function_has_an_example():
         assert ">>> " in getattr(module, name).__doc__, name
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     ran = 0
@@ -146,6 +147,7 @@ def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert ran > 15
 
 
+@pytest.mark.slow
 def test_a_study_in_a_notebook(notebook: Path):
     answer = megabar.open("cuau.yaml").answer()
     assert plan_study(Path("cuau.yaml")).complete  # the command sees the same
@@ -172,6 +174,7 @@ def test_a_study_in_a_notebook(notebook: Path):
     )
 
 
+@pytest.mark.slow
 def test_pymatgen_finds_the_same_hull(notebook: Path):
     answer = megabar.open("cuau.yaml").answer()
     diagram = answer.phase_diagram(30)
@@ -253,6 +256,7 @@ def test_results_by_query(notebook: Path):
             megabar.results(**wrong)
 
 
+@pytest.mark.slow
 def test_a_stored_study_by_name(notebook: Path):
     study = megabar.open("cuau")
     assert (study.name, study.kind, study.state, study.file) == ("cuau", "stability", "complete", None)
@@ -312,6 +316,7 @@ def test_a_table_and_a_spectrum(notebook: Path):
         megabar.hull()
 
 
+@pytest.mark.slow
 def test_tc_of_a_study(tmp_path: Path):
     folder = unpacked("alh_q222", tmp_path)
     _, found, _ = study_with(folder, (2, 2, 2), "AlH-rocksalt", "AlH", mu_star=(0.1, 0.13), isotopes={"H": 2.014})
@@ -343,6 +348,7 @@ print(len(study.run(workers=1).stable), study.state)
 """
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard_and_ends(notebook: Path):
     Path("script.py").write_text(SCRIPT)
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=240)

@@ -279,6 +279,7 @@ def test_wrong_input_is_told(folder: Path) -> None:
         (("scheduler: slurm", "scheduler: slrum"), "`cluster.scheduler`: input should be 'slurm'"),
     ],
 )
+@pytest.mark.slow
 def test_a_job_that_asks_for_more_than_there_is_is_not_submitted(
     folder: Path, slurm: SlurmCluster, change: tuple[str, str], words: str
 ) -> None:
@@ -290,6 +291,7 @@ def test_a_job_that_asks_for_more_than_there_is_is_not_submitted(
     assert not slurm.run("squeue", "-h").strip()
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_told(folder: Path) -> None:
     config = Config(data=folder / "elsewhere")
     with database_session(config) as address:
@@ -304,6 +306,7 @@ def test_a_wrong_password_is_told(folder: Path) -> None:
     stop_database(config)
 
 
+@pytest.mark.slow
 def test_an_edited_study_is_not_submitted_beside_the_one_that_is_not_complete(folder: Path) -> None:
     first = json.loads(megabar(folder, "submit", "toy.yaml", "--machine", "cluster", "--json"))["identifier"]
     moved = subprocess.run([*MEGABAR, "submit", "toy.yaml"], cwd=folder, text=True, capture_output=True, check=True)

@@ -299,6 +299,7 @@ def test_names_are_escaped(tmp_path):
     assert '<b>&amp;"bcc' not in page.replace("&quot;", '"')
 
 
+@pytest.mark.slow
 def test_a_toy_says_so_at_the_top_and_on_every_figure(tmp_path):
     plan = invented_plan(toy=True)
     rungs, records = invented_results(plan, points=3)

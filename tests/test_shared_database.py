@@ -185,6 +185,7 @@ def test_check_says_who_one_is(server: MongoServer, members: dict[str, str], tmp
     assert check(configured(careless, "iron"))["tls_verified"] is False
 
 
+@pytest.mark.slow
 def test_check_of_the_embedded_database(tmp_path: Path) -> None:
     config = Config(data=tmp_path / "data")
     found = check(config)

@@ -40,6 +40,7 @@ def free_electrons(cell: np.ndarray, count: int) -> BandsOnGrid:
     return BandsOnGrid(energy, np.arange(count**3).reshape((count,) * 3), reciprocal, "free electrons")
 
 
+@pytest.mark.slow
 def test_free_electrons() -> None:
     """N(ε) = V/(4π²) (2m/ħ²)^{3/2} √ε of one spin, and E_F = (ħ²/2m)(3π²n)^⅔."""
     cell = np.array(bulk("Al", "fcc", a=4.04).cell)

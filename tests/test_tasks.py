@@ -162,6 +162,7 @@ def test_velocities_are_those_of_the_temperature(tmp_path: Path) -> None:
     assert result["observables"]["temperature_K"] == pytest.approx(300.0, rel=0.08)
 
 
+@pytest.mark.slow
 def test_a_thermostat_brings_a_crystal_to_its_temperature(tmp_path: Path) -> None:
     task = replace(STRETCH, steps=600, timestep_fs=4.0, friction_per_fs=0.02, temperature_K=400.0)
     result, _ = run(tmp_path, of_emt(copper(), task))

@@ -190,6 +190,7 @@ def test_gap_figure_shows_both_gaps_and_ends_at_tc(h3s: Reading) -> None:
     assert "Gaussians of 3.3 meV" in gap_caption(state)
 
 
+@pytest.mark.slow
 def test_a_folder_takes_all_figures(unstable: Path, tmp_path: Path) -> None:
     document = tc_of(unstable, figure=tmp_path / "figures")
     names = {Path(each).name for each in document["figures"]}
@@ -245,6 +246,7 @@ def test_error_from_a_third_column(tmp_path: Path) -> None:
 # the report
 
 
+@pytest.mark.slow
 def test_report_has_figures_tables_modes_and_citations(unstable: Path, tmp_path: Path) -> None:
     study, answer, records = study_with(
         unstable, (2, 2, 2), "AlH-rocksalt", "AlH", isotopes={"H": 2.014}, mu_star=(0.1,)

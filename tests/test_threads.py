@@ -57,6 +57,7 @@ def test_without_a_limit_there_are_several() -> None:
 
 
 @several
+@pytest.mark.slow
 def test_a_command_takes_one_thread() -> None:
     """`megabar gap` took five times the CPU time for BLAS threads that spin; both libraries, NumPy's and SciPy's."""
     found = in_force(COMMAND.format(path=str(DATA / "epw" / "al.a2f")), OMP_NUM_THREADS="8")

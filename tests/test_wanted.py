@@ -450,6 +450,7 @@ def test_a_large_plan_lies_beside_its_study(runtime: Runtime, study: str, monkey
     assert runtime.store.database.plans.count_documents({}) == 0
 
 
+@pytest.mark.slow
 def test_a_study_of_many_large_cells_has_no_large_document(runtime: Runtime, tmp_path: Path) -> None:
     """1,700 phases: the document of a study had no room for them."""
     bulk("Cu", "fcc", a=3.6, cubic=True).repeat((2, 2, 3)).write(tmp_path / "Cu.cif")

@@ -93,6 +93,7 @@ def test_workers_that_die_at_once_are_given_up_and_a_death_now_and_then_is_not(
 # --- a database that does not answer yet ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_who_starts_while_the_database_is_away_waits_for_it(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Unreachable):
         check_reachable(NOBODY, "megabar")
@@ -137,6 +138,7 @@ def test_megabar_queue_outlives_an_outage(
 REPORT = "import json, sys, time; print(json.loads(sys.argv[1])['ends'] - time.monotonic(), flush=True)"
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_late_or_is_replaced_ends_with_its_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_worker_that_starts_late_or_is_replaced_ends_with_its_job(
     assert len(pool.log.read_text().splitlines()) == 2  # out of time, none is started
 
 
+@pytest.mark.slow
 def test_a_job_computes_no_longer_than_it_lasts_however_long_the_database_took(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
