@@ -54,6 +54,18 @@ def test_finished(tmp_path: Path) -> None:
     check_output(folder_with(tmp_path, "finished"), 0)
 
 
+def test_the_words_of_short_memory_are_told_and_not_the_shells(tmp_path: Path) -> None:
+    """Lines of pw.x 6.7 under a limit of its address space, and of the shell around one that a signal ended."""
+    folder = folder_with(tmp_path, "killed")
+    words = "In file 'gradcorr.f90', around line 68: Error allocating 1536000 bytes: Cannot allocate memory"
+    more = "Could not print backtrace: mmap: Cannot allocate memory\n\n"
+    (folder / "espresso.err").write_text(f"{words}\n\n{more}program: line 9: 19766 Segmentation fault      pw.x\n")
+    with pytest.raises(CalculationFailed) as caught:
+        check_output(folder, -11)
+    assert caught.value.cause == "out-of-memory"
+    assert caught.value.detail == f"pw.x was ended by signal 11: {words}"
+
+
 @pytest.mark.parametrize(("filled", "enough"), [(0.004, True), (0.006, False), (-0.006, False)])
 def test_the_highest_band_is_filled_by_half_a_percent_at_most(tmp_path: Path, filled: float, enough: bool) -> None:
     # Sodium's highest of six bands filled by 0.008 is 0.1 µeV too high, of five 1.2 meV.

@@ -167,7 +167,7 @@ def test_pw_that_is_short_of_memory(config: Config, tmp_path: Path, pw: float, w
         assert energy(result) == pytest.approx(pw, abs=THRESHOLD_eV)
     else:
         assert (result["state"], result["cause"]) == ("failed", "out-of-memory")
-        assert re.search("memory is short: .*; tried in vain: smaller work", result["detail"])
+        assert re.search("memory is short: .*Cannot allocate memory; tried in vain: smaller work", result["detail"])
 
 
 @needs_pw

@@ -200,12 +200,9 @@ def _through_outages(store: Callable[[], None], runtime: Runtime) -> None:
 
 
 def _begin(calculation: Calculation, runtime: Runtime) -> Begin:
-    """Return what a calculation begins with; raises RuntimeError where not all of its inputs have a result."""
+    """Return what a calculation begins with; its task knows what it needs of its inputs' results."""
     known = runtime.store.get_many(calculation.starts)
-    missing = [key for key in calculation.starts if key not in known]
-    if missing:
-        raise RuntimeError(f"{', '.join(missing)}, to start from, has no result")
-    parents = [known[key] for key in calculation.starts]
+    parents = [known[key] for key in calculation.starts if key in known]
     return calculation.task.begin(calculation, parents, runtime.store.history)
 
 

@@ -49,8 +49,9 @@ def check_output(folder: Path, returncode: int) -> None:
     signal = -returncode if returncode < 0 else returncode - 128 if 128 < returncode < 160 else 0
     if signal:
         cause = cause_of(last, CAUSES)
-        killed = "killed" if cause != "out-of-memory" else cause
-        raise CalculationFailed(killed, f"pw.x was ended by signal {signal}; last output: {_last_line(said)}")
+        if cause == "out-of-memory":  # the last line may be a shell's, and tell of the signal only
+            raise CalculationFailed(cause, f"pw.x was ended by signal {signal}: {_first_words(last, cause)}")
+        raise CalculationFailed("killed", f"pw.x was ended by signal {signal}; last output: {_last_line(said)}")
     if returncode != 0:
         cause = cause_of(last, CAUSES)
         raise CalculationFailed(cause or "error", _first_words(errors, cause) or _last_line(said))
