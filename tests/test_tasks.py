@@ -19,7 +19,7 @@ from megabar.workflows.cost import seconds
 from megabar.workflows.execution import execute, is_known, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.folder import HISTORY, RESULT, STATE
-from megabar.workflows.store import record_of
+from megabar.workflows.store import CalculationRecord, record_of
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.dynamics import TRAJECTORY
 from megabar.workflows.tasks.electrons import GroundState, PhononQ
@@ -112,6 +112,28 @@ def test_a_single_point_keeps_its_forces_where_they_are_asked_for(tmp_path: Path
     without, arrays = run(tmp_path / "without", of_emt(atoms, SinglePoint()))
     assert "forces_eV_A" not in arrays
     assert without["energy_eV_per_atom"] == pytest.approx(result["energy_eV_per_atom"], abs=1e-12)
+
+
+@pytest.mark.parametrize("task", [SinglePoint(), SinglePoint(forces=True), Relax(0.01, 0.1, True), STRETCH])
+def test_a_task_returns_the_arrays_and_the_result_that_it_says(tmp_path: Path, task: object) -> None:
+    item = of_emt(copper(1), task)
+    result, arrays = run(tmp_path, item)
+    assert {*task.arrays} <= arrays.keys()
+    assert ("forces_eV_A" in arrays) == (isinstance(task, Relax) or task == SinglePoint(forces=True))
+    found = task.result(record_of(item, result, {}), arrays)
+    if isinstance(task, Stretch):
+        assert found.energy_eV.mean() / 4 == pytest.approx(result["energy_eV_per_atom"])
+    else:
+        assert found.energy_eV_per_atom == result["energy_eV_per_atom"]
+        assert found.pressure_GPa == result["pressure_GPa"]
+
+
+def test_what_a_q_point_says_is_read_as_numbers() -> None:
+    observables = {"q_number": 2, "q_fractions": [0.5, 0, 0.0], "q_points": 8, "frequencies_meV": [1, 2.5]}
+    record = CalculationRecord(key="k", calculation={}, state="done", observables=observables)
+    found = PhononQ().result(record, {})
+    assert (found.q, found.q_points, found.frequencies_meV) == ((0.5, 0.0, 0.0), 8, (1.0, 2.5))
+    assert GroundState().result(record, {}).observables == observables
 
 
 @pytest.mark.parametrize("task", [SinglePoint(forces=True), Relax(0.01, 0.1, True), STRETCH])

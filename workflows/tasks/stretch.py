@@ -82,5 +82,5 @@ class Stretch:
 
     def result(self, record: CalculationRecord, arrays: Arrays) -> StretchResult:
         """Return the steps that were kept."""
-        names = ("energy_eV", "kinetic_eV", "temperature_K", "stress_GPa", "positions_A", "momenta")
-        return StretchResult(*(np.asarray(arrays[name]) if name in arrays else None for name in names))  # type: ignore[arg-type]
+        stress = np.asarray(arrays["stress_GPa"]) if "stress_GPa" in arrays else None
+        return StretchResult(stress_GPa=stress, **{name: np.asarray(arrays[name]) for name in self.arrays})
