@@ -192,3 +192,40 @@ def conventional(atoms: Atoms, symprec: float = SYMPREC_A) -> tuple[Atoms, list[
     for place, first in enumerate(_dataset(cell, symprec).equivalent_atoms):
         groups.setdefault(int(first), []).append(place)
     return cell, list(groups.values())
+
+
+def conventional_matrix(atoms: Atoms, symprec: float = SYMPREC_A) -> NDArray[np.int64] | None:
+    """Return the conventional cell's vectors (columns) in those of a cell; None where these are no whole numbers."""
+    found = np.linalg.inv(_dataset(atoms, symprec).transformation_matrix)
+    whole = np.round(found)
+    if np.abs(found - whole).max() > 1e-3 or round(abs(float(np.linalg.det(whole)))) < 1:
+        return None
+    return np.array(whole, dtype=np.int64)
+
+
+def symmetrised(atoms: Atoms, symprec: float = SYMPREC_A) -> Atoms:
+    """Return the same cell made exactly symmetric: its metric and positions averaged over all operations.
+
+    Axes, orientation and the order of the atoms stay. Raises InputError where no symmetry can be determined.
+    """
+    dataset = _dataset(atoms, symprec)
+    cell = np.asarray(atoms.cell[:], dtype=float)
+    metric = np.mean([r.T @ (cell @ cell.T) @ r for r in np.asarray(dataset.rotations, dtype=float)], axis=0)
+    # The symmetric stretch that takes the old metric to the new one leaves the orientation.
+    start = np.linalg.inv(cell)
+    stretch = start @ metric @ start.T
+    values, vectors = np.linalg.eigh((stretch + stretch.T) / 2)
+    lattice = cell @ (vectors * np.sqrt(values)) @ vectors.T
+    places = atoms.get_scaled_positions(wrap=False)
+    shifts = np.zeros_like(places)
+    for rotation, translation in zip(dataset.rotations, dataset.translations, strict=True):
+        moved = places @ np.asarray(rotation, dtype=float).T + translation
+        for image in moved:
+            off = image - places
+            off -= np.round(off)
+            near = int(np.argmin(np.linalg.norm(off @ cell, axis=1)))
+            shifts[near] += off[near]
+    found = atoms.copy()
+    found.set_cell(lattice, scale_atoms=False)
+    found.set_scaled_positions(places + shifts / len(dataset.rotations))
+    return found

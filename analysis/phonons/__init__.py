@@ -1,0 +1,1 @@
+"""Lattice dynamics: force constants and what follows; frequencies in THz, imaginary ones as negative numbers."""

@@ -1,0 +1,28 @@
+"""How far frequencies depend on the size of the supercell: what its outermost force constants carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from megabar.analysis.phonons.harmonic import Harmonic, phonopy_of
+from megabar.analysis.phonons.supercells import shortest_vector
+
+SHARE = 2 / 3
+"""A supercell of two thirds of the size is taken for the next smaller one."""
+
+
+def cut(crystal: Harmonic, radius_A: float) -> Harmonic:
+    """Return the force constants without those of atoms further apart than a radius (Å), the sum rule kept."""
+    work = phonopy_of(crystal.cell, crystal.supercell_matrix, crystal.primitive_matrix)
+    work.force_constants = crystal.force_constants.copy()
+    work.set_force_constants_zero_with_radius(radius_A)
+    work.symmetrize_force_constants(show_drift=False)
+    return replace(crystal, force_constants=np.array(work.force_constants))
+
+
+def smaller(crystal: Harmonic) -> Harmonic:
+    """Return what about a supercell of two thirds of the size would have given: force constants cut at half of that."""
+    length = shortest_vector(crystal.supercell_matrix.T @ crystal.cell.cell.array)
+    return cut(crystal, SHARE * length / 2)

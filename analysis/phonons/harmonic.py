@@ -1,0 +1,217 @@
+"""A crystal in the harmonic approximation: cell, supercell and force constants, and the modes that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from megabar.structures.errors import InputError
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+Array = NDArray[np.float64]
+Matrix = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Polar:
+    """What makes the longitudinal modes of an insulator differ from the transverse ones at long wavelengths.
+
+    born: effective charges (e) of the atoms of the primitive cell, shape (atoms, 3, 3), the field first.
+    dielectric: electronic dielectric tensor, 3 × 3. The correction is that of Gonze & Lee, Phys. Rev. B 55, 10355
+    (1997), as phonopy has it.
+    """
+
+    born: Array
+    dielectric: Array
+
+    @property
+    def drift(self) -> float:
+        """The largest component (e) of the sum of the charges: zero in an exact calculation."""
+        return float(np.abs(self.born.sum(axis=0)).max())
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Modes at some q. frequencies_THz: (q, modes), imaginary ones negative; eigenvectors: (q, 3 × atoms, modes)."""
+
+    q: Array
+    frequencies_THz: Array
+    eigenvectors: NDArray[np.complex128] | None = None
+    velocities_km_s: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Harmonic:
+    """Force constants of a crystal in a supercell.
+
+    cell: the unit cell, with its masses (u). supercell_matrix: its columns are the supercell's vectors in the cell's.
+    primitive_matrix: the same of the primitive cell, to whose reciprocal vectors all q refer.
+    force_constants: eV/Å², shape (primitive cell's or all atoms, supercell's atoms, 3, 3), as phonopy orders them.
+    polar: None for a metal, or where it is not known.
+    """
+
+    cell: Atoms
+    supercell_matrix: NDArray[np.int64]
+    primitive_matrix: Array
+    force_constants: Array
+    polar: Polar | None = None
+
+    @cached_property
+    def phonopy(self) -> Phonopy:
+        """The same as phonopy has it; not to be changed."""
+        found = phonopy_of(self.cell, self.supercell_matrix, self.primitive_matrix)
+        found.force_constants = self.force_constants
+        if self.polar is not None:
+            found.nac_params = {"born": self.polar.born, "dielectric": self.polar.dielectric}
+        return found
+
+    @cached_property
+    def primitive(self) -> Atoms:
+        """The primitive cell with its masses."""
+        return atoms_of(self.phonopy.primitive)
+
+    @property
+    def volume_A3_per_atom(self) -> float:
+        """Volume (Å³/atom)."""
+        return float(self.cell.get_volume()) / len(self.cell)
+
+    def modes(
+        self, q: ArrayLike, eigenvectors: bool = False, velocities: bool = False, direction: ArrayLike | None = None
+    ) -> Modes:
+        """Return the modes at some q (fractions of the primitive reciprocal vectors, shape (n, 3)).
+
+        direction: from which Γ is approached (the same fractions), where the crystal is polar.
+        """
+        points = np.atleast_2d(np.asarray(q, float))
+        if points.shape[1] != 3:
+            raise InputError(f"a q has three fractions of reciprocal vectors (found {points.shape[1]})")
+        found = self.phonopy.run_qpoints(
+            points,
+            with_eigenvectors=eigenvectors,
+            with_group_velocities=velocities,
+            nac_q_direction=None if direction is None else np.asarray(direction, float),
+        )
+        return Modes(
+            points,
+            np.array(found.frequencies),
+            np.array(found.eigenvectors) if eigenvectors else None,
+            np.array(found.group_velocities) / 10 if velocities else None,  # Å THz = 100 m/s
+        )
+
+    def with_masses(self, masses_u: Mapping[str, float]) -> Harmonic:
+        """Return the same crystal of other isotopes: masses (u) by element; force constants do not change."""
+        absent = [element for element in masses_u if element not in self.cell.get_chemical_symbols()]
+        if absent:
+            raise InputError(f"there is no {absent[0]} in {self.cell.get_chemical_formula()}, whose mass is given")
+        atoms = self.cell.copy()
+        atoms.set_masses(
+            [masses_u.get(symbol, mass) for symbol, mass in zip(atoms.symbols, atoms.get_masses(), strict=True)]
+        )
+        return replace(self, cell=atoms)
+
+
+def phonopy_of(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: ArrayLike) -> Phonopy:
+    """Return phonopy's object of a cell, without force constants."""
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    own = PhonopyAtoms(
+        symbols=cell.get_chemical_symbols(),
+        cell=cell.cell[:],
+        scaled_positions=cell.get_scaled_positions(),
+        masses=cell.get_masses(),
+    )
+    return Phonopy(own, np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
+
+
+def atoms_of(cell: Any) -> Atoms:
+    """Return a cell of phonopy's as ASE's, with its masses."""
+    return Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, masses=cell.masses, pbc=True)
+
+
+def harmonic(
+    cell: Atoms,
+    supercell_matrix: ArrayLike,
+    primitive_matrix: ArrayLike,
+    displacements_A: ArrayLike,
+    forces_eV_A: ArrayLike,
+    polar: Polar | None = None,
+) -> Harmonic:
+    """Return the force constants that forces on displaced supercells give, with sum rule and symmetry.
+
+    displacements_A, forces_eV_A: supercells × atoms × 3, atoms as phonopy orders them. Where each supercell has one
+    atom displaced phonopy's finite differences are taken, else symfc's projected least squares (Seko & Togo, Phys. Rev.
+    B 110, 214302 (2024)). Raises InputError where there are too few supercells for the symmetry.
+    """
+    moves, forces = np.asarray(displacements_A, float), np.asarray(forces_eV_A, float)
+    found = phonopy_of(cell, supercell_matrix, primitive_matrix)
+    shape = (len(found.supercell), 3)
+    if moves.shape[1:] != shape or forces.shape != moves.shape:
+        raise InputError(
+            f"forces of {forces.shape[1] if forces.ndim > 1 else 0} atoms do not belong to a supercell of {shape[0]}"
+        )
+    single = [np.flatnonzero(np.abs(each).max(axis=1) > 1e-12) for each in moves]
+    if all(len(each) == 1 for each in single):
+        found.dataset = {
+            "natom": shape[0],
+            "first_atoms": [
+                {"number": int(atoms[0]), "displacement": move[atoms[0]], "forces": force}
+                for atoms, move, force in zip(single, moves, forces, strict=True)
+            ],
+        }
+        calculator = "traditional"
+    else:
+        check_determined(cell, supercell_matrix, primitive_matrix, len(moves))
+        found.dataset = {"displacements": moves, "forces": forces}
+        calculator = "symfc"
+    try:
+        found.produce_force_constants(fc_calculator=calculator, calculate_full_force_constants=False, show_drift=False)
+    except (ValueError, RuntimeError, np.linalg.LinAlgError) as error:
+        raise InputError(f"these forces give no force constants: {error}") from error
+    if calculator == "traditional":
+        found.symmetrize_force_constants(show_drift=False)
+    return Harmonic(
+        cell,
+        np.asarray(supercell_matrix, dtype=np.int64),
+        np.asarray(primitive_matrix, float),
+        np.array(found.force_constants),
+        polar,
+    )
+
+
+def check_determined(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: ArrayLike, supercells: int) -> None:
+    """Raise InputError where forces of so many supercells leave force constants undetermined.
+
+    symfc itself returns zeros then, without an error.
+    """
+    unknown = independent_constants(cell, supercell_matrix, primitive_matrix)
+    atoms = len(cell) * round(abs(np.linalg.det(np.asarray(supercell_matrix))))
+    if 3 * atoms * supercells < unknown:
+        raise InputError(
+            f"{supercells} supercells of {atoms} atoms have {3 * atoms * supercells} forces for {unknown} independent "
+            f"force constants: at least {-(-unknown // (3 * atoms))} supercells are needed"
+        )
+
+
+def independent_constants(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: ArrayLike) -> int:
+    """Return how many force constants symmetry leaves independent in a supercell, an upper bound by permutations."""
+    from symfc import Symfc
+    from symfc.utils.utils import SymfcAtoms
+
+    own = phonopy_of(cell, supercell_matrix, primitive_matrix).supercell
+    atoms = SymfcAtoms(cell=own.cell, scaled_positions=own.scaled_positions, numbers=own.numbers)
+    solver = Symfc(atoms).compute_basis_set(max_order=2)
+    return int(solver.basis_set[2].basis_set.shape[1])
+
+
+def same_frequencies(one: Harmonic, other: Harmonic, q: Sequence[Sequence[float]]) -> float:
+    """Return the largest difference (THz) of the frequencies of two force constants of one crystal at some q."""
+    return float(np.abs(one.modes(q).frequencies_THz - other.modes(q).frequencies_THz).max())

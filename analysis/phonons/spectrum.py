@@ -1,0 +1,97 @@
+"""Frequencies on a mesh of q-points, and the thermodynamics of the modes there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import units
+from ase.units import _hplanck
+from numpy.typing import ArrayLike
+
+from megabar.analysis.phonons.harmonic import Array, Harmonic
+
+THZ = 1e12 * _hplanck / units._e
+"""hν (eV) of one THz."""
+LENGTH_A = 60.0
+"""Mesh: as many points along an axis as cells have this length together."""
+ZERO_THZ = 0.02
+"""Below this a mode is a translation: what the sum rule leaves of zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Frequencies on a mesh of q. q: fractions; weights: of the q, their sum is 1; frequencies_THz: (q, modes).
+
+    atoms: of the primitive cell. imaginary: share of the modes that are imaginary, which carry no thermodynamics here.
+    """
+
+    q: Array
+    weights: Array
+    frequencies_THz: Array
+    atoms: int
+
+    @property
+    def imaginary(self) -> float:
+        """The share of the modes with an imaginary frequency, translations not counted."""
+        return float((self.weights[:, None] * (self.frequencies_THz < -ZERO_THZ)).sum() / (3 * self.atoms))
+
+    @property
+    def lowest_THz(self) -> float:
+        """The lowest frequency on the mesh (THz), negative where it is imaginary."""
+        return float(self.frequencies_THz.min())
+
+    @property
+    def zero_point_eV_per_atom(self) -> float:
+        """Zero-point energy ½ Σ hν (eV/atom)."""
+        modes = np.where(self.frequencies_THz > ZERO_THZ, self.frequencies_THz, 0.0)
+        return float(0.5 * THZ * (self.weights[:, None] * modes).sum() / self.atoms)
+
+    def thermal(self, temperatures_K: ArrayLike) -> Thermal:
+        """Return the harmonic thermodynamics at some temperatures (K, 0 allowed)."""
+        return thermal(self.frequencies_THz, self.weights[:, None], self.atoms, temperatures_K)
+
+
+@dataclass(frozen=True, eq=False)
+class Thermal:
+    """Harmonic thermodynamics an atom at temperatures (K): free energy with its zero-point part, entropy, C_V."""
+
+    temperatures_K: Array
+    free_energy_eV: Array
+    entropy_eV_K: Array
+    heat_capacity_eV_K: Array
+
+
+def spectrum(crystal: Harmonic, length_A: float = LENGTH_A) -> Spectrum:
+    """Return the frequencies on a Γ-centred mesh; length_A: the longer, the denser it is (phonopy's measure)."""
+    found = crystal.phonopy.run_mesh(length_A, is_gamma_center=True)
+    weights = np.array(found.weights, float)
+    return Spectrum(
+        np.array(found.qpoints), weights / weights.sum(), np.array(found.frequencies), len(crystal.primitive)
+    )
+
+
+def thermal(frequencies_THz: Array, weights: Array, atoms: int, temperatures_K: ArrayLike) -> Thermal:
+    """Return the thermodynamics of harmonic modes an atom.
+
+    weights: of the frequencies, broadcast with them; those of all modes of a cell of ``atoms`` sum to 3 × atoms.
+    F = Σ [hν/2 + k_B T ln(1 − e^{−hν/k_B T})] (Wallace, Thermodynamics of Crystals, 1972); modes below ZERO_THZ carry
+    nothing.
+    """
+    temperatures = np.atleast_1d(np.asarray(temperatures_K, float))
+    real = frequencies_THz > ZERO_THZ
+    energy = THZ * frequencies_THz[real]
+    share = np.broadcast_to(weights, frequencies_THz.shape)[real] / atoms
+    free, entropy, capacity = (np.zeros(len(temperatures)) for _ in range(3))
+    for place, temperature in enumerate(temperatures):
+        free[place] = 0.5 * (share * energy).sum()
+        if temperature <= 0:
+            continue
+        kT = units.kB * temperature
+        x = energy / kT
+        occupied = np.exp(-x)
+        free[place] += kT * (share * np.log1p(-occupied)).sum()
+        number = occupied / -np.expm1(-x)
+        entropy[place] = units.kB * (share * (x * number - np.log1p(-occupied))).sum()
+        capacity[place] = units.kB * (share * x**2 * number * (1 + number)).sum()
+    return Thermal(temperatures, free, entropy, capacity)
