@@ -26,7 +26,7 @@ from megabar.workflows.kinds.superconductivity.grids import coarser
 from megabar.workflows.kinds.superconductivity.plan import MAIN, TcPlan, TcRung
 from megabar.workflows.kinds.superconductivity.wants import (
     AtPressure,
-    at_pressure,
+    asked_at,
     q_points,
     settled,
     volume_curve,
@@ -153,7 +153,7 @@ def answer(plan: TcPlan, rungs: Sequence[Mapping[str, Any]], records: Records, h
         for rung in parsed
         if (record := records.get(rung.key)) is not None and not record.done
     )
-    found = tuple(_at(plan, at_pressure(parsed, each), parsed, records, histories) for each in plan.pressures_GPa)
+    found = tuple(_at(plan, asked_at(parsed, each), parsed, records, histories) for each in plan.pressures_GPa)
     return TcAnswer(plan, found, failures, tuple(notes))
 
 
@@ -164,7 +164,7 @@ def _what(rung: TcRung) -> str:
 
 
 def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Records, histories: Histories) -> TcAt:
-    record = settled(plan, asked, records)
+    record = settled(asked, records)
     structure = asked.ground_state.structure if asked.ground_state else None
     total = None if structure is None else q_points(plan, structure, asked, records)
     done = [rung for rung in asked.phonons if rung.key in records and records[rung.key].done]
@@ -209,7 +209,7 @@ def _missing(
     done: Sequence[TcRung],
 ) -> str:
     """Return why there is no Tc at a pressure, empty where all is there."""
-    if settled(plan, asked, records) is None:
+    if settled(asked, records) is None:
         failed = any(rung.key in records and not records[rung.key].done for rung in asked.trials)
         if failed:
             return "the structure at this pressure could not be computed"

@@ -10,22 +10,17 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
-from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
-from megabar.structures.errors import InputError
+from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.workflows.kinds.superconductivity.grids import irreducible
 from megabar.workflows.kinds.superconductivity.plan import AT_PRESSURE, GROUND_STATE, MAIN, PHONON, TcPlan, TcRung
-from megabar.workflows.parts.volumes.ladder import Rung, chain_parents
-from megabar.workflows.parts.volumes.phase_state import BRIDGED_LN_VOLUME, phase_states, volume_point
+from megabar.workflows.parts.volumes import at_pressure
+from megabar.workflows.parts.volumes.at_pressure import curve_through
+from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.parts.volumes.wants import ladders_wanted
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
 
 Records = Mapping[str, CalculationRecord]
-MOST_TRIALS = 3
-LEAST_GPA, SHARE = 0.3, 0.01
-"""How near the pressure of a structure must come to the one asked for (GPa, or a share of it)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class AtPressure:
     phonons: tuple[TcRung, ...]
 
 
-def at_pressure(rungs: Sequence[TcRung], pressure_GPa: float) -> AtPressure:
+def asked_at(rungs: Sequence[TcRung], pressure_GPa: float) -> AtPressure:
     """Return what a study has asked for at one of its pressures."""
     own = [rung for rung in rungs if rung.pressure_GPa == pressure_GPa]
     trials = tuple(rung for rung in own if rung.kind == AT_PRESSURE)
@@ -60,7 +55,7 @@ def wanted_next(plan: TcPlan, rungs: Sequence[Mapping[str, Any]], records: Recor
         return []
     found = []
     for pressure in plan.pressures_GPa:
-        found += _at(plan, at_pressure(parsed, pressure), curve, states[0].done, records)
+        found += _at(plan, asked_at(parsed, pressure), curve, states[0].done, records)
     return found
 
 
@@ -74,38 +69,18 @@ def with_structures(rungs: Sequence[Mapping[str, Any]], records: Records) -> lis
 
 def volume_curve(plan: TcPlan, rungs: Sequence[TcRung], records: Records) -> EnthalpyCurve | None:
     """Return the enthalpy curve of all volumes computed, None where there is none or it makes no sense."""
-    kinds = (MAIN, AT_PRESSURE)
-    done = {rung.key: records[rung.key] for rung in rungs if rung.kind in kinds and rung.key in records}
-    points = {
-        record.volume_A3_per_atom: volume_point(record)
-        for record in done.values()
-        if record.done and record.pressure_GPa is not None
-    }
-    try:
-        return enthalpy_curve(plan.ladder.phase, plan.ladder.formula, list(points.values()), BRIDGED_LN_VOLUME)
-    except InputError:
-        return None
+    return curve_through(plan.ladder, (rung.key for rung in rungs if rung.kind in (MAIN, AT_PRESSURE)), records)
 
 
-def settled(plan: TcPlan, asked: AtPressure, records: Records) -> CalculationRecord | None:
+def settled(asked: AtPressure, records: Records) -> CalculationRecord | None:
     """Return the structure that a pressure is computed at: near enough, or the nearest after all trials."""
-    done = [records[rung.key] for rung in asked.trials if rung.key in records and records[rung.key].done]
-    known = [record for record in done if record.pressure_GPa is not None]
-    if not known:
-        return None
-    best = min(known, key=lambda record: _off(record, asked.pressure_GPa))
-    enough = _off(best, asked.pressure_GPa) <= max(LEAST_GPA, SHARE * abs(asked.pressure_GPa))
-    return best if enough or len(known) >= MOST_TRIALS else None
+    return at_pressure.settled(asked.pressure_GPa, (rung.key for rung in asked.trials), records)
 
 
 def q_points(plan: TcPlan, structure: Structure, asked: AtPressure, records: Records) -> int:
     """Return how many q-points there are: as ph.x says, before that as symmetry says."""
     told = [records[rung.key].observables.get("q_points") for rung in asked.phonons if rung.key in records]
     return next((int(count) for count in told if count), irreducible(structure, plan.grids.q))
-
-
-def _off(record: CalculationRecord, pressure_GPa: float) -> float:
-    return abs((record.pressure_GPa or 0.0) - pressure_GPa)
 
 
 def _at(
@@ -117,7 +92,7 @@ def _at(
 ) -> list[TcRung]:
     if any(rung.key not in records for rung in asked.trials):
         return []
-    record = settled(plan, asked, records)
+    record = settled(asked, records)
     if record is None:
         return _trial(plan, asked, curve, done)
     structure, place = Structure.from_dict(record.structure or {}), plan.place(asked.pressure_GPa)
@@ -149,14 +124,6 @@ def _at(
 def _trial(
     plan: TcPlan, asked: AtPressure, curve: EnthalpyCurve, done: Mapping[Fraction, CalculationRecord]
 ) -> list[TcRung]:
-    """Return a structure at the volume that the curve has at a pressure; none where it has none, or too many failed."""
-    volume = float(np.asarray(curve.volume(asked.pressure_GPa)))
-    if not np.isfinite(volume) or len(asked.trials) >= MOST_TRIALS:
-        return []
-    index = plan.ladder.index_at(volume)
-    if any(rung.index == index for rung in asked.trials):
-        return []
-    starts = tuple(done[each].key for each in chain_parents(index, done)) if plan.ladder.relaxation else ()
-    key = plan.ladder.calculation(plan.method, index, starts).key
-    rung = Rung(plan.ladder.phase, index, key, starts, "structure")
-    return [plan.volume_rung(rung, AT_PRESSURE, asked.pressure_GPa)]
+    tried = {rung.index for rung in asked.trials}
+    found = at_pressure.trial(plan.ladder, plan.method, asked.pressure_GPa, curve, done, tried)
+    return [] if found is None else [plan.volume_rung(found, AT_PRESSURE, asked.pressure_GPa)]
