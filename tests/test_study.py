@@ -11,7 +11,8 @@ from ase.build import bulk
 from megabar.structures.errors import InputError
 from megabar.structures.library import library
 from megabar.structures.names import check_folder_name, check_name, visible
-from megabar.workflows.kinds.registry import load_study
+from megabar.workflows.config import CodeConfig, Config
+from megabar.workflows.kinds.registry import load_study, resolve
 
 GOOD = """\
 kind: stability
@@ -54,6 +55,16 @@ def test_edited_study_is_another_study(tmp_path: Path) -> None:
     first = load_study(write(tmp_path, GOOD)).identifier
     assert load_study(write(tmp_path, GOOD + "\n# a comment changes nothing\n")).identifier == first
     assert load_study(write(tmp_path, GOOD.replace("500", "400"))).identifier != first
+
+
+def test_a_code_without_forces_is_told_at_once_whether_it_is_installed_or_not(tmp_path: Path) -> None:
+    file = load_study(write(tmp_path, GOOD.replace("gpaw", "elk")))
+    config = Config(data=tmp_path, codes={"elk": CodeConfig(command=("no-such-elk",))})
+    with pytest.raises(InputError) as told:
+        resolve(file, config)
+    said = str(told.value)
+    assert said.startswith(f"{tmp_path / 'study.yaml'}: the key `method.code` is `elk`, which gives energies here")
+    assert said.endswith("codes that do: `gpaw`, `espresso`, `abinit`, `vasp`")
 
 
 def test_files_and_names_together(tmp_path: Path) -> None:

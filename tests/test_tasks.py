@@ -136,6 +136,23 @@ def test_what_a_q_point_says_is_read_as_numbers() -> None:
     assert GroundState().result(record, {}).observables == observables
 
 
+@pytest.mark.parametrize("name", CODES)
+def test_a_code_says_beforehand_whether_it_gives_forces(name: str) -> None:
+    from importlib import import_module
+
+    module, of_ase = {
+        "gpaw": ("megabar.workflows.codes.gpaw.calculator", "GpawCalculator"),
+        "espresso": ("ase.calculators.espresso", "EspressoTemplate"),
+        "abinit": ("megabar.workflows.codes.abinit.adapter", "AbinitCalculator"),
+        "vasp": ("megabar.workflows.codes.vasp.adapter", "VaspCalculator"),
+        "elk": ("megabar.workflows.codes.elk.adapter", "ElkCalculator"),
+        "emt": ("ase.calculators.emt", "EMT"),
+    }[name]
+    calculator = getattr(import_module(module), of_ase)
+    given = calculator().implemented_properties if name == "espresso" else calculator.implemented_properties
+    assert CODES[name].forces == ({"forces", "stress"} <= {*given})
+
+
 @pytest.mark.parametrize("task", [SinglePoint(forces=True), Relax(0.01, 0.1, True), STRETCH])
 def test_a_code_without_forces_is_told_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: object

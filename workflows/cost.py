@@ -15,12 +15,15 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.kpoints import irreducible_kpoints
 from megabar.workflows.store import ResultStore, StudyRecord
 from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.registry import TASKS, read_task
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 SECONDS_PER_UNIT = {"gpaw": 1.2e-5, "espresso": 6e-6, "abinit": 8e-6, "vasp": 5e-6, "elk": 4e-4, "emt": 1e-9}
 """Core-seconds of one ionic step per unit of ``size``, measured on one core; stored calculations overrule it."""
+FEWEST_KNOWN = 5
+"""Stored calculations below which their cost says nothing."""
 LEAST_SECONDS = {"gpaw": 1.0, "espresso": 1.5, "abinit": 2.0, "vasp": 2.0, "elk": 20.0, "emt": 0.02}
 
 
@@ -134,15 +137,27 @@ def seconds(calculation: Calculation, measured: float | None) -> float:
 
 
 def measured_rate(store: ResultStore | None, code: str) -> float | None:
-    """Return the median core-seconds per unit of size and ionic step of a code's stored calculations, None if few."""
+    """Return the median core-seconds per unit of size and step of a code's stored calculations, None if few.
+
+    A step is what ``Task.steps_taken`` counts: an ionic step, a single point, a step of dynamics.
+    """
     if store is None:
         return None
+    by_any_code = [name for name, task in TASKS.items() if task.through_ase]
     rates = [
-        document["provenance"]["cpu_s"] / (size(document["calculation"]) * (document["ionic_steps"] or 1))
-        for document in store.costs(code)
+        document["provenance"]["cpu_s"] / (size(document["calculation"]) * _steps(document))
+        for document in store.costs(code, by_any_code)
         if document["provenance"].get("cpu_s")
     ]
-    return median(rates) if len(rates) >= 5 else None
+    return median(rates) if len(rates) >= FEWEST_KNOWN else None
+
+
+def _steps(document: Mapping[str, Any]) -> int:
+    """Return how many self-consistencies a stored calculation took; one by a newer version counts as stored."""
+    try:
+        return read_task(document["calculation"]).steps_taken(document["ionic_steps"])
+    except TypeError:
+        return document["ionic_steps"] or 1
 
 
 def speed(store: ResultStore, code: str) -> float:

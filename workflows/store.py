@@ -165,10 +165,13 @@ class ResultStore(Studies):
         found = self.database.calculations.find({"_id": {"$in": list(keys)}}, {"provenance.worker": 1})
         return {each["_id"]: each.get("provenance", {}).get("worker", "") for each in found}
 
-    def costs(self, code: str) -> list[dict[str, Any]]:
-        """Return settings, structure and provenance of a code's finished calculations, to estimate costs from."""
-        fields = {"calculation.structure": 1, "calculation.settings": 1, "ionic_steps": 1, "provenance": 1}
-        query = {"calculation.code": code, "state": "done", "calculation.task": None}
+    def costs(self, code: str, tasks: Iterable[str]) -> list[dict[str, Any]]:
+        """Return calculation, ionic steps and provenance of finished calculations of a code, to estimate costs from.
+
+        tasks: names of theirs; those of before there were names are among them.
+        """
+        fields = {"calculation": 1, "ionic_steps": 1, "provenance": 1}
+        query = {"calculation.code": code, "state": "done", "calculation.task": {"$in": [None, *tasks]}}
         return list(self.database.calculations.find(query, fields).sort("_id", -1).limit(60))
 
 

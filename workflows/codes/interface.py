@@ -101,6 +101,10 @@ class Code(Protocol):
         """True where the code runs inside the Python process that calls it."""
 
     @property
+    def forces(self) -> bool:
+        """True where the code gives forces and stresses here; else energies of fixed geometries alone."""
+
+    @property
     def programs(self) -> Mapping[str, Program]:
         """The code's own programs for tasks that no ASE calculator does, by the task's name."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 PROCESS_FLAGS = ("-n", "-np", "--np", "--ntasks")
 """Flags that mpirun, mpiexec, srun, aprun and their kind name the number of processes with."""
@@ -45,3 +46,22 @@ def with_option(words: Sequence[str], flags: Sequence[str], number: int) -> tupl
     if number_after(words, flags) is None:
         return (*words, flags[0], str(number))
     return with_number(words, flags, number)
+
+
+def division(launch: Sequence[str], words: Sequence[str]) -> dict[str, Any]:
+    """Return the path settings by which a program is divided: ``processes`` (None: not said) and ``pools``."""
+    return {"processes": processes(launch), "pools": number_after(words, POOL_FLAGS) or 1}
+
+
+def divided(launch: Sequence[str], words: Sequence[str], path: Mapping[str, Any]) -> list[str]:
+    """Return a command behind its launcher, both with the numbers of the path settings: see ``division``.
+
+    ``ndiag``, where it is set: processes of the linear algebra.
+    """
+    if path["processes"] and path["processes"] != processes(launch):
+        launch = with_number(launch, PROCESS_FLAGS, path["processes"])
+    if path["pools"] != (number_after(words, POOL_FLAGS) or 1):
+        words = with_option(words, POOL_FLAGS, path["pools"])
+    if path.get("ndiag"):
+        words = with_option(words, ALGEBRA_FLAGS, path["ndiag"])
+    return [*launch, *words]

@@ -112,12 +112,17 @@ def mended(attempt: Callable[[], T], mendings: Mendings, stop: Callable[[], bool
         try:
             result = attempt()
         except CalculationFailed as failure:
-            if stop() or (failure.cause == "killed" and wait_for_stop(stop)):
+            if of_a_stop(failure, stop):
                 raise Stopped from failure
             mendings.mend(failure)
         else:
             mendings.settle()
             return result
+
+
+def of_a_stop(failure: CalculationFailed, stop: Callable[[], bool]) -> bool:
+    """Return whether a failure is that of being told to stop; stop: whether the calculation has been."""
+    return stop() or (failure.cause == "killed" and wait_for_stop(stop))
 
 
 def steps_taken(folder: Path) -> list[str]:

@@ -48,6 +48,10 @@ class _Program:
         """Return the structure itself."""
         return Begin(calculation.structure.atoms())
 
+    def steps_taken(self, ionic_steps: int | None) -> int:
+        """Return none: programs of a code do more than one self-consistency."""
+        return 0
+
     def run(self, run: Run) -> dict[str, Any]:
         """Run the program of that name of the calculation's code."""
         from megabar.workflows.codes.finite import check_finite

@@ -76,6 +76,12 @@ class Task(Protocol):
     def work(self, calculation: Calculation) -> float:
         """Return the work of a calculation, in that of one self-consistency (``workflows.cost.size_of``)."""
 
+    def steps_taken(self, ionic_steps: int | None) -> int:
+        """Return how many such self-consistencies a result took, 0 where that cannot be said; ionic_steps: as stored.
+
+        Of a task that runs by the calculator of any code this is never 0: other costs are estimated from its results.
+        """
+
     def result(self, record: CalculationRecord, arrays: Arrays) -> Any:
         """Return the result of a finished calculation as what this task calls one."""
 

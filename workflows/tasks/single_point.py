@@ -60,6 +60,10 @@ class SinglePoint:
         """Return one."""
         return 1.0
 
+    def steps_taken(self, ionic_steps: int | None) -> int:
+        """Return one."""
+        return 1
+
     def result(self, record: CalculationRecord, arrays: Arrays) -> PointResult:
         """Return energy, pressure and forces."""
         assert record.energy_eV_per_atom is not None

@@ -80,6 +80,10 @@ class Stretch:
         """Return one for each step."""
         return float(self.steps)
 
+    def steps_taken(self, ionic_steps: int | None) -> int:
+        """Return the steps, and one for the forces that the first of them begins with."""
+        return self.steps + 1
+
     def result(self, record: CalculationRecord, arrays: Arrays) -> StretchResult:
         """Return the steps that were kept."""
         stress = np.asarray(arrays["stress_GPa"]) if "stress_GPa" in arrays else None

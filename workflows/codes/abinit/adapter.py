@@ -44,6 +44,7 @@ class Abinit:
     name = "abinit"
     toy = False
     in_process = False
+    forces = True
     programs = NO_PROGRAMS
     functionals = tuple(IXC)
 

@@ -49,6 +49,7 @@ class Elk:
     name = "elk"
     toy = False
     in_process = False
+    forces = False
     programs = NO_PROGRAMS
     functionals = tuple(XC_TYPES)
 

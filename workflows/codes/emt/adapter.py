@@ -27,6 +27,7 @@ class Emt:
     name = "emt"
     toy = True
     in_process = True
+    forces = True
     programs = NO_PROGRAMS
     functionals = ("EMT",)
 

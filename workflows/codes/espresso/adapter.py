@@ -59,6 +59,7 @@ class Espresso:
     name: str = "espresso"
     toy: bool = False
     in_process: bool = False
+    forces: bool = True
     programs: ClassVar[Mapping[str, Program]] = PROGRAMS
     functionals: tuple[str, ...] = tuple(FUNCTIONALS)
 

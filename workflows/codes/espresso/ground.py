@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +19,15 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.espresso.dos import STATES, density_of_states_of
 from megabar.workflows.codes.espresso.inputs import parameters, place_pseudopotentials
 from megabar.workflows.codes.espresso.output import check_output, number_of_bands, output_facts
-from megabar.workflows.codes.espresso.programs import ended, text_of
+from megabar.workflows.codes.espresso.programs import text_of
+from megabar.workflows.codes.espresso.pw import run_pw
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.running import terminate
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
 from megabar.workflows.mending.espresso import DEFAULTS
-from megabar.workflows.mending.record import note_step
+from megabar.workflows.mending.record import note_step, of_a_stop
+from megabar.workflows.stopping import Stopped, stop_wanted
 
 OUT, NOTE, HISTORY = "out", "ground-state.json", "history.npz"
 MENDINGS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -83,6 +84,8 @@ def ground_state(
             _scf(calculation, folder, config, dense=False, changes=steps[-1])
             break
         except CalculationFailed as failure:
+            if of_a_stop(failure, lambda: stop_wanted(folder)):
+                raise Stopped from failure
             further = next((each for each in MENDINGS.get(failure.cause, SLOWER) if each not in tried), None)
             if further is None or failure.cause in ("killed", "disk-full", "out-of-memory", "cannot-start"):
                 raise
@@ -96,8 +99,6 @@ def ground_state(
 
 
 def _scf(calculation: Calculation, folder: Path, config: Config, dense: bool, changes: Mapping[str, Any]) -> None:
-    from ase.calculators.espresso import EspressoProfile, EspressoTemplate
-
     settings, atoms = dict(calculation.settings), calculation.structure.atoms()
     if dense:
         settings["kpoints"] = settings["kpoints_dense"]
@@ -109,11 +110,10 @@ def _scf(calculation: Calculation, folder: Path, config: Config, dense: bool, ch
         del system[name]
     if dense:
         system["la2F"] = True
-    template = EspressoTemplate()
+    if stop_wanted(folder):
+        raise Stopped
     command = [*config.code("espresso").launch, *(config.code("espresso").command or ("pw.x",))]
-    template.write_input(EspressoProfile(shlex.join(command), pseudo_dir="./pseudo"), folder, atoms, made, ["energy"])
-    code = ended([*command, "-in", template.inputname], folder, template.outputname, terminate)
-    check_output(folder, code)
+    check_output(folder, run_pw(command, folder, atoms, made, terminate))
     if dense and not (folder / OUT / "pwscf.a2Fsave").is_file():
         raise CalculationFailed("incomplete-output", "pw.x wrote no a2Fsave on the dense grid of k-points")
 

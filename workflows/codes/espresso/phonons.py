@@ -28,7 +28,7 @@ from megabar.workflows.codes.espresso.inputs import place_pseudopotentials
 from megabar.workflows.codes.espresso.phonon_output import check_phonon, phonon_files, stopped_by_itself
 from megabar.workflows.codes.espresso.programs import ended, leave_exit_file, phonon_program
 from megabar.workflows.codes.interface import CalculationFailed
-from megabar.workflows.codes.launch import POOL_FLAGS, PROCESS_FLAGS, number_after, processes, with_number, with_option
+from megabar.workflows.codes.launch import divided, division
 from megabar.workflows.codes.running import terminate
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, write_atomically
@@ -48,9 +48,8 @@ def run_phonon(calculation: Calculation, folder: Path, config: Config) -> dict[s
     The files of ph.x (dyn0, dynN, elph.inp_lambda.N, a2Fq2r.*.N) are kept as the calculation's arrays.
     """
     number, configured = int(calculation.settings["q_number"]), config.code("espresso")
-    words = configured.command or ("pw.x",)
-    layout = {"processes": processes(configured.launch), "pools": number_after(words, POOL_FLAGS) or 1}
-    mendings = Mendings.of(folder, HANDLERS, {**DEFAULTS, **layout})
+    begin = {**DEFAULTS, **division(configured.launch, configured.command or ("pw.x",))}
+    mendings = Mendings.of(folder, HANDLERS, begin)
     point = _Point(calculation, folder, config, mendings)
     files, coupling = mended(point.attempt, mendings, lambda: stop_wanted(folder))
     write_atomically(folder / HISTORY, packed({name: np.frombuffer(text, np.uint8) for name, text in files.items()}))
@@ -150,13 +149,9 @@ class _Point:
 
     def _command(self) -> list[str]:
         """Return ph.x, beside a configured pw.x or else on the path, launched and divided as pw.x is."""
-        configured, path = self.config.code("espresso"), self.mendings.path
-        launch, words = configured.launch, (phonon_program(self.config), *configured.command[1:])
-        if path["processes"] and path["processes"] != processes(launch):
-            launch = with_number(launch, PROCESS_FLAGS, path["processes"])
-        if path["pools"] != (number_after(words, POOL_FLAGS) or 1):
-            words = with_option(words, POOL_FLAGS, path["pools"])
-        return [*launch, *words]
+        configured = self.config.code("espresso")
+        words = (phonon_program(self.config), *configured.command[1:])
+        return divided(configured.launch, words, self.mendings.path)
 
     def clean_up(self) -> None:
         """Remove what nothing needs any more."""

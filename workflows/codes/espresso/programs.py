@@ -13,7 +13,10 @@ from megabar.workflows.config import Config
 from megabar.workflows.stopping import Stopped, stop_wanted
 
 EXIT = "pwscf.EXIT"
-"""A file with this name tells pw.x and ph.x to stop (Modules/check_stop.f90)."""
+"""pw.x and ph.x look for this file between k-points and between self-consistent steps: they write what they need to go
+on, and end (Modules/check_stop.f90; versions 6.7 to 7.5)."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "GFORTRAN_UNBUFFERED_ALL": "1"}
+"""Unbuffered: or their last messages are lost where they abort."""
 
 
 def phonon_program(config: Config) -> str:
@@ -34,6 +37,22 @@ def leave_exit_file(folder: Path) -> Callable[[Process], None]:
     return lambda process: (folder / EXIT).touch()
 
 
+def launched(command: Sequence[str], folder: Path, output: str, tell: Callable[[Process], None]) -> int:
+    """Run a program in a folder and return its exit code, negative for the signal that ended it.
+
+    tell: how it is told to stop. Raises CalculationFailed where it cannot be started.
+    """
+    for name in ("CRASH", EXIT):
+        (folder / name).unlink(missing_ok=True)
+    stop = Stop(lambda: stop_wanted(folder), tell)
+    try:
+        return run_program(command, folder, folder / output, folder / "espresso.err", stop, ENVIRONMENT)
+    except SetupError as error:
+        raise CalculationFailed("cannot-start", str(error)) from None
+    finally:
+        (folder / EXIT).unlink(missing_ok=True)
+
+
 def ended(command: Sequence[str], folder: Path, output: str, tell: Callable[[Process], None]) -> int:
     """Run a program to its end and return its exit code; raises Stopped where that was not its own end.
 
@@ -48,16 +67,7 @@ def ended(command: Sequence[str], folder: Path, output: str, tell: Callable[[Pro
 
     if stop_wanted(folder):
         raise Stopped
-    for name in ("CRASH", EXIT):
-        (folder / name).unlink(missing_ok=True)
-    environment = {"OMP_NUM_THREADS": "1", "GFORTRAN_UNBUFFERED_ALL": "1"}
-    try:
-        stop = Stop(lambda: stop_wanted(folder), telling)
-        code = run_program(command, folder, folder / output, folder / "espresso.err", stop, environment)
-    except SetupError as error:
-        raise CalculationFailed("cannot-start", str(error)) from None
-    finally:
-        (folder / EXIT).unlink(missing_ok=True)
+    code = launched(command, folder, output, telling)
     by_itself = code >= 0 and "JOB DONE" in text_of(folder / output)
     if (told and not by_itself) or (code < 0 and wait_for_stop(lambda: stop_wanted(folder))):
         raise Stopped

@@ -15,9 +15,10 @@ from ase import Atoms
 from ase.calculators.espresso import EspressoProfile, EspressoTemplate
 from ase.calculators.genericfileio import GenericFileIOCalculator
 
-from megabar.structures.errors import SetupError
 from megabar.workflows.codes.espresso.inputs import parameters, place_pseudopotentials, what_matters
 from megabar.workflows.codes.espresso.output import check_output, iterations, number_of_bands, stopped_by_itself
+from megabar.workflows.codes.espresso.programs import leave_exit_file
+from megabar.workflows.codes.espresso.pw import run_pw, write_input
 from megabar.workflows.codes.espresso.restart import (
     forget_files,
     note_density,
@@ -28,25 +29,13 @@ from megabar.workflows.codes.espresso.restart import (
 )
 from megabar.workflows.codes.finite import check_finite
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
-from megabar.workflows.codes.launch import (
-    ALGEBRA_FLAGS,
-    POOL_FLAGS,
-    PROCESS_FLAGS,
-    number_after,
-    processes,
-    with_number,
-    with_option,
-)
-from megabar.workflows.codes.running import Process, Stop, run_program
+from megabar.workflows.codes.launch import divided, division
 from megabar.workflows.hashing import digest
 from megabar.workflows.mending.espresso import DEFAULTS, HANDLERS
 from megabar.workflows.mending.record import Mendings, mended
 from megabar.workflows.pseudopotentials.upf import read_upf
 from megabar.workflows.stopping import Stopped, stop_wanted
 
-EXIT = "pwscf.EXIT"
-"""pw.x looks for this file between k-points and between self-consistent steps: it writes what it needs to go on, and
-ends (Modules/check_stop.f90; versions 6.7 to 7.5)."""
 LEAST_ITERATIONS = 20
 
 
@@ -67,12 +56,7 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
         self.settings = {name: value for name, value in settings.items() if name != "path"}
         self.data = data
         self.command, self.launch = command, launch
-        begin = {
-            **DEFAULTS,
-            "processes": processes(launch),
-            "pools": number_after(command, POOL_FLAGS) or 1,
-            **settings.get("path", {}),
-        }
+        begin = {**DEFAULTS, **division(launch, command), **settings.get("path", {})}
         self.mendings = Mendings.of(folder, HANDLERS, begin)
         self._identity = digest([self.settings, [each.sha256 for each in data]])
         profile = EspressoProfile(shlex.join((*launch, *command)), pseudo_dir="./pseudo")
@@ -86,13 +70,13 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
         atoms.set_constraint()
         self.directory.mkdir(parents=True, exist_ok=True)
         place_pseudopotentials(self.data, self.directory / "pseudo")
-        if not self._finished_before(atoms, properties):
-            self.results = mended(lambda: self._attempt(atoms, properties), self.mendings, self._stop_wanted)
+        if not self._finished_before(atoms):
+            self.results = mended(lambda: self._attempt(atoms), self.mendings, self._stop_wanted)
 
     def _stop_wanted(self) -> bool:
         return stop_wanted(self.directory)
 
-    def _finished_before(self, atoms: Atoms, properties: list[str]) -> bool:
+    def _finished_before(self, atoms: Atoms) -> bool:
         """Read the output that the folder holds where it is a finished run for exactly this input."""
         before = what_matters(self.directory / "espresso.pwi")
         if not before:
@@ -100,8 +84,7 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
         wanted = self.directory / "wanted"
         wanted.mkdir(exist_ok=True)
         made = parameters(self.settings, self.data, atoms, self.mendings.path)
-        self.template.write_input(self.profile, wanted, atoms, made, properties)
-        same = what_matters(wanted / "espresso.pwi") == before
+        same = what_matters(wanted / write_input(wanted, atoms, made)) == before
         shutil.rmtree(wanted)
         try:
             if same:
@@ -111,14 +94,14 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
             same = False
         return same
 
-    def _attempt(self, atoms: Atoms, properties: list[str]) -> dict[str, Any]:
+    def _attempt(self, atoms: Atoms) -> dict[str, Any]:
         """Run pw.x once, with the path settings of now, and return its results."""
         facts = self.mendings.facts
         facts["start"] = "density"
         path = self._path_from_start(atoms)
         facts["start"] = path["start"]
         try:
-            self._run(atoms, properties, path)
+            self._run(atoms, path)
             results = read_results(self.directory)
         except CalculationFailed as failure:
             facts["bands"] = number_of_bands(self.directory) or path.get("nbnd")
@@ -151,43 +134,18 @@ class EspressoRun(GenericFileIOCalculator):  # type: ignore[misc]
         return {"command": self._command(), "path": path}
 
     def _command(self) -> list[str]:
-        path, launch, words = self.mendings.path, self.launch, self.command
-        if path["processes"] and path["processes"] != processes(launch):
-            launch = with_number(launch, PROCESS_FLAGS, path["processes"])
-        if path["pools"] != (number_after(words, POOL_FLAGS) or 1):
-            words = with_option(words, POOL_FLAGS, path["pools"])
-        if path.get("ndiag"):
-            words = with_option(words, ALGEBRA_FLAGS, path["ndiag"])
-        return [*launch, *words]
+        return divided(self.launch, self.command, self.mendings.path)
 
-    def _run(self, atoms: Atoms, properties: list[str], path: dict[str, Any]) -> None:
+    def _run(self, atoms: Atoms, path: dict[str, Any]) -> None:
         """Run pw.x to its end; raises CalculationFailed unless it finished and converged, Stopped where it stopped."""
         prepare_start(self.directory, path["start"])
-        for name in ("CRASH", EXIT):
-            (self.directory / name).unlink(missing_ok=True)
-        self.parameters = parameters(self.settings, self.data, atoms, path)
-        self.write_inputfiles(atoms, properties)
-        try:
-            ended = run_program(
-                [*self._command(), "-in", self.template.inputname],
-                self.directory,
-                self.directory / self.template.outputname,
-                self.directory / self.template.errorname,
-                Stop(self._stop_wanted, self._leave_exit_file),
-                # Without this its last messages are lost when it aborts.
-                {"OMP_NUM_THREADS": "1", "GFORTRAN_UNBUFFERED_ALL": "1"},
-            )
-        except SetupError as error:
-            raise CalculationFailed("cannot-start", str(error)) from None
-        (self.directory / EXIT).unlink(missing_ok=True)
+        made = parameters(self.settings, self.data, atoms, path)
+        code = run_pw(self._command(), self.directory, atoms, made, leave_exit_file(self.directory))
         if stopped_by_itself(self.directory):
             note_stopped(self.directory, atoms, self._identity, self._layout(), iterations(self.directory))
             self.mendings.left_a_restart()
             raise Stopped
-        check_output(self.directory, ended)
-
-    def _leave_exit_file(self, process: Process) -> None:
-        (self.directory / EXIT).touch()
+        check_output(self.directory, code)
 
     def _electrons(self, atoms: Atoms) -> float:
         valence = {each.element: read_upf(Path(each.path)).valence for each in self.data}

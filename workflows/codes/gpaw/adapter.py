@@ -25,6 +25,7 @@ class Gpaw:
     name = "gpaw"
     toy = False
     in_process = True
+    forces = True
     programs = NO_PROGRAMS
     functionals = ("PBE", "PBE+D3", "PBE+D4", "PBEsol", "RPBE", "LDA")
 

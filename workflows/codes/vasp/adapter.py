@@ -69,6 +69,7 @@ class Vasp:
     name = "vasp"
     toy = False
     in_process = False
+    forces = True
     programs = NO_PROGRAMS
     functionals = tuple(FUNCTIONALS)
 

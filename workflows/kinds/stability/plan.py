@@ -14,7 +14,7 @@ from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest
 from megabar.workflows.kinds.stability.question import StabilityStudy
-from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.method import Method, check_forces
 from megabar.workflows.parts.volumes.ladder import Ladder, Rung
 from megabar.workflows.parts.volumes.plan import (
     VolumesAsked,
@@ -126,10 +126,11 @@ def resolve(file: StudyFile[StabilityStudy], config: Config) -> StabilityPlan:
     """Return the plan of a study on this machine; makes and caches atomic data where the code needs them.
 
     Raises InputError and SetupError for whatever would stop the study: a missing code, functional or data set,
-    an element that the code does not know.
+    an element that the code does not know, a code without the stresses that pressures are read from.
     """
     study = file.study
     code = find_code(study.method.code)
+    check_forces(code, file.path)
     asked = VolumesAsked(study.system, file.phases, study.pressure_values, study.method, study.accuracy_meV)
     same = copies({phase.name: phase.atoms for phase in file.phases})
     # Copies too have their distances judged, as they always had: the choice of atomic data must not change.
