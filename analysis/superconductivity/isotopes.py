@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 from scipy.constants import atomic_mass, electron_mass
 
@@ -21,18 +20,12 @@ from megabar.analysis.superconductivity.elph import (
 from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.units import MEV_PER_RY
 from megabar.structures.errors import InputError
+from megabar.structures.isotopes import check_isotope
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 RY_MASS_PER_U = atomic_mass / electron_mass / 2
 """Rydberg units of mass (2 mₑ) in one atomic mass unit."""
-
-
-def check_isotope(species: str, mass_u: float, source: str) -> None:
-    """Raise InputError for a mass (u) that no isotope of an element comes near."""
-    usual = float(atomic_masses[atomic_numbers[species]]) if species in atomic_numbers else mass_u
-    if not 0.5 * usual <= mass_u <= 3.1 * usual:
-        raise InputError(f"{source}: a mass of {mass_u:g} u is no isotope of {species} ({usual:.4g} u)")
 
 
 def with_masses(data: ElectronPhonon, masses_u: Mapping[str, float]) -> ElectronPhonon:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from megabar.analysis.superconductivity.formulas import check_mu_star
 from megabar.structures.errors import InputError
+from megabar.structures.isotopes import check_isotope
 from megabar.workflows.question import (
     MethodChoice,
     PhaseFile,
@@ -79,8 +80,6 @@ class SuperconductivityStudy(PressureStudy):
 
     @model_validator(mode="after")
     def _commensurate(self) -> SuperconductivityStudy:
-        from megabar.analysis.superconductivity.isotopes import check_isotope
-
         for name in ("q_grid", "k_grid", "k_grid_dense"):
             if any(not 1 <= each <= MOST_POINTS for each in getattr(self, name) or ()):
                 raise ValueError(
