@@ -11,6 +11,8 @@ from megabar.analysis.phonons.supercells import shortest_vector
 
 SHARE = 2 / 3
 """A supercell of two thirds of the size is taken for the next smaller one."""
+NEIGHBOURS = 1.15
+"""Nearest neighbours, and what is about as near, are never cut."""
 
 
 def cut(crystal: Harmonic, radius_A: float) -> Harmonic:
@@ -25,4 +27,11 @@ def cut(crystal: Harmonic, radius_A: float) -> Harmonic:
 def smaller(crystal: Harmonic) -> Harmonic:
     """Return what about a supercell of two thirds of the size would have given: force constants cut at half of that."""
     length = shortest_vector(crystal.supercell_matrix.T @ crystal.cell.cell.array)
-    return cut(crystal, SHARE * length / 2)
+    return cut(crystal, max(SHARE * length / 2, NEIGHBOURS * _farthest_nearest(crystal)))
+
+
+def _farthest_nearest(crystal: Harmonic) -> float:
+    """Return the distance (Å) within which each atom has a neighbour."""
+    distances = crystal.cell.repeat(2).get_all_distances(mic=True)
+    np.fill_diagonal(distances, np.inf)
+    return float(distances.min(axis=1).max())

@@ -217,7 +217,7 @@ def relaxation_limits(phase: Phase, method: Method | MethodChoice) -> Relax:
 def ladder_settings(phase: Phase, asked: VolumesAsked, method: Method) -> dict[str, Any]:
     """Return the settings of a phase at all its volumes by a method, with those that are named by hand."""
     smallest = smallest_cell(phase, asked)
-    return {**settings_of(phase, smallest, method), **_by_hand(phase, smallest, asked.method)}
+    return {**settings_of(phase, smallest, method), **by_hand(phase, smallest, asked.method)}
 
 
 def settings_of(phase: Phase, smallest: Atoms, method: Method) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def settings_of(phase: Phase, smallest: Atoms, method: Method) -> dict[str, Any]
     )
 
 
-def _by_hand(phase: Phase, smallest: Atoms, method: MethodChoice) -> dict[str, Any]:
+def by_hand(phase: Phase, smallest: Atoms, method: MethodChoice) -> dict[str, Any]:
     """Return the settings that a study names itself."""
     found: dict[str, Any] = {}
     if method.cutoff_eV is not None:

@@ -1,0 +1,135 @@
+"""What a study of phonons asks: the model of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from megabar.structures.errors import InputError
+from megabar.structures.isotopes import check_isotope
+from megabar.structures.phase import Phase
+from megabar.workflows.question import (
+    MethodChoice,
+    Model,
+    PhaseFile,
+    Pressures,
+    PressureStudy,
+    StudyFile,
+    named_phase,
+    one_or_more,
+)
+from megabar.workflows.yaml_input import validated
+
+if TYPE_CHECKING:
+    from ruamel.yaml.comments import CommentedMap
+
+MOST_TEMPERATURES = 200
+HIGHEST_K = 20000.0
+MOST_REPEATS = 12
+
+
+class SupercellChoice(Model):
+    """The supercells, where they are not to be those of the protocol."""
+
+    length_A: float | None = Field(
+        default=None, ge=3, le=60, description="how far atoms are at least from their images (Å)"
+    )
+    repeats: tuple[int, int, int] | None = Field(
+        default=None, description="repeats of the phase's cell along its vectors, instead of that; of a single phase"
+    )
+    displacement_A: float | None = Field(default=None, gt=0, le=0.3, description="how far atoms are displaced (Å)")
+    displacements: Literal["auto", "finite", "random"] = Field(
+        default="auto",
+        description="`finite`: one atom at a time, by symmetry; `random`: all atoms at random, fitted by symfc; "
+        "`auto`: whichever costs less",
+    )
+
+    @model_validator(mode="after")
+    def _one_size(self) -> SupercellChoice:
+        if self.length_A is not None and self.repeats is not None:
+            raise ValueError("`length_A` and `repeats` both give the size of the supercell: give one of them")
+        if self.repeats is not None and not all(1 <= each <= MOST_REPEATS for each in self.repeats):
+            raise ValueError(
+                f"`repeats`: three whole numbers between 1 and {MOST_REPEATS} (found {list(self.repeats)})"
+            )
+        return self
+
+
+def _entries(value: Any) -> Any:
+    """Return one phase as a list of one."""
+    return [value] if isinstance(value, str) or (isinstance(value, dict) and "file" in value) else value
+
+
+class PhononStudy(PressureStudy):
+    """Force constants of phases at pressures, whether they are dynamically stable, and their free energies."""
+
+    kind: Literal["phonons"] = Field(description="`phonons`")
+    phases: Annotated[tuple[str | PhaseFile, ...], BeforeValidator(_entries)] = Field(
+        description="one or several phases of the library, or structure files"
+    )
+    pressures: Annotated[Pressures | tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+        default=(0.0,), description="`{from: , to: , step: }`, a list, or one number (GPa)"
+    )
+    method: MethodChoice = Field(description="code, protocol and functional")
+    temperatures: Annotated[tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+        default=(),
+        description="temperatures (K) of the quasi-harmonic free energies, one or several; volumes are added so that "
+        "the phases can expand",
+    )
+    supercell: SupercellChoice = Field(default_factory=SupercellChoice, description="size and displacements")
+    check: bool = Field(
+        default=True,
+        description="displace atoms twice as far at one pressure of each phase too, to see how far forces are linear",
+    )
+    masses: dict[str, float] = Field(
+        default_factory=dict, description="masses (u) of isotopes, as `{H: 2.014}`, instead of the natural ones"
+    )
+
+    @field_validator("temperatures")
+    @classmethod
+    def _possible_temperatures(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        wrong = [each for each in value if not 0 <= each <= HIGHEST_K]
+        if wrong:
+            raise ValueError(f"{wrong[0]:g} K is not possible here: between 0 and {HIGHEST_K:g} K")
+        if len(value) > MOST_TEMPERATURES:
+            raise ValueError(f"more than {MOST_TEMPERATURES} temperatures")
+        return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _of_phases(self) -> PhononStudy:
+        if not self.phases:
+            raise ValueError("`phases`: at least one is needed")
+        if self.supercell.repeats is not None and len(self.phases) > 1:
+            raise ValueError("`supercell.repeats` is of one phase; with several give `length_A`")
+        return self
+
+
+def _check_masses(masses: dict[str, float], phases: Sequence[Phase]) -> None:
+    for element, mass in masses.items():
+        if not any(element in phase.counts for phase in phases):
+            raise InputError(f"`masses`: there is no {element} in {', '.join(phase.name for phase in phases)}")
+        check_isotope(element, mass, "`masses`")
+
+
+def read(path: Path, content: CommentedMap) -> StudyFile[PhononStudy]:
+    """Return the study in a YAML file's content with its phases.
+
+    Raises InputError naming the file, the line and the key of a mistake.
+    """
+    study = validated(PhononStudy, content, path)
+    line = content.lc.key("phases")[0] + 1
+    try:
+        phases = tuple(named_phase(entry, path.parent) for entry in study.phases)
+        names = [phase.name for phase in phases]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"two phases have the name {twice[0]!r}; give one of them another `name`")
+        if study.masses:
+            line = content.lc.key("masses")[0] + 1
+            _check_masses(study.masses, phases)
+    except InputError as error:
+        raise InputError(f"{path}, line {line}: {error}") from None
+    return StudyFile(path=path, study=study, phases=phases)

@@ -1,0 +1,93 @@
+"""What a study of phonons wants next: it follows from the plan and the results that are there.
+
+The volumes of each phase's ladder, its structure at each pressure, and then all displaced supercells there at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, FURTHER, MAIN, PhononPlan
+from megabar.workflows.parts.lattice import sites
+from megabar.workflows.parts.lattice.sites import Site
+from megabar.workflows.parts.volumes import at_pressure
+from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
+from megabar.workflows.parts.volumes.wants import ladders_wanted
+from megabar.workflows.store import CalculationRecord
+from megabar.workflows.structure import Structure
+
+Records = Mapping[str, CalculationRecord]
+Rungs = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The structures that were tried for a phase at a pressure. tried: keys by index of the volume, in the order asked.
+
+    record: the one that is near enough, None while there is none. open: whether one is still computed.
+    """
+
+    pressure_GPa: float
+    tried: Mapping[Fraction, str]
+    record: CalculationRecord | None
+    open: bool
+
+
+def trials(plan: PhononPlan, phase: str, pressure_GPa: float, rungs: Rungs, records: Records) -> Trials:
+    """Return the structures that were tried for a phase at a pressure (GPa)."""
+    name = plan.place(phase, pressure_GPa)
+    own = [rung for rung in rungs if rung.get("kind") == AT_PRESSURE and rung["phase"] == name]
+    tried = {Fraction(rung["index"]): str(rung["key"]) for rung in own}
+    open_ = any(key not in records for key in tried.values())
+    record = None if open_ else at_pressure.settled(pressure_GPa, tried.values(), records)
+    return Trials(pressure_GPa, tried, record, open_)
+
+
+def sites_at(plan: PhononPlan, phase: str, at: Trials) -> list[Site]:
+    """Return where force constants are wanted at a pressure whose structure is settled: once, or twice to check."""
+    if at.record is None:
+        return []
+    structure = Structure.from_dict(at.record.structure or {})
+    own = plan.site(phase, at.pressure_GPa, structure, at.record.key)
+    checked = plan.check and at.pressure_GPa == plan.pressures_GPa[0]
+    return [own, plan.site(phase, at.pressure_GPa, structure, at.record.key, FURTHER)] if checked else [own]
+
+
+def wanted_next(plan: PhononPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
+    """Return the calculations that a study wants beyond those it has asked for; none and none open: it is complete.
+
+    No phase waits for another.
+    """
+    states = phase_states(plan.volumes, rungs, records)
+    first, waiting = ladders_wanted(plan.volumes, states)
+    wanted = [rung.to_dict() for rung in first]
+    for state in states:
+        if state.ladder.phase not in waiting:
+            wanted += _of_phase(plan, state, rungs, records)
+    return wanted
+
+
+def _of_phase(plan: PhononPlan, state: PhaseState, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
+    phase = state.ladder.phase
+    own = [rung for rung in rungs if phase in (rung["phase"], rung.get("crystal"))]
+    keys = [rung["key"] for rung in own if rung.get("kind", MAIN) in (MAIN, AT_PRESSURE)]
+    curve = at_pressure.curve_through(state.ladder, keys, records)
+    if curve is None:
+        return []
+    found: list[dict[str, Any]] = []
+    for pressure in plan.pressures_of(phase):
+        at = trials(plan, phase, pressure, own, records)
+        if at.open:
+            continue
+        if at.record is None:
+            rung = at_pressure.trial(state.ladder, plan.method, pressure, curve, state.done, at.tried)
+            if rung is not None:
+                named = {"phase": plan.place(phase, pressure), "kind": AT_PRESSURE, "crystal": phase}
+                found.append({**rung.to_dict(), **named})
+            continue
+        for site in sites_at(plan, phase, at):
+            found += [each.to_dict() for each in sites.wanted(site, own, records)]
+    return found
