@@ -15,6 +15,7 @@ from megabar.structures.errors import InputError
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
 
 Array = NDArray[np.float64]
 Matrix = tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]
@@ -121,15 +122,20 @@ class Harmonic:
 def phonopy_of(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: ArrayLike) -> Phonopy:
     """Return phonopy's object of a cell, without force constants."""
     from phonopy import Phonopy
+
+    return Phonopy(bare(cell), np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
+
+
+def bare(cell: Atoms) -> PhonopyAtoms:
+    """Return a cell as phonopy has it, with its masses."""
     from phonopy.structure.atoms import PhonopyAtoms
 
-    own = PhonopyAtoms(
+    return PhonopyAtoms(
         symbols=cell.get_chemical_symbols(),
         cell=cell.cell[:],
         scaled_positions=cell.get_scaled_positions(),
         masses=cell.get_masses(),
     )
-    return Phonopy(own, np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
 
 
 def atoms_of(cell: Any) -> Atoms:

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from megabar.analysis.phonons.harmonic import Array, atoms_of, independent_constants, phonopy_of
+from megabar.analysis.phonons.harmonic import Array, atoms_of, bare, independent_constants, phonopy_of
 from megabar.structures.errors import InputError
 from megabar.structures.symmetry import conventional_matrix
 
@@ -56,14 +56,16 @@ def supercell_matrix(cell: Atoms, length_A: float) -> NDArray[np.int64]:
 
 def supercell_of(cell: Atoms, matrix: ArrayLike) -> Atoms:
     """Return the supercell of a cell, its atoms as phonopy orders them."""
-    return atoms_of(phonopy_of(cell, matrix, np.eye(3)).supercell)
+    from phonopy.structure.cells import get_supercell
+
+    return atoms_of(get_supercell(bare(cell), np.asarray(matrix)))
 
 
 def primitive_matrix_of(cell: Atoms) -> Array:
     """Return the matrix whose columns are the primitive cell's vectors in the cell's own."""
     from phonopy.structure.cells import guess_primitive_matrix
 
-    return np.array(guess_primitive_matrix(phonopy_of(cell, np.eye(3, dtype=int), np.eye(3)).unitcell), float)
+    return np.array(guess_primitive_matrix(bare(cell)), float)
 
 
 def finite_moves(

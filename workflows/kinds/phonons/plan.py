@@ -207,7 +207,7 @@ def _expanded(phase: Phase, asked_GPa: tuple[float, ...], temperatures_K: tuple[
     thermal = GRUNEISEN * 3 * units.kB * temperatures_K[-1] / volume / units.GPa
     first = max(LOWEST_GPA, math.floor(low - min(thermal, SOFTEST * modulus)))
     # Equal steps in ln V, found among whole pressures, as far from those asked for as those are from each other.
-    fine = np.arange(first, max(high, low + 1) + 1e-9, 1.0)
+    fine = np.arange(first, high + 1e-9, 1.0)
     ln_volume = np.log([guess_volume(phase, each) for each in fine])
     steps = np.linspace(ln_volume[0], ln_volume[-1], FEWEST_VOLUMES)
     apart = (ln_volume[0] - ln_volume[-1]) / (FEWEST_VOLUMES - 1)
