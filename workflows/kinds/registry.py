@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from megabar.structures.errors import InputError
 from megabar.structures.names import check_folder_name
 from megabar.workflows.kinds.interface import Answer, Kind, Plan, read_plan
+from megabar.workflows.kinds.names import GROUP
 from megabar.workflows.kinds.stability.kind import STABILITY
 from megabar.workflows.kinds.superconductivity.kind import SUPERCONDUCTIVITY
 from megabar.workflows.store import NotOurs, ResultStore, StudyRecord
@@ -32,9 +33,6 @@ KINDS: Mapping[str, Kind] = {
         SUPERCONDUCTIVITY,
     )
 }
-
-
-GROUP = "megabar.kinds"
 
 
 @cache
