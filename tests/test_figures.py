@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.units import GPa
 from curves import Line
+from matplotlib.figure import Figure
 
 from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import VolumePoint, enthalpy_curve
@@ -33,6 +34,8 @@ from megabar.analysis.hull import hulls_at
 from megabar.analysis.stability import analyse
 from megabar.analysis.tables import read_curves
 from megabar.structures.errors import InputError
+from megabar.workflows.kinds.stability.figures import StabilityFigures
+from megabar.workflows.report import showing
 
 RANGE = (0.0, 500.0)
 ASKED = tuple(np.arange(0.0, 501.0, 25.0).tolist())
@@ -72,6 +75,9 @@ def sodium_helium():
         invented("He-fcc", "He", he, 1.5, 0.01, np.linspace(0, 30, 3)),
         invented("Na2He", "Na2He", {"Na": 2, "He": 1}, 167.0, -1.33, np.linspace(80, 505, 9)),
     ]
+
+
+NAMES = [curve.phase for curve in sodium_helium()]
 
 
 def hydrogen_sulfur():
@@ -295,6 +301,60 @@ def test_a_warning_is_on_every_figure(binary):
     curves, stability, _ = binary
     for drawing in draw_stability(curves, stability, ASKED, "toy").drawings:
         assert "toy" in [text.get_text() for text in drawing.figure.texts]
+
+
+@pytest.mark.parametrize("name", ["stability", "hull-350", "formation", "distance", "polymorphs-Na", "volumes-Na"])
+@pytest.mark.parametrize("part", [False, True])
+def test_a_figure_is_drawn_into_axes_of_the_users_as_into_its_own(binary, name, part):
+    curves, stability, _ = binary
+    figures = StabilityFigures(curves, stability, ASKED, "toy")
+    [own] = showing.figure(figures, showing.options(name)).axes[:1]
+    mine = Figure(figsize=(7, 3))
+    left, right = (mine.subfigures(1, 2)[0] if part else mine).subplots(1, 2)
+    before = left.get_position().bounds
+    found = showing.figure(figures, showing.options(name), ax=right)
+    assert found is right.figure and right.get_gid() == own.get_gid()
+    drawn = [
+        {line.get_label(): line.get_xydata() for line in ax.lines if line.get_label() in NAMES} for ax in (right, own)
+    ]
+    assert drawn[0].keys() == drawn[1].keys()
+    assert all(np.array_equal(data, drawn[1][phase], equal_nan=True) for phase, data in drawn[0].items())
+    assert len(right.patches) == len(own.patches)
+    assert drawn[0] or right.patches or right.collections
+    assert right.get_xlim() == own.get_xlim() and "toy" in texts(right)
+    assert not left.has_data() and not left.texts and left.get_position().bounds == before
+    assert len(png(mine)) > 10_000
+
+
+def test_axes_are_as_many_as_the_figure_has_panels(binary):
+    curves, stability, _ = binary
+    figures = StabilityFigures(curves, stability, ASKED)
+    hulls = showing.options("hull", pressure=(100, 300, 400))
+    axes = Figure(figsize=(7, 3)).subplots(1, 3)
+    assert showing.figure(figures, hulls, ax=axes).axes == [*axes]
+    assert [ax.get_gid() for ax in axes] == ["hull-100", "hull-300", "hull-400"]
+    assert all(ax.get_ylabel() == "Formation enthalpy (meV/atom)" and "He" in ax.get_xlabel() for ax in axes)
+    assert not axes[0].figure.texts  # each of them stands alone
+    first = Figure().subplots()
+    assert showing.figure(figures, showing.options(), ax=first) is first.figure  # the first figure there is
+    assert first.get_gid() == "stability-map"
+    with pytest.raises(InputError, match="this figure has 3 panels, and the axes given are 2: give as many, or name"):
+        showing.figure(figures, hulls, ax=axes[:2])
+    with pytest.raises(InputError, match="this figure has 1 panel, and the axes given are 3"):
+        showing.figure(figures, showing.options("hull-350"), ax=axes)
+    for wrong in (Figure(), "axes", []):
+        with pytest.raises(InputError, match="axes of matplotlib are needed"):
+            showing.figure(figures, hulls, ax=wrong)
+    assert showing.figure(figures, hulls) is not axes[0].figure  # nothing is left of it
+
+
+def test_a_ternary_hull_takes_its_colour_bar_into_axes_of_the_users():
+    curves = magnesium_silicate()
+    stability = analyse(curves)
+    axes = Figure(figsize=(7, 3)).subplots(1, 2)
+    figure = showing.figure(StabilityFigures(curves, stability, (100.0,)), showing.options("hull-100"), ax=axes[1])
+    assert len(figure.axes) == 3 and "Above the hull" in figure.axes[2].get_ylabel()
+    assert figure.axes[2].get_position().x0 > axes[1].get_position().x1
 
 
 @pytest.mark.parametrize("pressures", [(50.0,), (0.0, 90.0)])
