@@ -522,6 +522,33 @@ def test_a_phase_known_in_a_small_part_has_a_panel_of_its_own_range():
     assert helium.get_xlim() == pytest.approx((0, 32.4), abs=0.3)  # what both share, not 24 of 500 GPa
 
 
+@pytest.mark.parametrize("labels", [{}, {"Na-c": "sodium (as it was found by somebody in 1962)"}])
+def test_long_names_stay_in_their_panel(labels):
+    long, full = "a-long-name-of-a-phase-that-came-from-a-file-of-somebody", np.linspace(0, 505, 9)
+    curves = [
+        invented("Na-c" if labels else f"Na-{long}", "Na", {"Na": 1}, 0, 0, full),
+        *(invented(f"Na-{name}", "Na", {"Na": 1}, 26 + a, -0.1, full) for a, name in enumerate(("a", "b"))),
+        invented(f"He-{long}-1", "He", {"He": 1}, 0, 0, full),
+        invented(f"He-{long}-2", "He", {"He": 1}, 1, 0.01, full),
+        invented(f"He-{long[:30]}1{long}", "He", {"He": 1}, 3, 0.01, full),
+        invented(f"He-{long[:30]}2{long}", "He", {"He": 1}, 5, 0.01, full),
+    ]
+    drawn = draw_stability(curves, None, ASKED, options=Options(labels=labels))
+    [figure] = [each.figure for each in drawn.drawings if each.name == "polymorphs"]
+    figure.draw_without_rendering()  # which places the names of the axes
+    renderer = figure.canvas.get_renderer()
+    sodium, helium = figure.axes
+    for ax, other in ((sodium, helium), (helium, sodium)):
+        name = ax.yaxis.label.get_window_extent(renderer)
+        assert figure.bbox.x0 <= name.x0 and figure.bbox.y0 <= name.y0 and name.y1 <= figure.bbox.y1
+        assert not name.overlaps(other.get_tightbbox(renderer))
+    assert sodium.get_ylabel().startswith("ΔH relative to ") and sodium.get_ylabel().endswith("\n(meV/atom)")
+    written = {*texts(helium), *(text.get_text() for text in helium.get_legend().get_texts() if helium.get_legend())}
+    assert len({each for each in written if "a-long-name" in each}) == 4  # whole, where they would look the same
+    if not labels:
+        assert any(each.startswith("a-long-name-") and "…" in each and len(each) == 24 for each in texts(sodium))
+
+
 def test_errors_of_transitions_are_bars_and_what_is_not_resolved_is_seen(binary):
     curves, stability, _ = binary
     first, second, *rest = stability.transitions
