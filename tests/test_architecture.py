@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from megabar.workflows.kinds.interface import Late
 from megabar.workflows.kinds.registry import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -48,9 +49,16 @@ def imports(source):
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             found += [(node.lineno, node.level, f"{module}.{alias.name}") for alias in node.names]
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
-            found += [(node.lineno, 0, each.value) for each in node.args[:1] if isinstance(each, ast.Constant)]
+        elif isinstance(node, ast.Call):
+            found += [(node.lineno, 0, name) for name in named_in(node)]
     return found
+
+
+def named_in(call):
+    """Return the module or name that a call imports: ``import_module("…")``, ``Late("module:name")``."""
+    called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    words = [each.value for each in call.args[:1] if isinstance(each, ast.Constant)]
+    return [word.replace(":", ".") for word in words] if called in ("import_module", "Late") else []
 
 
 def faults(package, source):
@@ -88,6 +96,7 @@ def test_imports_point_down(path):
         ("analysis", "from subprocess import run", "must not import subprocess"),
         ("structures", "import megabar.analysis.hull", "above it"),
         ("structures", "from importlib import import_module\nimport_module('megabar.workflows.study')", "above it"),
+        ("workflows", "Late('megabar.launchers.cli.command:app')", "above it"),
         ("workflows", "from megabar import launchers", "above it"),
         ("launchers", "from . import cli", "relative"),
         ("launchers", "from analysis.hull import x", "should be megabar"),
@@ -116,6 +125,8 @@ def modules_known(path, names):
         elif isinstance(node, ast.ImportFrom):
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {each if each in names else node.module for each in inner}
+        elif isinstance(node, ast.Call):
+            found |= {each if each in names else each.rpartition(".")[0] for each in named_in(node)}
     return found & names
 
 
@@ -137,6 +148,12 @@ def test_nobody_asks_of_which_kind_a_plan_or_an_answer_is():
         if kinds not in path.parents
     ]
     assert not asked
+
+
+def test_what_kinds_load_late_is_there():
+    late = [value for kind in KINDS.values() for value in vars(kind).values() if isinstance(value, Late)]
+    assert len(late) > 2 * len(KINDS)
+    assert all(callable(each.found()) for each in late)
 
 
 def test_kinds_of_studies_do_not_know_each_other():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.units import GPa
 from curves import Line
+from matplotlib.figure import Figure
 
 from megabar.analysis.curve import clipped
 from megabar.analysis.enthalpy import VolumePoint, enthalpy_curve
@@ -33,6 +34,8 @@ from megabar.analysis.hull import hulls_at
 from megabar.analysis.stability import analyse
 from megabar.analysis.tables import read_curves
 from megabar.structures.errors import InputError
+from megabar.workflows.kinds.stability.figures import StabilityFigures
+from megabar.workflows.report import showing
 
 RANGE = (0.0, 500.0)
 ASKED = tuple(np.arange(0.0, 501.0, 25.0).tolist())
@@ -72,6 +75,9 @@ def sodium_helium():
         invented("He-fcc", "He", he, 1.5, 0.01, np.linspace(0, 30, 3)),
         invented("Na2He", "Na2He", {"Na": 2, "He": 1}, 167.0, -1.33, np.linspace(80, 505, 9)),
     ]
+
+
+NAMES = [curve.phase for curve in sodium_helium()]
 
 
 def hydrogen_sulfur():
@@ -297,6 +303,60 @@ def test_a_warning_is_on_every_figure(binary):
         assert "toy" in [text.get_text() for text in drawing.figure.texts]
 
 
+@pytest.mark.parametrize("name", ["stability", "hull-350", "formation", "distance", "polymorphs-Na", "volumes-Na"])
+@pytest.mark.parametrize("part", [False, True])
+def test_a_figure_is_drawn_into_axes_of_the_users_as_into_its_own(binary, name, part):
+    curves, stability, _ = binary
+    figures = StabilityFigures(curves, stability, ASKED, "toy")
+    [own] = showing.figure(figures, showing.options(name)).axes[:1]
+    mine = Figure(figsize=(7, 3))
+    left, right = (mine.subfigures(1, 2)[0] if part else mine).subplots(1, 2)
+    before = left.get_position().bounds
+    found = showing.figure(figures, showing.options(name), ax=right)
+    assert found is right.figure and right.get_gid() == own.get_gid()
+    drawn = [
+        {line.get_label(): line.get_xydata() for line in ax.lines if line.get_label() in NAMES} for ax in (right, own)
+    ]
+    assert drawn[0].keys() == drawn[1].keys()
+    assert all(np.array_equal(data, drawn[1][phase], equal_nan=True) for phase, data in drawn[0].items())
+    assert len(right.patches) == len(own.patches)
+    assert drawn[0] or right.patches or right.collections
+    assert right.get_xlim() == own.get_xlim() and "toy" in texts(right)
+    assert not left.has_data() and not left.texts and left.get_position().bounds == before
+    assert len(png(mine)) > 10_000
+
+
+def test_axes_are_as_many_as_the_figure_has_panels(binary):
+    curves, stability, _ = binary
+    figures = StabilityFigures(curves, stability, ASKED)
+    hulls = showing.options("hull", pressure=(100, 300, 400))
+    axes = Figure(figsize=(7, 3)).subplots(1, 3)
+    assert showing.figure(figures, hulls, ax=axes).axes == [*axes]
+    assert [ax.get_gid() for ax in axes] == ["hull-100", "hull-300", "hull-400"]
+    assert all(ax.get_ylabel() == "Formation enthalpy (meV/atom)" and "He" in ax.get_xlabel() for ax in axes)
+    assert not axes[0].figure.texts  # each of them stands alone
+    first = Figure().subplots()
+    assert showing.figure(figures, showing.options(), ax=first) is first.figure  # the first figure there is
+    assert first.get_gid() == "stability-map"
+    with pytest.raises(InputError, match="this figure has 3 panels, and the axes given are 2: give as many, or name"):
+        showing.figure(figures, hulls, ax=axes[:2])
+    with pytest.raises(InputError, match="this figure has 1 panel, and the axes given are 3"):
+        showing.figure(figures, showing.options("hull-350"), ax=axes)
+    for wrong in (Figure(), "axes", []):
+        with pytest.raises(InputError, match="axes of matplotlib are needed"):
+            showing.figure(figures, hulls, ax=wrong)
+    assert showing.figure(figures, hulls) is not axes[0].figure  # nothing is left of it
+
+
+def test_a_ternary_hull_takes_its_colour_bar_into_axes_of_the_users():
+    curves = magnesium_silicate()
+    stability = analyse(curves)
+    axes = Figure(figsize=(7, 3)).subplots(1, 2)
+    figure = showing.figure(StabilityFigures(curves, stability, (100.0,)), showing.options("hull-100"), ax=axes[1])
+    assert len(figure.axes) == 3 and "Above the hull" in figure.axes[2].get_ylabel()
+    assert figure.axes[2].get_position().x0 > axes[1].get_position().x1
+
+
 @pytest.mark.parametrize("pressures", [(50.0,), (0.0, 90.0)])
 def test_phases_with_one_point_and_without_a_hull(pressures):
     curves = [
@@ -460,6 +520,33 @@ def test_a_phase_known_in_a_small_part_has_a_panel_of_its_own_range():
     assert whole.get_xlim() == (0, 500)
     assert zoom.get_xlim() == pytest.approx((24, 60), abs=0.2) and "x" in texts(zoom)
     assert helium.get_xlim() == pytest.approx((0, 32.4), abs=0.3)  # what both share, not 24 of 500 GPa
+
+
+@pytest.mark.parametrize("labels", [{}, {"Na-c": "sodium (as it was found by somebody in 1962)"}])
+def test_long_names_stay_in_their_panel(labels):
+    long, full = "a-long-name-of-a-phase-that-came-from-a-file-of-somebody", np.linspace(0, 505, 9)
+    curves = [
+        invented("Na-c" if labels else f"Na-{long}", "Na", {"Na": 1}, 0, 0, full),
+        *(invented(f"Na-{name}", "Na", {"Na": 1}, 26 + a, -0.1, full) for a, name in enumerate(("a", "b"))),
+        invented(f"He-{long}-1", "He", {"He": 1}, 0, 0, full),
+        invented(f"He-{long}-2", "He", {"He": 1}, 1, 0.01, full),
+        invented(f"He-{long[:30]}1{long}", "He", {"He": 1}, 3, 0.01, full),
+        invented(f"He-{long[:30]}2{long}", "He", {"He": 1}, 5, 0.01, full),
+    ]
+    drawn = draw_stability(curves, None, ASKED, options=Options(labels=labels))
+    [figure] = [each.figure for each in drawn.drawings if each.name == "polymorphs"]
+    figure.draw_without_rendering()  # which places the names of the axes
+    renderer = figure.canvas.get_renderer()
+    sodium, helium = figure.axes
+    for ax, other in ((sodium, helium), (helium, sodium)):
+        name = ax.yaxis.label.get_window_extent(renderer)
+        assert figure.bbox.x0 <= name.x0 and figure.bbox.y0 <= name.y0 and name.y1 <= figure.bbox.y1
+        assert not name.overlaps(other.get_tightbbox(renderer))
+    assert sodium.get_ylabel().startswith("ΔH relative to ") and sodium.get_ylabel().endswith("\n(meV/atom)")
+    written = {*texts(helium), *(text.get_text() for text in helium.get_legend().get_texts() if helium.get_legend())}
+    assert len({each for each in written if "a-long-name" in each}) == 4  # whole, where they would look the same
+    if not labels:
+        assert any(each.startswith("a-long-name-") and "…" in each and len(each) == 24 for each in texts(sodium))
 
 
 def test_errors_of_transitions_are_bars_and_what_is_not_resolved_is_seen(binary):

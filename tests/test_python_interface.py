@@ -17,6 +17,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from elph_data import unpacked
+from matplotlib.figure import Figure
 from tc_studies import study_with
 
 import megabar
@@ -229,6 +230,8 @@ def test_figures_are_matplotlibs(notebook: Path):
     assert len(figure.axes) == 2 and figure.get_figwidth() == pytest.approx(120 / 25.4)
     assert figure._repr_png_().startswith(b"\x89PNG")
     assert "hull" in study.answer().figure_names()
+    axes = Figure(figsize=(7, 3)).subplots(1, 2)
+    assert study.figure("hull", pressure=(0, 30), ax=axes) is axes[0].figure and axes[1].get_gid() == "hull-30"
     with pytest.raises(InputError, match="there is no panel 'hul'"):
         study.figure("hul")
 
@@ -308,6 +311,8 @@ def test_a_table_and_a_spectrum(notebook: Path):
     spectrum = found.alpha2f()
     assert spectrum["lambda"].iloc[-1] == pytest.approx(found.lambda_)
     assert len(found.figure().axes) >= 1 and "Eliashberg" in repr(found)
+    axes = Figure().subplots()
+    assert found.figure(axes) is axes.figure and axes.lines and axes.get_xlabel() == found.figure().axes[0].get_xlabel()
     with pytest.raises(InputError, match="mu"):
         megabar.tc("al.a2f", mu_star=3.0)
     with pytest.raises(InputError, match="one file at a time"):
@@ -330,6 +335,9 @@ def test_tc_of_a_study(tmp_path: Path):
     spectrum = answer.alpha2f(20.0)
     assert spectrum["lambda"].iloc[-1] == pytest.approx(natural["lambda"].iloc[0])
     assert answer.figure(answer_figure := next(iter(answer.figure_names()))).axes, answer_figure
+    for name, count in (("alpha2f-20GPa", 1), ("dispersion-20GPa", 3), ("tc-smearing-20GPa", 2), ("tc-pressure", 1)):
+        axes = np.ravel(Figure(figsize=(9, 3)).subplots(1, count))
+        assert answer.figure(name, ax=axes) is axes[0].figure and all(each.has_data() for each in axes), name
     assert "AlH-rocksalt" in repr(answer) and "<h4>tc</h4>" in answer._repr_html_()
     for wrong, said in (
         (lambda: answer.entries(20.0), "no hull, so it has no entries"),

@@ -366,6 +366,13 @@ RUNNING = {"state": "running", "reason": ""}
         ({"machine": ""}, {}, "waiting for workers", "none is there: `megabar run` or `megabar worker`"),
         ({"machine": ""}, {"workers": [WORKER]}, "waiting for workers", "busy with other studies"),
         ({"queued": 0}, {}, "stuck", "`megabar queue hpc` lets it go on"),
+        ({"queued": 0, "kind": "melts"}, {}, "stuck", "has no studies of the kind `melts`: update it here, or install"),
+        ({"queued": 0, "kind": "melts"}, {"workers": [WORKER]}, "stuck", "no studies of the kind `melts`"),
+        ({"queued": 0, "kind": "melts", "planning": True}, {}, "planning", ""),
+        ({"machine": "", "kind": "melts"}, {}, "waiting for workers", "no studies of the kind `melts`"),
+        ({"cancelled": True, "running": 2, "kind": "melts"}, {}, "cancelled", "stopping; megabar"),
+        ({"running": 2, "kind": "melts"}, {}, "running", ""),
+        ({"queued": 0, "kind": "../kinds/stability"}, {}, "stuck", "no studies of the kind"),
         ({"queued": 0, "lost": 3}, {}, "stuck", "workers of 3 calculations are heard of no more"),
         ({"queued": 0, "planning": True}, {}, "planning", ""),
         ({"queued": 0}, {"workers": [WORKER]}, "planning", ""),
@@ -470,6 +477,14 @@ def test_a_retried_failure_is_still_an_attempt(filler: Filler, config: Config) -
     assert study is not None
     [told] = story(study, "A", filler.store, config).calculations
     assert [each.end for each in told.attempts] == ["failed", "done"]
+
+
+def test_a_study_of_a_kind_that_is_not_here_is_not_to_be_run_here(filler: Filler) -> None:
+    filler.study("liquid", {"A": ["READY"]}, fields={"kind": "melts"})
+    filler.study("solid", {"A": ["READY"]})
+    found = status_in(filler.store, None, None, False).situations
+    assert "`megabar run`" in found["solid"][1]
+    assert "`megabar run`" not in found["liquid"][1] and "`melts`" in found["liquid"][1]
 
 
 def test_studies_of_other_kinds_are_told_of_too(filler: Filler, config: Config) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -41,6 +42,33 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*"):
         if TEMPORARY.fullmatch(path.name) and not path.name.endswith(f".{os.getpid()}"):
             path.unlink(missing_ok=True)
+
+
+def text_of_file(path: Path) -> str:
+    """Return the text of a file that a program wrote, empty where there is none or it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def sha256_of(content: bytes | str) -> str:
+    """Return the SHA-256 (hex) of a content."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def sha256_of_file(path: Path, missing: str | None = None) -> str:
+    """Return the SHA-256 (hex) of a file; missing: what is returned instead where it cannot be read.
+
+    Raises OSError there where nothing is to be returned instead.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        if missing is None:
+            raise
+        return missing
 
 
 def write_json(path: Path, value: Any) -> None:

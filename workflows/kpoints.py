@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.data import atomic_numbers
 
 from megabar.workflows.structure import Structure
-
-if TYPE_CHECKING:
-    pass
 
 
 def irreducible_kpoints(structure: Structure, grid: Sequence[int]) -> int:

@@ -17,7 +17,8 @@ SAMPLE = 200
 CODES = ("resolved.method.code", "resolved.volumes.method.code")
 """Where the plans of the kinds of studies have the code that most of their calculations use."""
 FIELDS = {
-    **dict.fromkeys(("name", "owner", "machine", "created", "complete", "cancelled", "wanted", "generation"), 1),
+    **dict.fromkeys(("name", "kind", "owner", "machine", "created", "complete", "cancelled"), 1),
+    **dict.fromkeys(("wanted", "generation"), 1),
     **dict.fromkeys(("lease.until", "rest_until", *CODES), 1),
 }
 
@@ -55,7 +56,7 @@ class Standing:
     on from where they were; ``queued`` of them are in the LaunchPad for this study.
     core_hours_left: of what has not ended, by the cost model and its truth so far; time_left_s: at the present speed,
     None where nothing runs. planning: whether somebody works out just now what it wants next. fault: why it cannot be
-    planned further, "" where it can.
+    planned further, "" where it can. kind: of study.
     """
 
     study: str
@@ -78,6 +79,7 @@ class Standing:
     time_left_s: float | None
     planning: bool
     fault: str = ""
+    kind: str = "stability"
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ def standings(store: ResultStore, studies: Sequence[Mapping[str, Any]], running:
                 time_left_s=seconds / cores if cores else None,
                 planning=_planning(study),
                 fault=faults.get(study["_id"], ""),
+                kind=study.get("kind", "stability"),
             )
         )
     return found

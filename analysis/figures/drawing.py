@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,12 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A figure with its name (of its files) and the sentence that belongs below it."""
+    """A figure with its name (of its files) and the sentence that belongs below it.
+
+    made: the figure, or what draws it when it is first looked at.
+    """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    made: Figure | Callable[[], Figure] = field(repr=False)
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure."""
+        return self.made() if callable(self.made) else self.made
 
 
 @dataclass(frozen=True)

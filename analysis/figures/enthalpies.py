@@ -19,7 +19,19 @@ from megabar.analysis.figures.differences import (
 from megabar.analysis.figures.labels import Label, place_labels
 from megabar.analysis.figures.looks import Look, handle
 from megabar.analysis.figures.selection import Choice
-from megabar.analysis.figures.style import FAINT, INK, Margins, is_element, named, page_panels, pretty_formula
+from megabar.analysis.figures.style import (
+    FAINT,
+    INK,
+    Margins,
+    given_axes,
+    is_element,
+    named,
+    new_figure,
+    page_panels,
+    pretty_formula,
+    shortened,
+    widest_in,
+)
 from megabar.analysis.figures.transition_marks import ROOM_IN, Mark, draw_marks, inside
 from megabar.analysis.stability import Stability
 
@@ -34,7 +46,13 @@ SHORT = 0.12
 MOST_ZOOMS = 2
 MOST_SYMBOLS = 16
 """Computed points of one line that are drawn; of more, as in tables, every so-many-th only tells the lines apart."""
+LONGEST_NAME = 24
+"""Characters of a phase's name in a panel that the user has not named; of a longer one the middle is left out."""
+RELATIVE = "ΔH relative to "
 _PANEL_IN, _TOP_IN, _LEFT_IN = 2.2, 0.24, 0.56
+_FRAME_IN = _PANEL_IN - _TOP_IN - Margins.bottom
+_BEYOND_IN, _LINE_IN = 0.2, 0.12
+"""How far the name of an axis may reach beyond either end of it, and the height of a line of it (inches)."""
 Limits = tuple[float, float]
 
 
@@ -81,25 +99,32 @@ def _polymorphs(
     labels: Mapping[str, str],
 ) -> Panel:
     found = polymorph_differences(group, limits)
-    names = {curve.phase: named(curve.phase, formula, labels, short=True) for curve in group}
+    names = _names(group, formula, labels)
     own = set(names)
     marks = [
         Mark.of(t)
         for t in (stability.transitions if stability else ())
         if t.reaction.polymorphic and own.issuperset(t.reaction.phases)
     ]
-    against = f"relative to {names[found.reference]}" if found.reference else "above the stable phase"
+    against = f"{RELATIVE}{names[found.reference]}" if found.reference else "ΔH above the stable phase"
     part = f", {limits[0]:.3g} to {limits[1]:.3g} GPa" if gid != f"polymorphs-{formula}" else ""
     return Panel(
         gid,
         f"{pretty_formula(formula)}{part}",
-        f"ΔH {against} (meV/atom)",
+        f"{against} (meV/atom)",
         limits,
         found.differences,
         names,
         marks,
         found.breaks,
     )
+
+
+def _names(group: Sequence[Curve], formula: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return what phases are called in a panel; long names are shortened where they differ all the same."""
+    whole = {curve.phase: named(curve.phase, formula, labels, short=True) for curve in group}
+    short = {phase: name if phase in labels else shortened(name, LONGEST_NAME) for phase, name in whole.items()}
+    return short if len(set(short.values())) == len(set(whole.values())) else whole
 
 
 def _zooms(group: Sequence[Curve], limits: Limits) -> list[Limits]:
@@ -168,13 +193,34 @@ def _ends_of_compounds(stability: Stability, phases: set[str]) -> list[Mark]:
 def enthalpy_figure(panels: Sequence[Panel], look: Mapping[str, Look]) -> Figure:
     """Return the panels beside and below one another."""
     above = [ROOM_IN if inside(panel.marks, panel.limits_GPa) else 0.0 for panel in panels]
-    margins, most = Margins(left=_LEFT_IN, top=_TOP_IN), 3 if len(panels) in (3, 9) else 2
-    figure, axes = page_panels(len(panels), _PANEL_IN, margins, most, above)
-    for ax, panel in zip(axes, panels, strict=True):
-        ax.set_ylabel(panel.ylabel)
+    given, most = given_axes(len(panels)), 3 if len(panels) in (3, 9) else 2
+    heights = [ax.bbox.height / ax.figure.dpi for ax in given] or [_FRAME_IN] * len(panels)
+    names = [axis_name(panel.ylabel, height) for panel, height in zip(panels, heights, strict=True)]
+    left = _LEFT_IN + (_LINE_IN if any("\n" in name for name in names) else 0.0)
+    figure, axes = page_panels(len(panels), _PANEL_IN, Margins(left=left, top=_TOP_IN), most, above)
+    for ax, panel, name in zip(axes, panels, names, strict=True):
+        ax.set_ylabel(name)
         _draw(ax, panel, look)
         _title(ax, panel.title)
     return figure
+
+
+def axis_name(text: str, height_in: float) -> str:
+    """Return the name of a vertical axis that is so high: its unit on a line of its own where it would be too long.
+
+    Where that does not help, the middle of the phase that it names is left out.
+    """
+    canvas, room = new_figure(1, 1), height_in + 2 * _BEYOND_IN
+    head, bracket, unit = text.rpartition(" (")
+    if widest_in(canvas, [text], 8.0) <= room:
+        return text
+    phase = head.removeprefix(RELATIVE)
+    fitting = (
+        short
+        for most in range(len(phase), 2, -1)
+        if widest_in(canvas, [short := head.replace(phase, shortened(phase, most))], 8.0) <= room
+    )
+    return f"{next(fitting, head)}\n{bracket.strip()}{unit}"
 
 
 def _title(ax: Axes, text: str) -> None:

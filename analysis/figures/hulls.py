@@ -11,7 +11,18 @@ import numpy as np
 from megabar.analysis.curve import Array
 from megabar.analysis.figures.labels import Label, place_labels
 from megabar.analysis.figures.looks import Look
-from megabar.analysis.figures.style import COLUMN_IN, FAINT, INK, PAGE_IN, PAPER, Margins, columns_for, named, panels
+from megabar.analysis.figures.style import (
+    COLUMN_IN,
+    FAINT,
+    INK,
+    PAGE_IN,
+    PAPER,
+    Margins,
+    columns_for,
+    given_axes,
+    named,
+    panels,
+)
 from megabar.analysis.hull import HullAt, hulls_at
 from megabar.analysis.stability import Stability
 
@@ -25,6 +36,7 @@ MOST_OTHERS = 300
 MOST_METASTABLE = 5
 """Metastable phases that are named in a panel, the lowest ones."""
 _COLUMNS = 3
+_FORMATION = "Formation enthalpy (meV/atom)"
 OTHERS = "#9aa1ab"
 _EDGE = 0.035
 """How far below the upper edge what lies beyond it is drawn, as a share of the panel."""
@@ -81,6 +93,11 @@ def binary_hull_figure(
     height_in = 2.6 if len(hulls) == 1 else 2.1
     outer = Margins(0.2, 0.02, 0.0, 0.33)
     figure, axes = panels(len(hulls), columns, height_in, usual, Margins(0.36, 0.06, 0.24, 0.06), outer)
+    if given_axes(len(hulls)):
+        for ax, hull in zip(axes, hulls, strict=True):
+            _draw(ax, hull, stability, look, _limits([hull]))
+            ax.set(xlabel=_fraction(stability), ylabel=_FORMATION)
+        return _with_names(figure, axes, hulls, stability, look, labels or {})
     columns = sum(abs(ax.get_position().y0 - axes[0].get_position().y0) < 1e-6 for ax in axes)
     for start in range(0, len(hulls), columns):
         row = slice(start, start + columns)
@@ -90,10 +107,25 @@ def binary_hull_figure(
             ax.tick_params(labelleft=place == 0, labelbottom=start + place + columns >= len(hulls))
     width, height = figure.get_size_inches()
     style: dict[str, Any] = {"fontsize": 8, "ha": "center", "va": "center"}
-    figure.text(0.11 / width, 0.5 + 0.12 / height, "Formation enthalpy (meV/atom)", rotation=90, **style)
-    figure.text(0.5 + 0.25 / width, 0.09 / height, f"Atomic fraction of {stability.elements[1]}", **style)
-    unnamed = [_name(ax, hull, stability, look, labels or {}) for ax, hull in zip(axes, hulls, strict=True)]
+    figure.text(0.11 / width, 0.5 + 0.12 / height, _FORMATION, rotation=90, **style)
+    figure.text(0.5 + 0.25 / width, 0.09 / height, _fraction(stability), **style)
+    return _with_names(figure, axes, hulls, stability, look, labels or {})
+
+
+def _with_names(
+    figure: Figure,
+    axes: Sequence[Axes],
+    hulls: Sequence[HullAt],
+    stability: Stability,
+    look: Mapping[str, Look],
+    labels: Mapping[str, str],
+) -> HullFigure:
+    unnamed = [_name(ax, hull, stability, look, labels) for ax, hull in zip(axes, hulls, strict=True)]
     return HullFigure(figure, sum(unnamed))
+
+
+def _fraction(stability: Stability) -> str:
+    return f"Atomic fraction of {stability.elements[1]}"
 
 
 def _limits(hulls: Sequence[HullAt]) -> tuple[float, float]:

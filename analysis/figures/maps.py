@@ -17,6 +17,7 @@ from megabar.analysis.figures.style import (
     PAGE_IN,
     PAPER,
     Margins,
+    colour_bar,
     named,
     new_figure,
     panels,
@@ -159,7 +160,7 @@ def _error(ax: Axes, height: float, end: _End, color: str) -> None:
 def _per_pt(ax: Axes) -> float:
     """Return how much pressure (GPa) a point of the panel's width is."""
     low, high = ax.get_xlim()
-    return (high - low) / (ax.get_position().width * ax.figure.get_figwidth() * 72)  # type: ignore[union-attr]
+    return (high - low) / (ax.bbox.width / ax.figure.dpi * 72)
 
 
 def _names(
@@ -221,11 +222,10 @@ def distance_map(
     ax.set_gid("distance-map")
     furthest = min(_FURTHEST_meV, float(np.nanmax(above)))
     image = _strips(ax, grid, above[order], max(furthest, 1.0))
-    place = ax.get_position()
-    width, height = figure.get_size_inches()
+    place, width, height = ax.get_position(), figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
     tall = min(place.height, 2.2 / height)
-    colours = figure.add_axes((place.x1 + 0.14 / width, place.y1 - tall, 0.11 / width, tall))
-    bar = figure.colorbar(image, cax=colours, extend="max", ticks=[0, 2, 10, 25, 50, 100, 150, 200])
+    beside = (place.x1 + 0.14 / width, place.y1 - tall, 0.11 / width, tall)
+    bar = colour_bar(figure, image, [ax], beside, extend="max", ticks=[0, 2, 10, 25, 50, 100, 150, 200])
     bar.set_label("Above the hull\n(meV/atom)", fontsize=7.5)
     bar.outline.set_linewidth(0.5)
     return figure

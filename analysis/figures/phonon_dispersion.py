@@ -28,19 +28,10 @@ ROUND = (1.0, 2.0, 5.0)
 
 def dispersion_figure(found: Dispersion, spectrum: SpectralFunction, title: str = "") -> Figure:
     """Return the dispersion twice, marked by γ_qν and by λ_qν, with α²F(ω) and λ(ω) on the same axis of energy."""
-    from megabar.analysis.figures.style import PAGE_IN, PALETTE, journal_style, new_figure, wanted_width
+    from megabar.analysis.figures.style import PALETTE, given_axes, journal_style
 
     with journal_style():
-        width_in = max(wanted_width(PAGE_IN), LEAST_WIDTH_IN)
-        figure = new_figure(width_in, HEIGHT_IN)
-        wide = (width_in - LEFT_IN - RIGHT_IN - SPECTRUM_IN - 2 * BETWEEN_IN) / 2
-        places = (LEFT_IN, LEFT_IN + wide + BETWEEN_IN, LEFT_IN + 2 * (wide + BETWEEN_IN))
-        axes = [
-            figure.add_axes(
-                (left / width_in, BOTTOM_IN / HEIGHT_IN, width / width_in, (HEIGHT_IN - TOP_IN - BOTTOM_IN) / HEIGHT_IN)
-            )
-            for left, width in zip(places, (wide, wide, SPECTRUM_IN), strict=True)
-        ]
+        axes = given_axes(3) or _own_axes()
         marks = (("γ_qν", found.marks.linewidth_meV, "meV", PALETTE[1]), ("λ_qν", found.marks.lambda_, "", PALETTE[2]))
         for each, (name, sizes, unit, color) in zip(axes, marks, strict=False):
             _lines(each, found)
@@ -56,7 +47,23 @@ def dispersion_figure(found: Dispersion, spectrum: SpectralFunction, title: str 
             each.set_yticklabels([])
         if title:
             axes[0].text(0, 1.03, title, transform=axes[0].transAxes, ha="left", va="bottom")
-    return figure
+    return axes[0].figure  # type: ignore[return-value]  # or a part of a figure, where the axes were given
+
+
+def _own_axes() -> list[Axes]:
+    """Return the three panels of a new figure."""
+    from megabar.analysis.figures.style import PAGE_IN, new_figure, wanted_width
+
+    width_in = max(wanted_width(PAGE_IN), LEAST_WIDTH_IN)
+    figure = new_figure(width_in, HEIGHT_IN)
+    wide = (width_in - LEFT_IN - RIGHT_IN - SPECTRUM_IN - 2 * BETWEEN_IN) / 2
+    places = (LEFT_IN, LEFT_IN + wide + BETWEEN_IN, LEFT_IN + 2 * (wide + BETWEEN_IN))
+    return [
+        figure.add_axes(
+            (left / width_in, BOTTOM_IN / HEIGHT_IN, width / width_in, (HEIGHT_IN - TOP_IN - BOTTOM_IN) / HEIGHT_IN)
+        )
+        for left, width in zip(places, (wide, wide, SPECTRUM_IN), strict=True)
+    ]
 
 
 def dispersion_caption(found: Dispersion) -> str:

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from megabar.structures.composition import parse_formula
+from megabar.structures.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +70,14 @@ def named(phase: str, formula: str, labels: Mapping[str, str], short: bool = Fal
     if phase in labels:
         return labels[phase]
     return short_name(phase, formula) if short else pretty_phase(phase, formula)
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most so many characters, three or more: its middle left out where it is longer."""
+    if len(name) <= most:
+        return name
+    end = (most - 1) // 2
+    return f"{name[: most - 1 - end]}…{name[len(name) - end :]}"
 
 
 def symbols(text: str) -> str:
@@ -161,6 +170,38 @@ def wanted_width(usual_in: float) -> float:
     return _WIDTH.get() or usual_in
 
 
+_AXES: ContextVar[tuple[Axes, ...]] = ContextVar("axes of the user's that figures are drawn into", default=())
+
+
+@contextmanager
+def drawn_into(axes: Sequence[Axes]) -> Iterator[None]:
+    """Have figures drawn into axes that are there already while the block runs; none: into figures of their own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    for figure in {ax.figure.figure for ax in axes}:
+        if not hasattr(figure.canvas, "get_renderer"):
+            FigureCanvasAgg(figure)  # so that text can be measured
+    token = _AXES.set(tuple(axes))
+    try:
+        yield
+    finally:
+        _AXES.reset(token)
+
+
+def given_axes(count: int) -> list[Axes]:
+    """Return the axes of the user's for a figure of so many panels; none: the figure has its own.
+
+    Raises InputError where there are more or fewer.
+    """
+    axes = _AXES.get()
+    if axes and len(axes) != count:
+        raise InputError(
+            f"this figure has {count} panel{'' if count == 1 else 's'}, and the axes given are {len(axes)}: give as "
+            "many, or name one panel (`figure_names` lists them)"
+        )
+    return list(axes)
+
+
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Return an empty figure on an Agg canvas, so that text can be measured."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -182,10 +223,13 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of equal panels, ``columns`` side by side; ``outer`` is room around all of them together.
 
-    above_in: more room above each panel, shared by those of a row.
+    above_in: more room above each panel, shared by those of a row. Where axes are given (``drawn_into``) it is these.
     In a figure that is asked for narrower there are fewer columns, so that no panel is less than ``LEAST_IN`` wide.
     Places are set in inches rather than by a layout engine: that would draw the figure twice to measure it.
     """
+    given = given_axes(count)
+    if given:
+        return given[0].figure, given  # type: ignore[return-value]  # or a part of a figure
     inner, outer = margins or Margins(), outer or Margins(0.0, 0.0, 0.0, 0.0)
     width_in = wanted_width(width_in)
     columns = max(1, min(columns, count, int((width_in - outer.left - outer.right) / LEAST_IN)))
@@ -231,22 +275,24 @@ def widest_in(figure: Figure, texts: Sequence[str], fontsize: float) -> float:
 
 
 def mark(figure: Figure, text: str) -> None:
-    """Write a warning across a figure, e.g. that its numbers are those of a toy."""
-    if text:
+    """Write a warning across a figure, e.g. that its numbers are those of a toy, or across the axes that were given."""
+    if not text:
+        return
+    style: dict[str, Any] = {"ha": "center", "va": "center", "color": "#c0392b", "alpha": 0.35, "zorder": 10}
+    for ax in _AXES.get():
+        size = ax.bbox.width / ax.figure.dpi
+        ax.text(0.5, 0.5, text, transform=ax.transAxes, rotation=20, fontsize=min(15.0, 2.6 * size), **style)
+    if not _AXES.get():
         width, height = figure.get_size_inches()
-        size, slope = min(15.0, 2.6 * width), 20 if height > 0.35 * width else 0
-        figure.text(
-            0.5,
-            0.5,
-            text,
-            rotation=slope,
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="#c0392b",
-            alpha=0.35,
-            zorder=10,
-        )
+        slope = 20 if height > 0.35 * width else 0
+        figure.text(0.5, 0.5, text, rotation=slope, fontsize=min(15.0, 2.6 * width), **style)
+
+
+def colour_bar(figure: Figure, colours: Any, axes: Sequence[Axes], place: Sequence[float], **more: Any) -> Any:
+    """Return a colour bar at a place (left, bottom, width, height; shares of the figure), or beside the axes given."""
+    if _AXES.get():
+        return figure.colorbar(colours, ax=list(axes), **more)
+    return figure.colorbar(colours, cax=figure.add_axes(tuple(place)), **more)  # type: ignore[arg-type]
 
 
 def png(figure: Figure, dpi: int = PNG_DPI) -> bytes:

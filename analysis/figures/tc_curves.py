@@ -130,6 +130,7 @@ def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], t
         COLUMN_IN,
         PAGE_IN,
         Margins,
+        given_axes,
         journal_style,
         panels,
         symbols,
@@ -154,7 +155,7 @@ def pressure_figure(lines: Sequence[TcLine], published: Sequence[PublishedTc], t
         handles, labels = axes.get_legend_handles_labels()
         ours = sorted(range(len(labels)), key=lambda place: labels[place] in named)
         legend = ([handles[place] for place in ours], [labels[place] for place in ours])
-        if published:
+        if published and not given_axes(1):
             corner = (1.02, 1.0) if beside else (0.0, -0.42 / (height - margins.top - 0.42) - 0.02)
             axes.legend(
                 *legend, loc="upper left", bbox_to_anchor=corner, borderaxespad=0.0, fontsize=6.5, labelspacing=0.6

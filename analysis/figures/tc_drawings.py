@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from megabar.analysis.figures.drawing import Drawing
@@ -53,7 +54,7 @@ def alpha2f_drawing(reading: Reading, title: str = "", suffix: str = "") -> Draw
     from megabar.analysis.figures.superconductivity import alpha2f_figure, caption
 
     spectrum, where = reading.spectrum, f" at {title}" if title else ""
-    return Drawing(f"alpha2f{suffix}", f"α²F(ω){where}", caption(spectrum), alpha2f_figure(spectrum, title))
+    return Drawing(f"alpha2f{suffix}", f"α²F(ω){where}", caption(spectrum), partial(alpha2f_figure, spectrum, title))
 
 
 def smearing_lines(documents: Mapping[str, Mapping[str, Any]]) -> list[TcLine]:
@@ -75,7 +76,7 @@ def _dispersion(reading: Reading, title: str, where: str, suffix: str) -> Drawin
 
     assert reading.coupling is not None
     phonons = dispersion(reading.coupling, reading.chosen)
-    figure = dispersion_figure(phonons, reading.spectrum, title)
+    figure = partial(dispersion_figure, phonons, reading.spectrum, title)
     return Drawing(f"dispersion{suffix}", f"Phonons and their coupling{where}", dispersion_caption(phonons), figure)
 
 
@@ -89,7 +90,8 @@ def _smearings(
     text = f"λ and Tc of the isotropic Eliashberg equations; the smearing that is quoted is filled ({reading.why})."
     if judged is not None:
         text += " Shaded: what they range over between the smearings that it is judged by."
-    return Drawing(f"tc-smearing{suffix}", f"Tc over the smearing{where}", text, smearing_figure(lines, title, judged))
+    figure = partial(smearing_figure, lines, title, judged)
+    return Drawing(f"tc-smearing{suffix}", f"Tc over the smearing{where}", text, figure)
 
 
 def _grids(reading: Reading, document: Mapping[str, Any], title: str, where: str, suffix: str) -> list[Drawing]:
@@ -103,7 +105,7 @@ def _grids(reading: Reading, document: Mapping[str, Any], title: str, where: str
         return []
     if len(rows) < 2:
         return []
-    figure = grid_figure([GridRow(*row) for row in rows], title)
+    figure = partial(grid_figure, [GridRow(*row) for row in rows], title)
     text = (
         f"λ and Tc (Eliashberg, μ* = {document['mu_star']:g}) at the smearing that is quoted, on the computed grid of "
         "q and on those that lie within it: some of the same q-points."
@@ -121,5 +123,5 @@ def _sensitivity(reading: Reading, document: Mapping[str, Any], title: str, wher
     interaction, modes = interaction_of(spectrum, document["mu_star"], document["mu_ref_meV"]), modes_of(spectrum)
     state = critical(modes, interaction)
     assert state is not None  # there is a Tc
-    figure = sensitivity_figure(spectrum, sensitivity(modes, interaction, state), title)
+    figure = partial(sensitivity_figure, spectrum, sensitivity(modes, interaction, state), title)
     return Drawing(f"tc-sensitivity{suffix}", f"How Tc answers to α²F{where}", SENSITIVITY_CAPTION, figure)

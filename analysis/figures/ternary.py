@@ -11,7 +11,17 @@ import numpy as np
 from megabar.analysis.curve import Array
 from megabar.analysis.figures.hulls import MOST_METASTABLE, HullFigure, lowest_of_each
 from megabar.analysis.figures.labels import Label, place_labels
-from megabar.analysis.figures.style import INK, LEAST_IN, PAGE_IN, Margins, columns_for, named, panels, wanted_width
+from megabar.analysis.figures.style import (
+    INK,
+    LEAST_IN,
+    PAGE_IN,
+    Margins,
+    colour_bar,
+    columns_for,
+    named,
+    panels,
+    wanted_width,
+)
 from megabar.analysis.hull import HullAt, hulls_at
 from megabar.analysis.stability import Stability
 
@@ -44,9 +54,9 @@ def ternary_hull_figure(
     drawn = [_draw(ax, hull, stability.elements, furthest) for ax, hull in zip(axes, hulls, strict=False)]
     points = next((each for each in drawn if each is not None), None)
     if points is not None:
-        tall = min(0.7, 2.2 / figure.get_figheight())
+        tall = min(0.7, 2.2 / (figure.bbox.height / figure.dpi))
         place = (1 - (_BAR_IN - 0.1) / width, 0.5 - tall / 2, 0.11 / width, tall)
-        bar = figure.colorbar(points, cax=figure.add_axes(place), extend="max")
+        bar = colour_bar(figure, points, axes, place, extend="max")
         bar.set_label("Above the hull (meV/atom)", fontsize=7.5)
         bar.outline.set_linewidth(0.5)
     unnamed = [_name(ax, hull, stability, labels or {}) for ax, hull in zip(axes, hulls, strict=False)]

@@ -117,6 +117,6 @@ def _error_bar(ax: Axes, mark: Mark, error: float, height: float) -> Array:
 
 
 def _size_pt(ax: Axes) -> tuple[float, float]:
-    place, figure = ax.get_position(), ax.figure
+    figure = ax.figure
     assert figure is not None
-    return place.width * figure.get_figwidth() * 72, place.height * figure.get_figheight() * 72  # type: ignore[union-attr]
+    return ax.bbox.width / figure.dpi * 72, ax.bbox.height / figure.dpi * 72

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from megabar.workflows.report.showing import Into
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SpectrumTc:
@@ -66,11 +68,14 @@ class SpectrumTc:
         """Return α²F(ω) and λ(ω), frequencies in meV; raises InputError where there is none."""
         return frames.alpha2f_frame(self._read().spectrum)
 
-    def figure(self) -> Figure:
-        """Return α²F(ω) and λ(ω) as a figure of matplotlib."""
+    def figure(self, ax: Into = None) -> Figure:
+        """Return α²F(ω) and λ(ω) as a figure of matplotlib; ax: axes of yours that it is drawn into."""
+        from megabar.analysis.figures.style import drawn_into
         from megabar.analysis.figures.tc_drawings import alpha2f_drawing
+        from megabar.workflows.report.showing import axes_of
 
-        return alpha2f_drawing(self._read()).figure
+        with drawn_into(axes_of(ax)):
+            return alpha2f_drawing(self._read()).figure
 
     def json(self) -> dict[str, Any]:
         """Return the document of ``megabar tc --json``."""

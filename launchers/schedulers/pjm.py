@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from megabar.launchers.machines.description import clock
-from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
+from megabar.launchers.schedulers import silent
+from megabar.launchers.schedulers.interface import JobRequest, QueuedJob, State, whole
 
 TITLE = "PJM"
 COMMANDS = ("pjsub", "pjstat", "pjdel")
@@ -123,21 +124,4 @@ def own_cores(environment: Mapping[str, str]) -> int | None:
     return whole(environment.get("PJM_NODE_CORE"))
 
 
-def time_left(identifier: str) -> list[str]:
-    """Return nothing: a job of ours knows it by itself."""
-    return []
-
-
-def seconds_left(said: str) -> int | None:
-    """Return None."""
-    return None
-
-
-def partition(name: str | None) -> list[str]:
-    """Return nothing: sites write their limits in too many ways."""
-    return []
-
-
-def limits(said: str) -> Limits:
-    """Return that nothing is known."""
-    return Limits()
+time_left, seconds_left, partition, limits = silent.time_left, silent.seconds_left, silent.partition, silent.limits

@@ -12,7 +12,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from megabar.launchers.machines.description import clock
-from megabar.launchers.schedulers.interface import JobRequest, Limits, QueuedJob, State, whole
+from megabar.launchers.schedulers import silent
+from megabar.launchers.schedulers.interface import JobRequest, QueuedJob, State, whole
 
 TITLE = "Grid Engine"
 COMMANDS = ("qsub", "qstat", "qdel")
@@ -134,21 +135,4 @@ def own_cores(environment: Mapping[str, str]) -> int | None:
     return whole(environment.get("NSLOTS"))
 
 
-def time_left(identifier: str) -> list[str]:
-    """Return nothing: it cannot be asked."""
-    return []
-
-
-def seconds_left(said: str) -> int | None:
-    """Return None."""
-    return None
-
-
-def partition(name: str | None) -> list[str]:
-    """Return nothing: sites write their limits in too many ways."""
-    return []
-
-
-def limits(said: str) -> Limits:
-    """Return that nothing is known."""
-    return Limits()
+time_left, seconds_left, partition, limits = silent.time_left, silent.seconds_left, silent.partition, silent.limits

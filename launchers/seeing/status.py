@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from megabar import __version__
 from megabar.launchers.cli.numbers import counted
 from megabar.launchers.database.stored import existing_store, find_identifier
 from megabar.structures.errors import InputError
 from megabar.workflows.config import load_config
+from megabar.workflows.kinds.names import is_here
 from megabar.workflows.presence import STALE_SECONDS
 from megabar.workflows.standing import (
     PhaseStanding,
@@ -190,21 +192,33 @@ def situation(study: Standing, machine: MachineStanding | None) -> tuple[str, st
     if study.complete:
         failed = f"{counted(study.failed, 'calculation')} failed: `megabar why {study.name}`" if study.failed else ""
         return "complete", "; ".join(filter(None, (failed, study.fault)))
+    lacking = "" if is_here(study.kind) else _of_a_kind_not_here(study)
     if study.cancelled:
         stopping = f"{counted(study.running, 'calculation')} still stopping; " if study.running else ""
-        return "cancelled", f"{stopping}`megabar submit` or `megabar run` takes it up again"
+        return "cancelled", f"{stopping}{lacking or '`megabar submit` or `megabar run` takes it up again'}"
     troubles = "; ".join(f"{trouble} ({counted(count, 'worker')})" for trouble, count in machine.troubles.items())
     if study.running:
         return "running", troubles or _of_the_lost(study) or study.fault
     if troubles:
         return "in trouble", troubles
     if study.queued:
-        return _waiting(study, machine)
+        state, said = _waiting(study, machine)
+        return state, lacking or said
     if study.fault:
         return "stuck", study.fault
+    if lacking and not study.planning:
+        return "stuck", lacking
     if study.planning or machine.attended or any(not worker["lost"] for worker in machine.workers):
         return "planning", ""  # whoever has nothing to do looks what studies want
     return "stuck", _of_the_lost(study) or f"nothing runs and nothing waits: {_remedy(study)} lets it go on"
+
+
+def _of_a_kind_not_here(study: Standing) -> str:
+    """Return what to do about a study that nothing of this version can plan."""
+    return (
+        f"megabar {__version__} has no studies of the kind `{study.kind}`: update it here, or install the package that "
+        "offers this kind"
+    )
 
 
 def _of_the_lost(study: Standing) -> str:

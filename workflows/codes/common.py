@@ -1,16 +1,85 @@
-"""What the heads of all adapters say alike: functionals and smearings refused, cutoffs rounded, shared settings."""
+"""What all adapters do alike: functionals and smearings refused, cutoffs rounded, settings shared, observables told."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import InputError
-from megabar.workflows.codes.interface import Request
-from megabar.workflows.protocols import Protocol
+from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, Program, Request
+from megabar.workflows.config import Config
+from megabar.workflows.protocols import Protocol, protocol
 
 CUTOFF_STEP_eV = 10.0
+
+
+@dataclass(frozen=True)
+class DataAsked:
+    """Which atomic data are asked for: as ``Code.atomic_data`` has it."""
+
+    elements: tuple[str, ...]
+    functional: str
+    protocol: str
+    closest_A: Mapping[tuple[str, str], float]
+
+
+class Adapter(ABC):
+    """What adapters share of ``interface.Code``; what is a code's own they have in ``find_data`` and ``own_settings``.
+
+    smearings: kinds that the code has; None where the protocol's need not be checked.
+    """
+
+    name: ClassVar[str]
+    toy: ClassVar[bool] = False
+    in_process: ClassVar[bool] = False
+    forces: ClassVar[bool] = True
+    programs: ClassVar[Mapping[str, Program]] = NO_PROGRAMS
+    functionals: ClassVar[tuple[str, ...]]
+    smearings: ClassVar[Iterable[str] | None] = None
+
+    def atomic_data(
+        self,
+        elements: Sequence[str],
+        functional: str,
+        protocol: str,
+        closest_A: Mapping[tuple[str, str], float],
+        config: Config,
+    ) -> tuple[AtomicData, ...]:
+        """Return the data set of each element, as ``find_data`` of the code finds it.
+
+        Raises InputError for a functional that the code has not, SetupError where a set is missing and cannot be made.
+        """
+        check_functional(self.name, functional, self.functionals)
+        return tuple(self.find_data(DataAsked(tuple(elements), functional, protocol, closest_A), config))
+
+    def settings(self, request: Request) -> dict[str, Any]:
+        """Return the settings of a phase: those that every code has, and the code's ``own_settings``.
+
+        Raises InputError for a functional or a smearing that the code has not.
+        """
+        check_functional(self.name, request.functional, self.functionals)
+        chosen = protocol(self.name, request.protocol)
+        if self.smearings is not None:
+            check_smearing(self.name, chosen.smearing_kind, self.smearings)
+        return {**shared_settings(request, chosen), **self.own_settings(request, chosen)}
+
+    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
+        """Return what the calculator noted of its last run."""
+        return dict(getattr(calculator, "said", {}))
+
+    @abstractmethod
+    def find_data(self, asked: DataAsked, config: Config) -> Iterable[AtomicData]:
+        """Return the data set of each element asked for."""
+
+    @abstractmethod
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
+        """Return the settings of a phase besides functional, k-points and smearing."""
 
 
 def check_functional(code: str, functional: str, known: Iterable[str]) -> None:

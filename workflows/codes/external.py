@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import signal
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,12 +11,10 @@ from typing import Any, ClassVar
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from megabar.structures.errors import SetupError
 from megabar.workflows.codes.finite import check_finite
-from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.codes.running import Process, Stop, run_program, terminate, wait_for_stop
-from megabar.workflows.config import Config
-from megabar.workflows.files import read_json, write_atomically, write_json
+from megabar.workflows.files import read_json, sha256_of, sha256_of_file, text_of_file, write_atomically, write_json
 from megabar.workflows.mending.record import note_step
 from megabar.workflows.stopping import Stopped, stop_wanted
 
@@ -40,10 +36,15 @@ class ExternalCalculator(Calculator):  # type: ignore[misc]
     restart_names: ClassVar[tuple[str, ...]] = ()
     """Files that a program which was told to stop leaves whole, and can go on from."""
 
-    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
+    ) -> None:
         super().__init__(directory=str(folder))
+        self.settings = dict(settings)
+        self.data = {each.element: each for each in data}
         self.folder = folder
         self.command = tuple(command)
+        self.said: dict[str, Any] = {}
 
     @abstractmethod
     def inputs(self, atoms: Atoms) -> dict[str, str]:
@@ -133,52 +134,19 @@ class ExternalCalculator(Calculator):  # type: ignore[misc]
     def _note(self, files: Mapping[str, str]) -> dict[str, str]:
         hashes = {name: sha256_of(content) for name, content in files.items()}
         for name in self.restart_names:
-            path = self.folder / name
-            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "gone"
+            hashes[name] = sha256_of_file(self.folder / name, "gone")
         return hashes
 
     def _stop_wanted(self) -> bool:
         return stop_wanted(self.folder.parent)
 
     def _holds(self, files: Mapping[str, str]) -> bool:
-        return all(read_text(self.folder / name) == content for name, content in files.items())
+        return all(text_of_file(self.folder / name) == content for name, content in files.items())
 
     def tail(self, name: str | None = None) -> str:
         """Return the last lines that the program wrote (to its standard output where no file is named)."""
-        lines = [line.strip() for line in read_text(self.folder / (name or self.stdout_name)).splitlines()]
+        lines = [line.strip() for line in text_of_file(self.folder / (name or self.stdout_name)).splitlines()]
         return " / ".join([line for line in lines if line][-TAIL_LINES:]) or "it wrote nothing"
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file, empty where there is none."""
-    try:
-        return path.read_text(errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-
-
-def program(code: str, names: Sequence[str], config: Config, how_to_get: str) -> tuple[str, ...]:
-    """Return the words that start a code: the configured command, or the first of some names that is installed.
-
-    Raises SetupError that says how to get it where there is none.
-    """
-    command = config.code(code).command
-    for first in command[:1] or tuple(names):
-        found = shutil.which(first)
-        if found:
-            return (found, *command[1:])
-    missing = command[0] if command else " or ".join(names)
-    raise SetupError(f"{code}: the program {missing} was not found; {how_to_get}")
-
-
-def parallel(command: Sequence[str], code: str, config: Config) -> tuple[str, ...]:
-    """Return a command behind the configured parallel launch (``mpiexec -n 4``), if any."""
-    return (*config.code(code).launch, *command)
-
-
-def sha256_of(content: str) -> str:
-    """Return the hash of a text."""
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def room(element: str, closest_A: Mapping[tuple[str, str], float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -98,6 +99,26 @@ class View(Protocol):
     @property
     def figure(self) -> Callable[..., Figure]:
         """Returns a figure by its name, the first where none is given; further wishes are the kind's own."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """A function or class of a kind, loaded when it is first called: commands that do not need it are to start at once.
+
+    where: as ``package.module:name``.
+    """
+
+    where: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it."""
+        return self.found()(*arguments)
+
+    def found(self) -> Callable[..., Any]:
+        """Return it."""
+        module, name = self.where.split(":")
+        found: Callable[..., Any] = getattr(import_module(module), name)
+        return found
 
 
 def plain_report(folder: Path, study: StudyRecord, answer: Answer, store: ResultStore) -> None:

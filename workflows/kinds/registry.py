@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from megabar.structures.errors import InputError
 from megabar.structures.names import check_folder_name
 from megabar.workflows.kinds.interface import Answer, Kind, Plan, read_plan
+from megabar.workflows.kinds.names import GROUP
 from megabar.workflows.kinds.phonons.kind import PHONONS
 from megabar.workflows.kinds.stability.kind import STABILITY
 from megabar.workflows.kinds.superconductivity.kind import SUPERCONDUCTIVITY
@@ -34,9 +35,6 @@ KINDS: Mapping[str, Kind] = {
         PHONONS,
     )
 }
-
-
-GROUP = "megabar.kinds"
 
 
 @cache

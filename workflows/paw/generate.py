@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from ase.units import Bohr
 
 from megabar.structures.errors import SetupError
 from megabar.structures.threads import outside
+from megabar.workflows.files import sha256_of
 
 TAG = "megabar"
 
@@ -52,7 +52,7 @@ class Recipe:
         energy of Na by less than 1e-7 eV (measured on three instruction sets), and each machine would compute alone.
         """
         text = json.dumps({**asdict(self), "gpaw": gpaw_version}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return sha256_of(text)
 
     def key(self, gpaw_version: str) -> str:
         """Return the name of the set's folder: the beginning of its hash."""
@@ -103,7 +103,7 @@ def gpaw_version() -> str:
 
 def content_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, uncompressed where its name ends in .gz."""
-    return hashlib.sha256(read_set(path)).hexdigest()
+    return sha256_of(read_set(path))
 
 
 def read_set(path: Path) -> bytes:

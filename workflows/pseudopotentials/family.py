@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any
 from ase.units import Bohr, Ha, Ry
 
 from megabar.structures.errors import SetupError
+from megabar.workflows.files import sha256_of_file
 from megabar.workflows.pseudopotentials.upf import Upf, element_of, read_upf, upf_files
 
 DEFAULT_RY = {"NC": 90.0, "PAW": 60.0, "US": 60.0}
@@ -114,4 +114,4 @@ def _sha256(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _sha256_of(path: Path, modified: int, size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of_file(path)

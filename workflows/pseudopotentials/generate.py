@@ -6,7 +6,6 @@ Vanderbilt, Phys. Rev. B 41, 7892 (1990), doi:10.1103/PhysRevB.41.7892, for ultr
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from megabar.structures.errors import SetupError
 from megabar.structures.threads import outside
+from megabar.workflows.files import sha256_of
 from megabar.workflows.pseudopotentials.checks import check_generation
 from megabar.workflows.yaml_input import read_yaml, validated
 
@@ -140,7 +140,7 @@ def generated(element: str, functional: str, cache_folder: Path, ld1: str) -> Pa
     recipe = known[element]
     text = ld1_input(recipe, functional)
     cutoffs = _cutoffs(recipe)
-    identity = hashlib.sha256(f"{ld1_version(ld1)}\n{text}\n{cutoffs}".encode()).hexdigest()[:16]
+    identity = sha256_of(f"{ld1_version(ld1)}\n{text}\n{cutoffs}")[:16]
     final = cache_folder / f"{element}-{functional}-{identity}"
     if not final.is_dir():
         _generate_in(final, element, text, cutoffs, ld1)

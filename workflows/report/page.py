@@ -6,8 +6,26 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from megabar.workflows.report.values import measured
+
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
+
+
+def templates(folder: Path) -> Environment:
+    """Return the environment of a folder's templates: what a template names must be there, and is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"chem": chem, "measured": measured, "symbols": symbols}
+    return environment
 
 
 def style() -> Markup:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor, isfinite, log10
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 
 def measured(value: float | None, error: float | None = None, decimals: int = 1) -> str:

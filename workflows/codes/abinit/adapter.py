@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ase import Atoms
-from ase.calculators.calculator import BaseCalculator
 from ase.data import atomic_numbers
 from ase.units import Bohr, Hartree
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes.abinit.data import choose, read_pseudo
-from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
-from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text
+from megabar.workflows.codes.common import DataAsked, cutoff_of_data
+from megabar.workflows.codes.external import ExternalCalculator
 from megabar.workflows.codes.finite import NOT_A_NUMBER, number
-from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.installed import InstalledProgram, program
+from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.config import Config
-from megabar.workflows.protocols import protocol as named_protocol
+from megabar.workflows.files import sha256_of_file, text_of_file
+from megabar.workflows.protocols import Protocol
 
 IXC = {"PBE": 11, "PBEsol": -116133, "LDA": -1012}
 OCCOPT = {"fermi-dirac": 3, "cold": 4, "methfessel-paxton": 6}
@@ -38,96 +38,67 @@ BANDS_FACTOR, BANDS_MORE = 1.2, 4
 SCF_STEPS = 60
 
 
-class Abinit:
+class Abinit(InstalledProgram):
     """ABINIT with norm-conserving (psp8) or PAW (XML) data from the configured folder or Debian's abinit-data."""
 
     name = "abinit"
-    toy = False
-    in_process = False
-    forces = True
-    programs = NO_PROGRAMS
     functionals = tuple(IXC)
+    smearings = tuple(OCCOPT)
+    names = ("abinit",)
+    how_to_get = HOW_TO_GET
+    arguments = ("run.abi",)
 
-    def installation(self, config: Config) -> Installation:
-        """Return ABINIT's version; raises SetupError that says how to get it where it is missing."""
-        command = program(self.name, ("abinit",), config, HOW_TO_GET)
-        return Installation(self.name, _version(command), parallel(command, self.name, config))
+    def version_of(self, command: tuple[str, ...]) -> str:
+        """Return the version, as the program says it."""
+        return _version(command)
 
-    def atomic_data(
-        self,
-        elements: Sequence[str],
-        functional: str,
-        protocol: str,
-        closest_A: Mapping[tuple[str, str], float],
-        config: Config,
-    ) -> tuple[AtomicData, ...]:
+    def calculator_class(self) -> type[ExternalCalculator]:
+        """Return the calculator below."""
+        return AbinitCalculator
+
+    def find_data(self, asked: DataAsked, config: Config) -> list[AtomicData]:
         """Return a pseudopotential file of each element, all norm-conserving or all PAW."""
-        check_functional(self.name, functional, self.functionals)
-        return tuple(
+        return [
             AtomicData(
                 element=each.element,
                 path=str(each.path),
-                sha256=hashlib.sha256(each.path.read_bytes()).hexdigest(),
+                sha256=sha256_of_file(each.path),
                 radius_A=each.radius_A,
                 cutoff_eV=each.cutoff_eV,
                 origin=f"{each.path.parent.name}/{each.path.name}",
             )
-            for each in choose(_folders(functional, config), elements, functional, closest_A)
-        )
+            for each in choose(_folders(asked.functional, config), asked.elements, asked.functional, asked.closest_A)
+        ]
 
-    def settings(self, request: Request) -> dict[str, Any]:
-        """Return cutoffs, k-points, smearing and SCF thresholds of a phase.
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
+        """Return cutoffs and SCF thresholds of a phase.
 
         Raises SetupError where nothing says which cutoff a pseudopotential needs.
         """
-        check_functional(self.name, request.functional, self.functionals)
         unknown = [each for each in request.data if not each.cutoff_eV]
         if unknown:
             names = ", ".join(Path(each.path).name for each in unknown)
             raise SetupError(
                 f"abinit: nothing says which plane-wave cutoff {names} needs; put PseudoDojo's .djrepo file beside it"
             )
-        chosen = named_protocol(self.name, request.protocol)
-        own = chosen.code_settings
+        own = protocol.code_settings
         cutoff = cutoff_of_data(request, own["cutoff_factor"])
         paw = any(each.path.endswith(".xml") for each in request.data)
         return {
-            **shared_settings(request, chosen),
             "cutoff_eV": cutoff,
             **({"fine_grid_cutoff_eV": FINE_GRID_FACTOR * cutoff} if paw else {}),
             "scf": {"energy_eV": own["scf_energy_eV"], "steps": SCF_STEPS},
         }
 
-    def calculator(
-        self,
-        settings: Mapping[str, Any],
-        data: Sequence[AtomicData],
-        atoms: Atoms,
-        folder: Path,
-        config: Config,
-    ) -> BaseCalculator:
-        """Return a calculator that runs in ``abinit`` of the folder; a finished run found there is not repeated."""
-        command = self.installation(config).command
-        return AbinitCalculator(settings, data, folder / "abinit", (*command, "run.abi"))
-
-    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``scf_steps`` (of the last geometry), ``fermi_eV`` and ``code_warnings`` (their number)."""
-        return dict(getattr(calculator, "said", {}))
-
 
 class AbinitCalculator(ExternalCalculator):
-    """One ABINIT ground state per geometry."""
+    """One ABINIT ground state per geometry.
+
+    said: ``scf_steps`` (of the last geometry), ``fermi_eV`` and ``code_warnings`` (their number).
+    """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
     output_names = ("run.abo",)
-
-    def __init__(
-        self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
-    ) -> None:
-        super().__init__(folder, command)
-        self.settings = dict(settings)
-        self.data = {each.element: each for each in data}
-        self.said: dict[str, Any] = {}
 
     def inputs(self, atoms: Atoms) -> dict[str, str]:
         """Return ``run.abi``; the pseudopotentials are named in it by path."""
@@ -135,7 +106,7 @@ class AbinitCalculator(ExternalCalculator):
 
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
         """Return energy (eV; with smearing the Mermin free energy), forces (eV/Å) and stress (eV/Å³)."""
-        text, log = read_text(self.folder / "run.abo"), read_text(self.folder / self.stdout_name)
+        text, log = text_of_file(self.folder / "run.abo"), text_of_file(self.folder / self.stdout_name)
         check_output(text, log, self.tail())
         found = _read(text)
         fermi = re.findall(r"^fermie\s*:\s*(\S+)", text, flags=re.MULTILINE)

@@ -18,6 +18,7 @@ from ase.units import Bohr, Hartree
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.codes.external import room
+from megabar.workflows.files import sha256_of_file
 from megabar.workflows.yaml_input import plain, read_yaml
 
 FAMILIES = ("psp8", "xml")
@@ -101,11 +102,9 @@ def _hint(path: Path) -> float:
 
 def _known_cutoff(element: str, functional: str, path: Path) -> float:
     """Return the cutoff (hartree) measured for a file of Debian's abinit-data, 0 for other files."""
-    from hashlib import sha256
-
     known: Mapping[str, Mapping[str, object]] = plain(read_yaml(CUTOFFS))
     entry = known.get(element, {})
-    if entry.get("functional") == functional and entry.get("sha256") == sha256(path.read_bytes()).hexdigest():
+    if entry.get("functional") == functional and entry.get("sha256") == sha256_of_file(path):
         return float(str(entry["cutoff_hartree"]))
     return 0.0
 

@@ -7,27 +7,27 @@ moved in Na2He, against finite differences), not enough to relax with, and take 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import BaseCalculator
 from ase.units import Bohr, Hartree
 
 from megabar.structures.errors import SetupError
-from megabar.workflows.codes.common import check_functional, check_smearing, shared_settings
+from megabar.workflows.codes.common import DataAsked
 from megabar.workflows.codes.elk.smearing import entropy_term
 from megabar.workflows.codes.elk.species import muffin_tin_radii, species_text, with_radius
-from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
+from megabar.workflows.codes.external import ExternalCalculator
 from megabar.workflows.codes.finite import number
-from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.installed import InstalledProgram, program
+from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.codes.running import Process, run_program
 from megabar.workflows.config import Config
-from megabar.workflows.files import write_atomically
-from megabar.workflows.protocols import protocol as named_protocol
+from megabar.workflows.files import sha256_of, text_of_file, write_atomically
+from megabar.workflows.protocols import Protocol
 
 XC_TYPES = {"PBE": 20, "PBEsol": 22, "LDA": 3}
 SMEARING_TYPES = {"methfessel-paxton": 1, "fermi-dirac": 3}
@@ -39,7 +39,7 @@ EMPTY_STATES_PER_ATOM = 6
 SCF_STEPS = 80
 
 
-class Elk:
+class Elk(InstalledProgram):
     """Elk with muffin-tin radii and plane-wave cutoff that are the same for all phases of a study.
 
     The cutoff of the augmented plane waves is rgkmax of the protocol over the smallest radius. ``nxlo`` adds local
@@ -47,51 +47,42 @@ class Elk:
     """
 
     name = "elk"
-    toy = False
-    in_process = False
     forces = False
-    programs = NO_PROGRAMS
     functionals = tuple(XC_TYPES)
+    smearings = tuple(SMEARING_TYPES)
+    names = ("elk-lapw", "elk")
+    how_to_get = HOW_TO_GET
 
-    def installation(self, config: Config) -> Installation:
-        """Return Elk's version; raises SetupError that says how to get it where it is missing."""
-        command = program(self.name, ("elk-lapw", "elk"), config, HOW_TO_GET)
-        return Installation(self.name, _version(command), parallel(command, self.name, config))
+    def version_of(self, command: tuple[str, ...]) -> str:
+        """Return the version, as the program says it."""
+        return _version(command)
 
-    def atomic_data(
-        self,
-        elements: Sequence[str],
-        functional: str,
-        protocol: str,
-        closest_A: Mapping[tuple[str, str], float],
-        config: Config,
-    ) -> tuple[AtomicData, ...]:
+    def calculator_class(self) -> type[ExternalCalculator]:
+        """Return the calculator below."""
+        return ElkCalculator
+
+    def find_data(self, asked: DataAsked, config: Config) -> list[AtomicData]:
         """Return a species file for each element: Elk's own with a radius that leaves room for its neighbours."""
-        check_functional(self.name, functional, self.functionals)
         folder = _species_folder(config)
-        texts = {element: species_text(folder, element) for element in elements}
-        radii = muffin_tin_radii(texts, closest_A)
+        texts = {element: species_text(folder, element) for element in asked.elements}
+        radii = muffin_tin_radii(texts, asked.closest_A)
         found = []
-        for element in elements:
+        for element in asked.elements:
             content = with_radius(texts[element], radii[element])
             digest = sha256_of(content)
             path = config.data / "elk" / f"{element}-{radii[element]:.2f}-{digest[:8]}.in"
-            if read_text(path) != content:
+            if text_of_file(path) != content:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, content.encode())
             origin = f"Elk's species {element}.in, muffin-tin radius {radii[element]:.2f} bohr"
             found.append(AtomicData(element, str(path), digest, radii[element] * Bohr, 0.0, origin))
-        return tuple(found)
+        return found
 
-    def settings(self, request: Request) -> dict[str, Any]:
-        """Return cutoffs, k-points, smearing, local orbitals and SCF thresholds of a phase."""
-        check_functional(self.name, request.functional, self.functionals)
-        chosen = named_protocol(self.name, request.protocol)
-        check_smearing(self.name, chosen.smearing_kind, SMEARING_TYPES)
-        own = chosen.code_settings
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
+        """Return cutoffs, local orbitals, meshes and SCF thresholds of a phase."""
+        own = protocol.code_settings
         gkmax = own["rgkmax"] * Bohr / min(each.radius_A for each in request.data)
         return {
-            **shared_settings(request, chosen),
             "cutoff_eV": round(gkmax**2 / 2 * Hartree, 3),
             # Twice gkmax is the least that Elk takes; with three times it compressed Na2He may diverge at once.
             "gmaxvr_per_bohr": round(max(float(own["gmaxvr"]), LEAST_GMAX_OVER_GKMAX * gkmax), 3),
@@ -106,43 +97,23 @@ class Elk:
             },
         }
 
-    def calculator(
-        self,
-        settings: Mapping[str, Any],
-        data: Sequence[AtomicData],
-        atoms: Atoms,
-        folder: Path,
-        config: Config,
-    ) -> BaseCalculator:
-        """Return a calculator that runs in ``elk`` of the folder; a finished run found there is not repeated."""
-        return ElkCalculator(settings, data, folder / "elk", self.installation(config).command)
-
-    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``scf_steps``, ``fermi_eV``, ``band_gap_eV`` (on the k-points used), ``charge_error`` (electrons
-        that integration over the meshes loses), ``core_leakage`` (core electrons outside their sphere, the largest),
-        ``local_orbitals`` and ``code_warnings`` by kind."""
-        return dict(getattr(calculator, "said", {}))
-
 
 class ElkCalculator(ExternalCalculator):
-    """One Elk ground state per geometry. Units in ``elk.in``: Hartree and bohr."""
+    """One Elk ground state per geometry. Units in ``elk.in``: Hartree and bohr.
+
+    said: ``scf_steps``, ``fermi_eV``, ``band_gap_eV`` (on the k-points used), ``charge_error`` (electrons that
+    integration over the meshes loses), ``core_leakage`` (core electrons outside their sphere, the largest),
+    ``local_orbitals`` and ``code_warnings`` by kind.
+    """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy"]
     output_names = ("INFO.OUT", "TOTENERGY.OUT", "STATE.OUT", "EIGVAL.OUT", "KPOINTS.OUT", "STOP")
     restart_names = ("STATE.OUT",)
 
-    def __init__(
-        self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
-    ) -> None:
-        super().__init__(folder, command)
-        self.settings = dict(settings)
-        self.data = {each.element: each for each in data}
-        self.said: dict[str, Any] = {}
-
     def inputs(self, atoms: Atoms) -> dict[str, str]:
         """Return ``elk.in`` and the species files."""
         order = species_order(atoms)
-        files = {f"{element}.in": read_text(Path(self.data[element].path)) for element in order}
+        files = {f"{element}.in": text_of_file(Path(self.data[element].path)) for element in order}
         radii = {element: self.data[element].radius_A / Bohr for element in order}
         return {"elk.in": elk_input(atoms, self.settings, radii), **files}
 
@@ -156,7 +127,7 @@ class ElkCalculator(ExternalCalculator):
 
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
         """Return the energy (eV; with smearing the generalised free energy) of a finished run."""
-        text, said = read_text(self.folder / "INFO.OUT"), read_text(self.folder / self.stdout_name)
+        text, said = text_of_file(self.folder / "INFO.OUT"), text_of_file(self.folder / self.stdout_name)
         radii = {element: self.data[element].radius_A / Bohr for element in species_order(atoms)}
         check_info(text, said, self.tail(), radii)
         energy = number(_last(r"total energy\s*:\s*(\S+)", text), "the total energy", "Elk") * Hartree
@@ -277,7 +248,7 @@ def _version(command: tuple[str, ...]) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         run_program(command, Path(folder), Path(folder) / "stdout.txt")
-        said = read_text(Path(folder) / "stdout.txt")
+        said = text_of_file(Path(folder) / "stdout.txt")
     match = re.search(r"Elk code version (\S+)", said)
     if not match:
         raise SetupError(f"{command[0]} does not say a version of Elk: is it Elk?")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,15 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import InputError
-from megabar.workflows.codes.common import check_functional
-from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, Installation, Request
+from megabar.workflows.codes.common import Adapter, DataAsked, check_functional
+from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
+from megabar.workflows.files import sha256_of
+from megabar.workflows.protocols import Protocol
 from megabar.workflows.stopping import Stopped, stop_wanted
 
 
-class Emt:
+class Emt(Adapter):
     """Adapter to `ase.calculators.emt.EMT` (Jacobsen, Stoltze & Nørskov, Surf. Sci. 366, 394 (1996),
     doi:10.1016/0039-6028(96)00816-3).
 
@@ -27,8 +28,6 @@ class Emt:
     name = "emt"
     toy = True
     in_process = True
-    forces = True
-    programs = NO_PROGRAMS
     functionals = ("EMT",)
 
     def installation(self, config: Config) -> Installation:
@@ -37,32 +36,24 @@ class Emt:
 
         return Installation(code=self.name, version=f"ASE {__version__}")
 
-    def atomic_data(
-        self,
-        elements: Sequence[str],
-        functional: str,
-        protocol: str,
-        closest_A: Mapping[tuple[str, str], float],
-        config: Config,
-    ) -> tuple[AtomicData, ...]:
+    def find_data(self, asked: DataAsked, config: Config) -> list[AtomicData]:
         """Return the parameters of each element; raises InputError for elements that EMT does not know."""
         from ase.calculators.emt import parameters
 
-        check_functional(self.name, functional, self.functionals)
-        missing = [element for element in elements if element not in parameters]
+        missing = [element for element in asked.elements if element not in parameters]
         if missing:
             raise InputError(f"the toy code emt does not know {', '.join(missing)}; it knows {', '.join(parameters)}")
-        return tuple(
+        return [
             AtomicData(
                 element=element,
                 path="",
-                sha256=hashlib.sha256(repr(parameters[element]).encode()).hexdigest(),
+                sha256=sha256_of(repr(parameters[element])),
                 radius_A=0.0,
                 cutoff_eV=0.0,
                 origin="parameters in ASE",
             )
-            for element in elements
-        )
+            for element in asked.elements
+        ]
 
     def settings(self, request: Request) -> dict[str, Any]:
         """Return the settings that every code has: one k-point and no smearing, since EMT has no electrons."""
@@ -88,8 +79,8 @@ class Emt:
 
         return StoppableEmt()
 
-    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return nothing: EMT has nothing else to say."""
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
+        """Return nothing: EMT has no settings of its own."""
         return {}
 
 

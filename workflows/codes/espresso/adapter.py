@@ -9,23 +9,23 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.structures.errors import SetupError
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.common import check_functional, shared_settings
+from megabar.workflows.codes.common import Adapter, DataAsked
+from megabar.workflows.codes.espresso.inputs import SMEARING
 from megabar.workflows.codes.espresso.output import output_facts
 from megabar.workflows.codes.espresso.run import EspressoRun
 from megabar.workflows.codes.interface import AtomicData, Installation, Program, Request
 from megabar.workflows.config import Config
-from megabar.workflows.protocols import protocol
+from megabar.workflows.protocols import Protocol
 from megabar.workflows.pseudopotentials.family import Member, member, member_of
 from megabar.workflows.pseudopotentials.generate import generated
 
@@ -34,7 +34,7 @@ FUNCTIONALS = {"PBE": "PBE", "PBE+D3": "PBE", "PBEsol": "PBEsol", "LDA": "LDA"}
 (Grimme, Ehrlich & Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759)."""
 
 SMOOTH_FROM, SMOOTH_WIDTH, SMOOTH_HEIGHT = 0.82, 0.045, 1.25
-"""The constant-cutoff functional (see ``Espresso.settings``), in units of the cutoff."""
+"""The constant-cutoff functional (see ``Espresso.own_settings``), in units of the cutoff."""
 
 
 def _ground_state(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
@@ -52,16 +52,13 @@ def _phonon(calculation: Calculation, folder: Path, config: Config) -> dict[str,
 PROGRAMS: Mapping[str, Program] = MappingProxyType({"ground-state": _ground_state, "phonon": _phonon})
 
 
-@dataclass(frozen=True)
-class Espresso:
+class Espresso(Adapter):
     """Adapter to pw.x. Where no folder of pseudopotentials is configured, they are generated with ld1.x."""
 
-    name: str = "espresso"
-    toy: bool = False
-    in_process: bool = False
-    forces: bool = True
-    programs: ClassVar[Mapping[str, Program]] = PROGRAMS
-    functionals: tuple[str, ...] = tuple(FUNCTIONALS)
+    name = "espresso"
+    programs = PROGRAMS
+    functionals = tuple(FUNCTIONALS)
+    smearings = tuple(SMEARING)
 
     def installation(self, config: Config) -> Installation:
         """Return pw.x as found; raises SetupError that says how to get it where it is missing."""
@@ -74,23 +71,15 @@ class Espresso:
             )
         return Installation(self.name, _version(words, configured.launch), (*configured.launch, *words))
 
-    def atomic_data(
-        self,
-        elements: Sequence[str],
-        functional: str,
-        protocol: str,
-        closest_A: Mapping[tuple[str, str], float],
-        config: Config,
-    ) -> tuple[AtomicData, ...]:
+    def find_data(self, asked: DataAsked, config: Config) -> list[AtomicData]:
         """Return the pseudopotential of each element: of the configured folder, else generated and cached.
 
         Raises SetupError where one is missing, or made for another functional.
         """
-        check_functional(self.name, functional, self.functionals)
-        family = FUNCTIONALS[functional]
+        family = FUNCTIONALS[asked.functional]
         folder = config.code(self.name).pseudopotentials
         found = []
-        for element in elements:
+        for element in asked.elements:
             if folder is not None:
                 each, origin = member(folder, element, family), f"folder {folder.name}"
             else:
@@ -98,9 +87,9 @@ class Espresso:
                 each = member_of(generated(element, family, cache, _ld1(config)))
                 origin = f"generated: ld1.x, inputs/{element}.yaml"
             found.append(_atomic_data(each, origin))
-        return tuple(found)
+        return found
 
-    def settings(self, request: Request) -> dict[str, Any]:
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
         """Return the settings of a phase; the cutoffs follow from all elements of the study.
 
         At a constant number of plane waves the stress of a compressed solid is off by what the energy still lacks
@@ -109,15 +98,12 @@ class Espresso:
         cutoff, and each the derivative of the other: M. Bernasconi et al., J. Phys. Chem. Solids 56, 501 (1995),
         doi:10.1016/0022-3697(94)00228-2.
         """
-        check_functional(self.name, request.functional, self.functionals)
-        accuracy = protocol(self.name, request.protocol)
         members = [member_of(Path(each.path)) for each in request.data]
-        factor = float(accuracy.code_settings["cutoff_factor"])
+        factor = float(protocol.code_settings["cutoff_factor"])
         cutoff = factor * max(each.cutoff_eV for each in request.data)
         ratio = max(each.density_cutoff_eV / each.cutoff_eV for each in members)
-        ratio = max(ratio, float(accuracy.code_settings["density_cutoff_factor"]))
+        ratio = max(ratio, float(protocol.code_settings["density_cutoff_factor"]))
         return {
-            **shared_settings(request, accuracy),
             "cutoff_eV": round(cutoff, 3),
             "density_cutoff_eV": round(ratio * cutoff, 3),
             "constant_cutoff": {
@@ -125,7 +111,7 @@ class Espresso:
                 "width_eV": round(SMOOTH_WIDTH * cutoff, 3),
                 "height_eV": round(SMOOTH_HEIGHT * cutoff, 3),
             },
-            "scf_energy_eV": float(accuracy.code_settings["scf_energy_eV"]),
+            "scf_energy_eV": float(protocol.code_settings["scf_energy_eV"]),
         }
 
     def calculator(

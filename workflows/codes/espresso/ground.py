@@ -8,7 +8,6 @@ energy).
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 from collections.abc import Mapping
@@ -19,12 +18,11 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.espresso.dos import STATES, density_of_states_of
 from megabar.workflows.codes.espresso.inputs import parameters, place_pseudopotentials
 from megabar.workflows.codes.espresso.output import check_output, number_of_bands, output_facts
-from megabar.workflows.codes.espresso.programs import text_of
 from megabar.workflows.codes.espresso.pw import run_pw
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.running import terminate
 from megabar.workflows.config import Config
-from megabar.workflows.files import packed, read_json, write_atomically, write_json
+from megabar.workflows.files import packed, read_json, sha256_of_file, text_of_file, write_atomically, write_json
 from megabar.workflows.mending.espresso import DEFAULTS
 from megabar.workflows.mending.record import note_step, of_a_stop
 from megabar.workflows.stopping import Stopped, stop_wanted
@@ -44,7 +42,7 @@ _FREE = ("ecfixed", "qcutz", "q2sigma")
 def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
     """Compute the ground state on both k-grids, keep it in the folder, and return the result; its array is N(ε)."""
     facts = ground_state(calculation, folder, config)
-    arrays, of_dos = density_of_states_of(folder / OUT, calculation.structure, text_of(folder / "espresso.pwo"))
+    arrays, of_dos = density_of_states_of(folder / OUT, calculation.structure, text_of_file(folder / "espresso.pwo"))
     if (facts.get("band_gap_eV") or 0.0) > LARGEST_GAP_EV:
         raise CalculationFailed(
             "insulating",
@@ -154,9 +152,5 @@ def _with_number(changes: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def digests(folder: Path, pattern: str = "**/*") -> dict[str, str]:
     """Return the hash of every file in a folder, by its place there."""
-    found = {}
-    for path in sorted(folder.glob(pattern)):
-        if path.is_file():
-            with path.open("rb") as file:
-                found[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    return {str(path.relative_to(folder)): sha256_of_file(path) for path in paths}

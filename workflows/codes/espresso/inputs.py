@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ase import Atoms
 from ase.units import Ry
 
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
+from megabar.workflows.files import sha256_of
 
 SMEARING = {
     "fermi-dirac": "fermi-dirac",
@@ -111,7 +111,7 @@ def place_pseudopotentials(data: Sequence[AtomicData], folder: Path) -> None:
             content = path.read_bytes()
         except OSError as error:
             raise CalculationFailed("pseudopotential-missing", f"{path} ({error.strerror})") from None
-        if hashlib.sha256(content).hexdigest() != each.sha256:
+        if sha256_of(content) != each.sha256:
             raise CalculationFailed(
                 "pseudopotential-changed", f"{path} is not the file that the study was planned with"
             )

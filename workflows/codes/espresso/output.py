@@ -14,6 +14,7 @@ import numpy as np
 from ase.units import Ha
 
 from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.files import text_of_file
 from megabar.workflows.mending.espresso import CAUSES
 from megabar.workflows.mending.symptoms import cause_of, scf_cause
 
@@ -36,8 +37,8 @@ def check_output(folder: Path, returncode: int) -> None:
 
     returncode: of the process; negative for the signal that ended it, above 128 where a launcher passed it on.
     """
-    output = _text(folder / "espresso.pwo")
-    errors = _text(folder / "espresso.err") + "\n" + _text(folder / "CRASH")
+    output = text_of_file(folder / "espresso.pwo")
+    errors = text_of_file(folder / "espresso.err") + "\n" + text_of_file(folder / "CRASH")
     said = output + "\n" + errors
     error = error_message(said)
     if error:
@@ -72,19 +73,19 @@ def check_output(folder: Path, returncode: int) -> None:
 
 def stopped_by_itself(folder: Path) -> bool:
     """Return whether pw.x ended because it was told to, or its own time was over, and wrote what it needs to go on."""
-    output = _text(folder / "espresso.pwo")
+    output = text_of_file(folder / "espresso.pwo")
     told = any(words in output for words in ("Program stopped by user request", "Maximum CPU time exceeded"))
     return told and "JOB DONE" in output and not error_message(output)
 
 
 def iterations(folder: Path) -> int:
     """Return the number of the last self-consistent iteration that a run finished."""
-    return max(0, int(_found(r"iteration #\s*(\d+)\s+ecut", _text(folder / "espresso.pwo")) or 0) - 1)
+    return max(0, int(_found(r"iteration #\s*(\d+)\s+ecut", text_of_file(folder / "espresso.pwo")) or 0) - 1)
 
 
 def number_of_bands(folder: Path) -> int | None:
     """Return the number of bands of a run, None where it did not come so far as to say it."""
-    found = _found(r"number of Kohn-Sham states=\s*(\d+)", _text(folder / "espresso.pwo"))
+    found = _found(r"number of Kohn-Sham states=\s*(\d+)", text_of_file(folder / "espresso.pwo"))
     return int(found) if found else None
 
 
@@ -128,7 +129,7 @@ def output_facts(folder: Path) -> dict[str, Any]:
     ``version``; ``scf_steps``; ``fermi_eV``; ``band_gap_eV`` on the k-points of the run (0 for metals);
     ``total_magnetization_muB`` where spin-polarised.
     """
-    output = _text(folder / "espresso.pwo")
+    output = text_of_file(folder / "espresso.pwo")
     facts: dict[str, Any] = {"version": _found(r"Program PWSCF v\.(\S+)", output)}
     steps = _found(r"convergence has been achieved in\s+(\d+)", output)
     fermi = _found(r"the Fermi energy is\s+(-?[\d.]+)", output)
@@ -173,13 +174,6 @@ def band_gap(path: Path) -> float | None:
 def _found(pattern: str, text: str) -> str | None:
     matches = re.findall(pattern, text)
     return matches[-1] if matches else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _line_with(text: str, words: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from megabar.workflows.codes.espresso.output import error_message
-from megabar.workflows.codes.espresso.programs import text_of
 from megabar.workflows.codes.interface import CalculationFailed
+from megabar.workflows.files import text_of_file
 from megabar.workflows.mending.phonons import CAUSES
 from megabar.workflows.mending.symptoms import cause_of
 
@@ -16,14 +16,14 @@ _GIVEN_UP = "No convergence has been achieved"
 
 def stopped_by_itself(output: Path, code: int) -> bool:
     """Return whether ph.x ended because it was told to, and wrote what it needs to go on."""
-    text = text_of(output)
+    text = text_of_file(output)
     return code > 0 and "JOB DONE" in text and _GIVEN_UP not in text and not error_message(text)
 
 
 def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
     """Raise CalculationFailed unless ph.x finished and converged. name: of the run."""
-    output = text_of(folder / f"{name}.out")
-    errors = text_of(folder / "CRASH") + "\n" + text_of(folder / "espresso.err")
+    output = text_of_file(folder / f"{name}.out")
+    errors = text_of_file(folder / "CRASH") + "\n" + text_of_file(folder / "espresso.err")
     said = output + "\n" + errors
     if _GIVEN_UP in output or "convergence NOT achieved" in output:
         broken = "NaN" in "".join(line for line in output.splitlines() if "ddv_scf" in line)

@@ -10,6 +10,7 @@ from megabar.structures.errors import SetupError
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.running import Process, Stop, run_program, wait_for_stop
 from megabar.workflows.config import Config
+from megabar.workflows.files import text_of_file
 from megabar.workflows.stopping import Stopped, stop_wanted
 
 EXIT = "pwscf.EXIT"
@@ -68,15 +69,7 @@ def ended(command: Sequence[str], folder: Path, output: str, tell: Callable[[Pro
     if stop_wanted(folder):
         raise Stopped
     code = launched(command, folder, output, telling)
-    by_itself = code >= 0 and "JOB DONE" in text_of(folder / output)
+    by_itself = code >= 0 and "JOB DONE" in text_of_file(folder / output)
     if (told and not by_itself) or (code < 0 and wait_for_stop(lambda: stop_wanted(folder))):
         raise Stopped
     return code
-
-
-def text_of(path: Path) -> str:
-    """Return the text of a file, empty where there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

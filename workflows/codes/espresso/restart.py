@@ -14,7 +14,6 @@ Whichever it is, pw.x iterates to the same threshold; the start decides how long
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 from ase import Atoms
 
 from megabar.workflows.codes.interface import CalculationFailed
-from megabar.workflows.files import read_json, write_json
+from megabar.workflows.files import read_json, sha256_of_file, write_json
 
 NOTE = "restart.json"
 OUT = Path("out")
@@ -75,7 +74,7 @@ def start_of(folder: Path, atoms: Atoms, identity: str, layout: Mapping[str, Any
     if np.abs(strain).max() > LARGEST_STRAIN:
         return "atoms", 0
     for name, digest in note["files"].items():
-        if _sha256(folder / name) != digest:
+        if sha256_of_file(folder / name, "gone") != digest:
             raise CalculationFailed("restart-damaged", f"{name} is not as the run before left it")
     same_cell = np.abs(atoms.cell.array - np.array(note["cell"])).max() < SAME_A
     same_places = np.abs(atoms.positions - np.array(note["positions"])).max() < SAME_A
@@ -123,17 +122,9 @@ def _density(folder: Path) -> Path | None:
 def _write(folder: Path, files: Iterable[Path], atoms: Atoms, content: Mapping[str, Any]) -> None:
     note = {
         **content,
-        "files": {str(name): _sha256(folder / name) for name in files},
+        "files": {str(name): sha256_of_file(folder / name, "gone") for name in files},
         "symbols": list(atoms.symbols),
         "cell": atoms.cell.array.tolist(),
         "positions": atoms.positions.tolist(),
     }
     write_json(folder / NOTE, note)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "gone"

@@ -9,59 +9,45 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
-from megabar.workflows.codes.common import check_functional, cutoff_of_data, shared_settings
+from megabar.workflows.codes.common import Adapter, DataAsked, cutoff_of_data
 from megabar.workflows.codes.dispersion import dispersion_version
-from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, Installation, Request
+from megabar.workflows.codes.interface import AtomicData, Installation, Request
 from megabar.workflows.config import Config
 from megabar.workflows.paw.choice import choose, file_of
 from megabar.workflows.paw.generate import content_sha256, gpaw_version
 from megabar.workflows.paw.location import GENERATED, located
-from megabar.workflows.protocols import protocol as named_protocol
+from megabar.workflows.protocols import Protocol
 
 
-class Gpaw:
+class Gpaw(Adapter):
     """GPAW, inside the Python process that calls it or, with ``launch`` configured, one process per geometry."""
 
     name = "gpaw"
-    toy = False
     in_process = True
-    forces = True
-    programs = NO_PROGRAMS
     functionals = ("PBE", "PBE+D3", "PBE+D4", "PBEsol", "RPBE", "LDA")
 
     def installation(self, config: Config) -> Installation:
         """Return GPAW's version; raises SetupError that says how to get it where it is missing."""
         return Installation(code=self.name, version=gpaw_version())
 
-    def atomic_data(
-        self,
-        elements: Sequence[str],
-        functional: str,
-        protocol: str,
-        closest_A: Mapping[tuple[str, str], float],
-        config: Config,
-    ) -> tuple[AtomicData, ...]:
+    def find_data(self, asked: DataAsked, config: Config) -> list[AtomicData]:
         """Return the PAW set of each element: GPAW's own, or one of smaller radius made under ``config.data``."""
-        check_functional(self.name, functional, self.functionals)
-        dispersion_version(functional)
+        dispersion_version(asked.functional)
         gpaw_version()
-        xc = _xc_of_sets(functional)
+        xc = _xc_of_sets(asked.functional)
         found = []
-        for element, candidate in choose(elements, xc, protocol, closest_A).items():
+        for element, candidate in choose(asked.elements, xc, asked.protocol, asked.closest_A).items():
             path = file_of(candidate, xc, config.data / "paw")
             recipe = candidate.recipe
             origin = f"{GENERATED}{' '.join(recipe.command)}" if recipe else f"gpaw-data: {path.name}"
             sha256 = recipe.sha256(gpaw_version()) if recipe else content_sha256(path)
             found.append(AtomicData(element, str(path), sha256, candidate.radius_A, candidate.cutoff_eV, origin))
-        return tuple(found)
+        return found
 
-    def settings(self, request: Request) -> dict[str, Any]:
-        """Return cutoff, k-points, smearing and SCF thresholds of a phase."""
-        check_functional(self.name, request.functional, self.functionals)
-        chosen = named_protocol(self.name, request.protocol)
-        own = chosen.code_settings
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
+        """Return cutoff, dispersion and SCF thresholds of a phase."""
+        own = protocol.code_settings
         return {
-            **shared_settings(request, chosen),
             "dispersion": dispersion_version(request.functional),
             "cutoff_eV": cutoff_of_data(request, own["cutoff_factor"], own["cutoff_eV"]),
             "scf": {
@@ -94,13 +80,6 @@ class Gpaw:
         from megabar.workflows.codes.gpaw.calculator import GpawCalculator
 
         return GpawCalculator(dict(settings), tuple(data), folder)
-
-    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``scf_steps``, ``fermi_eV``, ``band_gap_eV`` and ``bands`` of the last geometry.
-
-        The gap is that on the k-points used, None without an empty band.
-        """
-        return dict(getattr(calculator, "said", {}))
 
 
 def _xc_of_sets(functional: str) -> str:

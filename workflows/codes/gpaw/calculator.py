@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from megabar.workflows.codes.finite import check_finite
 from megabar.workflows.codes.gpaw import restart
 from megabar.workflows.codes.gpaw.symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
+from megabar.workflows.files import sha256_of
 from megabar.workflows.hashing import digest
 from megabar.workflows.mending.gpaw import CAUSES, DEFAULTS, HANDLERS
 from megabar.workflows.mending.record import Mendings, mended
@@ -323,7 +323,7 @@ def setup_data(data: AtomicData, functional: str = "") -> Any:
     content = read_set(Path(data.path))
     # One of megabar's own is told by its recipe, whose hash names its folder.
     generated_here = Path(data.path).parent.name == data.sha256[:16]
-    if not generated_here and hashlib.sha256(content).hexdigest() != data.sha256:
+    if not generated_here and sha256_of(content) != data.sha256:
         raise SetupError(f"{data.path}: the PAW set has changed since the study was planned")
     made = SetupData(data.element, None, readxml=False)
     PAWXMLParser(made).parse(source=content)

@@ -13,11 +13,10 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from megabar.workflows.codes.external import read_text
 from megabar.workflows.codes.gpaw import restart
 from megabar.workflows.codes.interface import AtomicData, CalculationFailed
 from megabar.workflows.codes.running import run_program
-from megabar.workflows.files import read_json, write_json
+from megabar.workflows.files import read_json, text_of_file, write_json
 from megabar.workflows.mending.gpaw import CAUSES, DEFAULTS, HANDLERS
 from megabar.workflows.mending.record import Mendings, mended
 from megabar.workflows.mending.symptoms import cause_of
@@ -78,7 +77,7 @@ class GpawProcess(Calculator):  # type: ignore[misc]
         self.mendings.read()
         answer = read_json(self.folder / ANSWER)
         if not isinstance(answer, dict):
-            said = read_text(self.folder / OUTPUT)[-LAST_CHARACTERS:]
+            said = text_of_file(self.folder / OUTPUT)[-LAST_CHARACTERS:]
             killed = ended < 0 or 128 < ended < 160
             restart.forget(self.folder)  # in case that it was what killed it
             cause = cause_of(said, CAUSES) or ("killed" if killed else "incomplete-output")

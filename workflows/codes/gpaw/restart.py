@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from megabar.workflows.codes.interface import CalculationFailed
-from megabar.workflows.files import read_json, write_json
+from megabar.workflows.files import read_json, sha256_of_file, write_json
 
 FILE, NOTE = "restart.gpw", "restart.json"
 
@@ -30,7 +29,7 @@ def keep(folder: Path, calculator: Any, identity: Mapping[str, Any], steps: int)
     if calculator.comm.rank == 0:
         (folder / NOTE).unlink(missing_ok=True)
         scratch.replace(folder / FILE)
-        write_json(folder / NOTE, {"sha256": _sha256(folder / FILE), "identity": dict(identity), "steps": steps})
+        write_json(folder / NOTE, {"sha256": sha256_of_file(folder / FILE), "identity": dict(identity), "steps": steps})
 
 
 def kept(folder: Path, identity: Mapping[str, Any]) -> int | None:
@@ -41,7 +40,7 @@ def kept(folder: Path, identity: Mapping[str, Any]) -> int | None:
     note = read_json(folder / NOTE)
     if not isinstance(note, dict) or note.get("identity") != dict(identity):
         return None
-    if not (folder / FILE).is_file() or _sha256(folder / FILE) != note["sha256"]:
+    if not (folder / FILE).is_file() or sha256_of_file(folder / FILE) != note["sha256"]:
         raise CalculationFailed("restart-damaged", f"{FILE} is not as the run before left it")
     return int(note["steps"])
 
@@ -68,8 +67,3 @@ def forget(folder: Path) -> None:
     """Remove the state in a folder."""
     for name in (NOTE, FILE, f".{FILE}"):
         (folder / name).unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

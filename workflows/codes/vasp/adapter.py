@@ -5,7 +5,6 @@ Tested on its input and output files only: VASP's licence does not let everybody
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,17 +14,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import BaseCalculator
 from ase.units import GPa
 
 from megabar.structures.errors import SetupError
-from megabar.workflows.codes.common import check_functional, check_smearing, cutoff_of_data, shared_settings
-from megabar.workflows.codes.external import ExternalCalculator, parallel, program, read_text, sha256_of
+from megabar.workflows.codes.common import DataAsked, cutoff_of_data
+from megabar.workflows.codes.external import ExternalCalculator
 from megabar.workflows.codes.finite import NOT_A_NUMBER, number
-from megabar.workflows.codes.interface import NO_PROGRAMS, AtomicData, CalculationFailed, Installation, Request
+from megabar.workflows.codes.installed import InstalledProgram
+from megabar.workflows.codes.interface import AtomicData, CalculationFailed, Request
 from megabar.workflows.codes.vasp.potcar import choose, header
 from megabar.workflows.config import Config
-from megabar.workflows.protocols import protocol as named_protocol
+from megabar.workflows.files import sha256_of, sha256_of_file, text_of_file
+from megabar.workflows.protocols import Protocol
 
 FUNCTIONALS: dict[str, dict[str, Any]] = {
     "PBE": {"GGA": "PE"},
@@ -63,88 +63,51 @@ OUTCAR or on standard output), and the cause that it tells of. Words: vasp.at's 
 custodian (Ong et al., Comput. Mater. Sci. 68, 314 (2013), doi:10.1016/j.commatsci.2012.10.028)."""
 
 
-class Vasp:
+class Vasp(InstalledProgram):
     """VASP with POTCAR files of the user's folder, one calculation per geometry (NSW = 0)."""
 
     name = "vasp"
-    toy = False
-    in_process = False
-    forces = True
-    programs = NO_PROGRAMS
     functionals = tuple(FUNCTIONALS)
+    smearings = tuple(ISMEAR)
+    names = ("vasp_std",)
+    how_to_get = HOW_TO_GET
 
-    def installation(self, config: Config) -> Installation:
-        """Return VASP as configured, the hash of the program as its version.
+    def version_of(self, command: tuple[str, ...]) -> str:
+        """Return the hash of the program: it says its version only in the output of a run, which ``said`` has."""
+        return _version(Path(command[0]))
 
-        It says its version only in the output of a run, which ``observables`` gives. Raises SetupError that says
-        what to configure where it is missing.
-        """
-        command = program(self.name, ("vasp_std",), config, HOW_TO_GET)
-        return Installation(self.name, _version(Path(command[0])), parallel(command, self.name, config))
+    def calculator_class(self) -> type[ExternalCalculator]:
+        """Return the calculator below."""
+        return VaspCalculator
 
-    def atomic_data(
-        self,
-        elements: Sequence[str],
-        functional: str,
-        protocol: str,
-        closest_A: Mapping[tuple[str, str], float],
-        config: Config,
-    ) -> tuple[AtomicData, ...]:
+    def find_data(self, asked: DataAsked, config: Config) -> list[AtomicData]:
         """Return a POTCAR of each element: the softest whose core leaves room, else that of smallest core radius."""
-        check_functional(self.name, functional, self.functionals)
         folder = config.code(self.name).pseudopotentials
         if folder is None or not folder.is_dir():
             raise SetupError(
                 "vasp: set codes.vasp.pseudopotentials to the folder of POTCAR folders (potpaw_PBE with Na, Na_pv, …)"
             )
         found = []
-        for element in elements:
-            potcar = choose(folder, element, "LDA" if functional == "LDA" else "PBE", closest_A)
-            digest = sha256_of(read_text(potcar.path))
+        for element in asked.elements:
+            potcar = choose(folder, element, "LDA" if asked.functional == "LDA" else "PBE", asked.closest_A)
+            digest = sha256_of(text_of_file(potcar.path))
             found.append(AtomicData(element, str(potcar.path), digest, potcar.radius_A, potcar.cutoff_eV, potcar.title))
-        return tuple(found)
+        return found
 
-    def settings(self, request: Request) -> dict[str, Any]:
-        """Return cutoff, k-points, smearing and SCF thresholds of a phase."""
-        check_functional(self.name, request.functional, self.functionals)
-        chosen = named_protocol(self.name, request.protocol)
-        check_smearing(self.name, chosen.smearing_kind, ISMEAR)
+    def own_settings(self, request: Request, protocol: Protocol) -> dict[str, Any]:
+        """Return cutoff and SCF thresholds of a phase."""
         return {
-            **shared_settings(request, chosen),
-            "cutoff_eV": cutoff_of_data(request, chosen.code_settings["cutoff_factor"]),
-            "scf": {"energy_eV": chosen.code_settings["scf_energy_eV"], "steps": SCF_STEPS},
+            "cutoff_eV": cutoff_of_data(request, protocol.code_settings["cutoff_factor"]),
+            "scf": {"energy_eV": protocol.code_settings["scf_energy_eV"], "steps": SCF_STEPS},
         }
-
-    def calculator(
-        self,
-        settings: Mapping[str, Any],
-        data: Sequence[AtomicData],
-        atoms: Atoms,
-        folder: Path,
-        config: Config,
-    ) -> BaseCalculator:
-        """Return a calculator that runs in ``vasp`` of the folder; a finished run found there is not repeated."""
-        return VaspCalculator(settings, data, folder / "vasp", self.installation(config).command)
-
-    def observables(self, calculator: BaseCalculator, folder: Path) -> dict[str, Any]:
-        """Return ``version``, ``scf_steps`` and ``fermi_eV`` of the last geometry."""
-        return dict(getattr(calculator, "said", {}))
 
 
 class VaspCalculator(ExternalCalculator):
-    """One VASP run per geometry."""
+    """One VASP run per geometry. said: ``version``, ``scf_steps`` and ``fermi_eV`` of the last one."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
     # WAVECAR and CHGCAR would be read by the next run, whose result would then depend on its past.
     output_names = ("OUTCAR", "OSZICAR", "vasprun.xml", "CONTCAR", "WAVECAR", "CHGCAR")
-
-    def __init__(
-        self, settings: Mapping[str, Any], data: Sequence[AtomicData], folder: Path, command: Sequence[str]
-    ) -> None:
-        super().__init__(folder, command)
-        self.settings = dict(settings)
-        self.data = {each.element: each for each in data}
-        self.said: dict[str, Any] = {}
 
     def inputs(self, atoms: Atoms) -> dict[str, str]:
         """Return INCAR, KPOINTS, POSCAR and POTCAR; raises SetupError where a POTCAR is not the one of the study."""
@@ -157,8 +120,8 @@ class VaspCalculator(ExternalCalculator):
 
     def outputs(self, atoms: Atoms) -> dict[str, Any]:
         """Return energy (eV; VASP's free energy TOTEN), forces (eV/Å) and stress (eV/Å³) of a finished run."""
-        text = read_text(self.folder / "OUTCAR")
-        check_words(text + "\n" + read_text(self.folder / self.stdout_name))
+        text = text_of_file(self.folder / "OUTCAR")
+        check_words(text + "\n" + text_of_file(self.folder / self.stdout_name))
         check_outcar(text, self.settings["scf"], self.tail())
         results, self.said = read_outcar(text, atom_order(atoms))
         return results
@@ -218,7 +181,7 @@ def potcar_of(atoms: Atoms, data: Mapping[str, AtomicData]) -> str:
     parts = []
     for element in dict.fromkeys(atoms.get_chemical_symbols()):
         each = data[element]
-        content = read_text(Path(each.path))
+        content = text_of_file(Path(each.path))
         if header(Path(each.path)).element != element:
             raise SetupError(f"{each.path} is not a POTCAR of {element}: its TITEL is {header(Path(each.path)).title}")
         if sha256_of(content) != each.sha256:
@@ -288,8 +251,7 @@ def read_outcar(text: str, order: Sequence[int]) -> tuple[dict[str, Any], dict[s
 
 @cache
 def _version(path: Path) -> str:
-    with path.open("rb") as stream:
-        return f"program sha256 {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
+    return f"program sha256 {sha256_of_file(path)[:16]}"
 
 
 def _iterations(text: str) -> list[str]:

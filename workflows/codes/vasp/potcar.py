@@ -11,7 +11,8 @@ from pathlib import Path
 from ase.units import Bohr
 
 from megabar.structures.errors import SetupError
-from megabar.workflows.codes.external import read_text, room
+from megabar.workflows.codes.external import room
+from megabar.workflows.files import text_of_file
 
 KINDS = {"PBE": "PAW_PBE", "LDA": "PAW"}
 """First word of TITEL by functional of the data set."""
@@ -46,7 +47,7 @@ class Potcar:
 @cache
 def header(path: Path) -> Potcar:
     """Return the header of a POTCAR of one element; raises SetupError where it is not one."""
-    text = read_text(path)[:HEADER_CHARACTERS]
+    text = text_of_file(path)[:HEADER_CHARACTERS]
     title = re.search(r"TITEL\s*=\s*(\S+\s+\S+(?:\s+\S+)?)", text)
     radius = re.search(r"RCORE\s*=\s*([\d.]+)", text)
     cutoff = re.search(r"ENMAX\s*=\s*([\d.]+)", text)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from megabar.structures.names import visible
-
-if TYPE_CHECKING:
-    pass
 
 
 def _bound(value: float, error: float | None, is_open: bool) -> str:

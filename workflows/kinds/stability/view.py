@@ -81,13 +81,15 @@ class HullView:
         pressure: float | tuple[float, ...] = (),
         labels: Mapping[str, str] | None = None,
         width_mm: float | None = None,
+        ax: showing.Into = None,
     ) -> Figure:
         """Return a figure, or one of its panels, as `figure_names` lists them; the first where no name is given.
 
         pressure: of the hulls (GPa). labels: what phases are called, by name. width_mm: as wide as it is made for where
-        none is given. Raises InputError for a name that there is not.
+        none is given. ax: axes of yours that it is drawn into, one for each of its panels. Raises InputError for a name
+        that there is not, and for more or fewer axes.
         """
-        return showing.figure(self.figures, showing.options(name, pressure=pressure, labels=labels), width_mm)
+        return showing.figure(self.figures, showing.options(name, pressure=pressure, labels=labels), width_mm, ax)
 
     def figure_names(self) -> dict[str, str]:
         """Return the names of the figures and panels with what they show."""

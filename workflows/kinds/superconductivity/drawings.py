@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from megabar.analysis.figures.drawing import Drawing, Drawings
 from megabar.analysis.figures.tc_curves import PublishedTc, TcLine, pressure_figure
@@ -58,7 +59,7 @@ def _against_pressure(answer: TcAnswer, found: list[TcAt]) -> Drawing:
     if points:
         listed = "; ".join(f"{each.tc_K:g} K at {each.pressure_GPa:g} GPa: {each.source}" for each in points)
         text += f" Filled: measured, open: published but not measured. {listed}."
-    return Drawing("tc-pressure", "Tc against pressure", text, pressure_figure(lines, points))
+    return Drawing("tc-pressure", "Tc against pressure", text, partial(pressure_figure, lines, points))
 
 
 def line_name(mu_star: float, isotopes: str) -> str:
@@ -97,4 +98,4 @@ def _gap(answer: TcAnswer, state: GapState, title: str, suffix: str) -> Drawing:
     from megabar.analysis.figures.gap import gap_caption, gap_figure
 
     text = f"μ* = {answer.plan.mu_star[0]:g}. {gap_caption(state)}"
-    return Drawing(f"gap{suffix}", f"The state below Tc at {title}", text, gap_figure(state, title))
+    return Drawing(f"gap{suffix}", f"The state below Tc at {title}", text, partial(gap_figure, state, title))

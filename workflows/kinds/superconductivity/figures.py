@@ -35,9 +35,10 @@ class TcFigures:
                 raise InputError(
                     f"there is no panel {wanted!r}{nearest(wanted, names)} (there are: {', '.join(names)})"
                 )
-        if not options.panels:
-            return drawings
-        return Drawings(tuple(each for each in drawings.drawings if each.name in options.panels), ())
+        chosen = tuple(each for each in drawings.drawings if not options.panels or each.name in options.panels)
+        for each in chosen:
+            _ = each.figure  # drawn now, in the width or the axes that are wanted now
+        return Drawings(chosen, () if options.panels else drawings.remarks)
 
     def _drawings(self, options: Options) -> Drawings:
         answer, wanted = self.answer, options.hull_GPa

@@ -26,9 +26,9 @@ from megabar.workflows.kinds.superconductivity.plan import TcRung
 from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.citations import Citation
 from megabar.workflows.report.drawings import write_drawings
-from megabar.workflows.report.page import chem, symbols
+from megabar.workflows.report.page import style, templates
 from megabar.workflows.report.provenance import cpu_seconds, provenance
-from megabar.workflows.report.values import duration, flat, measured
+from megabar.workflows.report.values import duration, flat
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 
 TC_COLUMNS = (
@@ -137,20 +137,11 @@ def _page(
     gaps: Mapping[float, Mapping[str, Any]],
     cited: Sequence[Citation],
 ) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from megabar.analysis.figures.style import DARK_PALETTE, PALETTE
-    from megabar.workflows.report import page
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"chem": chem, "measured": measured, "symbols": symbols}
+    environment = templates(Path(__file__).parent)
     plan = answer.plan
     settings = {**plan.coupling, **plan.phonon}
     return environment.get_template("page.html.j2").render(
@@ -160,7 +151,7 @@ def _page(
         rows=rows,
         natural=NATURAL,
         formulas=FORMULAS,
-        style=Markup(Path(page.__file__).with_name("page.css").read_text(encoding="utf-8")),
+        style=style(),
         palettes=(PALETTE, DARK_PALETTE),
         drawings=drawings.drawings,
         remarks=drawings.remarks,

@@ -67,13 +67,19 @@ class TcView:
         return {"tc": self.tc}
 
     def figure(
-        self, name: str | None = None, *, pressure: float | tuple[float, ...] = (), width_mm: float | None = None
+        self,
+        name: str | None = None,
+        *,
+        pressure: float | tuple[float, ...] = (),
+        width_mm: float | None = None,
+        ax: showing.Into = None,
     ) -> Figure:
         """Return a figure as `figure_names` lists them; the first where no name is given.
 
-        Raises InputError for a name or pressure (GPa) that there is not.
+        ax: axes of yours that it is drawn into, one for each of its panels. Raises InputError for a name or pressure
+        (GPa) that there is not, and for more or fewer axes.
         """
-        return showing.figure(TcFigures(self.found), showing.options(name, pressure=pressure), width_mm)
+        return showing.figure(TcFigures(self.found), showing.options(name, pressure=pressure), width_mm, ax)
 
     def figure_names(self) -> dict[str, str]:
         """Return the names of the figures with what they show."""

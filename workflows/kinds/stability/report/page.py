@@ -20,9 +20,9 @@ from megabar.workflows.kinds.stability.report.tables import CalculationRow, phas
 from megabar.workflows.kinds.stability.report.words import headline
 from megabar.workflows.parts.volumes.notes import spin_notes
 from megabar.workflows.protocols import Protocol, protocol
-from megabar.workflows.report.page import chem, style, symbols
+from megabar.workflows.report.page import chem, style, templates
 from megabar.workflows.report.provenance import cpu_seconds, provenance
-from megabar.workflows.report.values import duration, flat, measured
+from megabar.workflows.report.values import duration, flat
 from megabar.workflows.store import StudyRecord
 
 if TYPE_CHECKING:
@@ -56,20 +56,11 @@ def render(
 @cache
 def template(name: str) -> Template:
     """Return a template of this folder."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+    from jinja2 import pass_context
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(Path(__file__).parent)
     environment.filters |= {
-        "chem": chem,
-        "symbols": symbols,
         "phase": pass_context(lambda context, phase: phase_name(phase, context["formulas"])),
-        "measured": measured,
         "cpu": lambda record: "–" if cpu_seconds(record) is None else duration(cpu_seconds(record) or 0.0),
     }
     return environment.get_template(name)
