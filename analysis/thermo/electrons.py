@@ -8,6 +8,7 @@ N. D. Mermin, Phys. Rev. 137, A1441 (1965), doi:10.1103/PhysRev.137.A1441.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,11 @@ from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
 _REACH = 40.0
-_X = np.linspace(-_REACH, _REACH, 1601)
+_X = np.linspace(-_REACH, _REACH, 321)
 _W = (_X[1] - _X[0]) / (4.0 * np.cosh(0.5 * _X) ** 2)
 _NEEDED = 15.0
 """kT that the energies must reach beyond μ: what is left of the Fermi function there is 3e-7."""
-_BISECTIONS = 70
+_STEPS = 90
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,26 +107,40 @@ class _Bands:
         """Energy up to which the states are filled at 0 K; the middle of a gap."""
         ends = []
         for side in (-1.0, 1.0):
-            target = np.array(electrons + side * 1e-9 * max(electrons, 1.0))
-            ends.append(float(_bisect(lambda mu: self.moments(mu)[1], target, self.e[0], self.e[-1])))
+            target = np.array([electrons + side * 1e-9 * max(electrons, 1.0)])
+            ends.append(float(_solve(lambda mu: self.moments(mu)[:2], target, self.e[0], self.e[-1])[0]))
         return 0.5 * (ends[0] + ends[1])
 
     def chemical_potentials(self, electrons: float, scale: Array) -> Array:
         """Solve N(μ,T) = N at each kT (eV)."""
 
-        def number(mu: Array) -> Array:
-            return np.asarray(self.moments(mu[:, None] + scale[:, None] * _X)[1] @ _W)
+        def number(mu: Array) -> tuple[Array, Array]:
+            states, filled, _ = self.moments(mu[:, None] + scale[:, None] * _X)
+            return states @ _W, filled @ _W
 
-        return _bisect(number, np.full(scale.shape, electrons), self.e[0], self.e[-1])
+        return _solve(number, np.full(scale.shape, electrons), self.e[0], self.e[-1])
 
 
-def _bisect(function: object, target: Array, low: float, high: float) -> Array:
+def _solve(function: Callable[[Array], tuple[Array, Array]], target: Array, low: float, high: float) -> Array:
+    """Newton where it stays between what is known to be too low and too high, else the middle of the two.
+
+    function: slope and value of something that rises.
+    """
     lower, upper = np.full(target.shape, low), np.full(target.shape, high)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (lower + upper)
-        short = function(middle) < target  # type: ignore[operator]
-        lower, upper = np.where(short, middle, lower), np.where(short, upper, middle)
-    return np.asarray(0.5 * (lower + upper))
+    at = 0.5 * (lower + upper)
+    for _ in range(_STEPS):
+        slope, value = function(at)
+        miss = target - value
+        lower, upper = np.where(miss > 0.0, at, lower), np.where(miss > 0.0, upper, at)
+        newton = at + miss / np.maximum(slope, 1e-300)
+        inside = (newton > lower) & (newton < upper)
+        hit = np.abs(miss) < 1e-13 * target
+        following = np.where(hit, at, np.where(inside, newton, 0.5 * (lower + upper)))
+        done = hit | (np.abs(following - at) < 1e-13 * (high - low))
+        at = following
+        if done.all():
+            break
+    return np.asarray(at)
 
 
 def _check(e: Array, d: Array, t: Array, electrons: float) -> None:
