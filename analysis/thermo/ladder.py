@@ -22,6 +22,7 @@ from megabar.analysis.thermo.isotherms import (
     polynomials,
 )
 from megabar.analysis.thermo.quasiharmonic import minimise
+from megabar.analysis.thermo.splines import pieces, spline_slopes
 from megabar.analysis.thermo.table import HelmholtzTable
 from megabar.structures.errors import InputError
 
@@ -61,19 +62,20 @@ def static_curve(
     All of shape (n,), in any order; made for the dense table of an interpolated curve, not for a few raw points.
     sigma_eV: standard uncertainty of E, one number or shape (n,). Raises InputError for fewer than four volumes.
     """
-    from scipy.interpolate import CubicSpline
-
     order = np.argsort(volumes_A3)
     given = (volumes_A3, pressures_GPa, energies_eV, np.broadcast_to(sigma_eV, np.shape(volumes_A3)))
     volumes, pressures, energies, sigma = (np.asarray(each, dtype=float)[order] for each in given)
     if len(volumes) < 4:
         raise InputError(f"a static curve needs four volumes or more, found {len(volumes)}")
     x = np.log(volumes)
-    slope = CubicSpline(x, -pressures * GPa * volumes)
-    energy = slope.antiderivative()
-    coefficients = energy.c.copy()
-    coefficients[-1] += (energies - energy(x)).mean()
-    return StaticCurve(x, slope.c.copy(), coefficients, sigma)
+    push = -pressures * GPa * volumes
+    slope = pieces(x, push, spline_slopes(x, push))
+    energy = np.concatenate([slope / np.array([4.0, 3.0, 2.0, 1.0])[:, None], np.zeros((1, len(x) - 1))])
+    h = np.diff(x)
+    rise = (((energy[0] * h + energy[1]) * h + energy[2]) * h + energy[3]) * h
+    integral = np.concatenate([[0.0], np.cumsum(rise)])
+    energy[-1] = integral[:-1] + (energies - integral).mean()
+    return StaticCurve(x, slope, energy, sigma)
 
 
 def curve_of(curve: EnthalpyCurve, from_A3: float = 0.0, to_A3: float = np.inf) -> StaticCurve:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from megabar.analysis.thermo.splines import spline_slopes
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
@@ -191,16 +192,10 @@ def thermal(
 
 
 def _slopes(temperatures: Array, values: Array, at_zero: bool = True) -> Array:
-    from scipy.interpolate import CubicSpline
-
     if len(temperatures) < 4:
-        raise InputError(
-            "entropies and heat capacities are not given, and fewer than four temperatures cannot tell them"
-        )
-    # A free energy leaves 0 K with no slope: what the spline does at its other end is not known.
-    first = (1, np.zeros(values.shape[1])) if at_zero and temperatures[0] == 0.0 else "not-a-knot"
-    spline = CubicSpline(temperatures, values, axis=0, bc_type=(first, "not-a-knot"))
-    return np.asarray(spline(temperatures, 1))
+        raise InputError("entropies and heat capacities are not given, and fewer than four temperatures cannot tell")
+    # A free energy leaves 0 K with no slope.
+    return spline_slopes(temperatures, values, flat_start=at_zero and temperatures[0] == 0.0)
 
 
 def _axis(values: ArrayLike, name: str) -> Array:
