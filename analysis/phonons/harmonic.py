@@ -38,8 +38,10 @@ class Polar:
     @property
     def parameters(self) -> dict[str, Any]:
         """The same as phonopy takes it."""
-        found: dict[str, Any] = {"born": self.born, "dielectric": self.dielectric, "method": self.method}
-        return found if self.coulomb_eV_A is None else {**found, "factor": self.coulomb_eV_A}
+        from phonopy.physical_units import get_calculator_physical_units
+
+        factor = get_calculator_physical_units().nac_factor if self.coulomb_eV_A is None else self.coulomb_eV_A
+        return {"born": self.born, "dielectric": self.dielectric, "factor": factor, "method": self.method}
 
     @property
     def drift(self) -> float:
