@@ -65,8 +65,8 @@ class Fit:
     """How well forces and force constants go together.
 
     residual: root mean square of what the harmonic forces leave, over that of the forces. varying: the same without
-    what is equal in all supercells. rest_eV_A: largest force that is equal in all. drift: largest force an atom when all
-    of a supercell are summed, over the root mean square of the forces.
+    what is equal in all supercells. rest_eV_A: largest force that is equal in all. drift: largest force an atom when
+    all of a supercell are summed, over the root mean square of the forces.
     """
 
     residual: float

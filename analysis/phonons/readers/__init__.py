@@ -36,8 +36,8 @@ SEEN = 0.05
 def read_phonons(source: str | Path) -> PhononReading:
     """Return the crystal of a document of phonopy, or of a folder with one, and what is beside it.
 
-    A document: phonopy_params.yaml, phonopy.yaml, phonopy_disp.yaml, disp.yaml. What it lacks of forces, force constants
-    and Born charges is read from FORCE_CONSTANTS, force_constants.hdf5, FORCE_SETS and BORN beside it.
+    A document: phonopy_params.yaml, phonopy.yaml, phonopy_disp.yaml, disp.yaml. What it lacks of forces, force
+    constants and Born charges is read from FORCE_CONSTANTS, force_constants.hdf5, FORCE_SETS and BORN beside it.
     Raises InputError, which names the file, for what contradicts itself.
     """
     named = Path(source)
@@ -66,7 +66,8 @@ def _document_path(source: Path) -> Path:
         found = beside(source, *DOCUMENTS)
         if found is None:
             raise InputError(
-                f"{source}: there is none of {', '.join(DOCUMENTS)} in this folder; `phonopy-init` writes phonopy_disp.yaml"
+                f"{source}: there is none of {', '.join(DOCUMENTS)} in this folder; `phonopy-init` writes "
+                "phonopy_disp.yaml"
             )
         return found
     if source.name.startswith(("FORCE_", "force_constants", "BORN")):
@@ -78,7 +79,8 @@ def _data(
     document: Mapping[str, Any], path: Path, cells: Cells, units: Units, asked: ForceSets | None
 ) -> tuple[Array | None, ForceSets | None, Path, list[str]]:
     """Return force constants, forces, the file that decides, and notes: in phonopy's order of preference."""
-    folder, notes = path.parent, []
+    folder = path.parent
+    notes: list[str] = []
     constants = constants_in_document(document, path, cells, units)
     if constants is not None:
         return constants, asked if asked is not None and asked.forces_eV_A is not None else None, path, notes
@@ -131,8 +133,10 @@ def _with_sum_rule(crystal: Harmonic, read: bool, origin: Path) -> tuple[Harmoni
     if off <= ZERO_THZ:
         return crystal, better, []
     note = (
-        f"{origin.name}: a shift of the whole crystal has {off:.3g} THz (forces of {sum_rule_eV_A2(crystal):.2g} eV/Å²), "
-        "which must be zero: sum rule and symmetry were imposed, and by how much that moves the results is in their errors"
+        f"{origin.name}: a shift of the whole crystal has {off:.3g} THz (forces of {sum_rule_eV_A2(crystal):.2g} "
+        "eV/Å²), "
+        "which must be zero: sum rule and symmetry were imposed, and by how much that moves the results is in their "
+        "errors"
     )
     return better, crystal, [note]
 
@@ -143,18 +147,21 @@ def _judged(fit: Fit, sets: ForceSets, origin: Path) -> list[str]:
     other = f" and {origin.name}" if origin != sets.source else ""
     if fit.drift > LARGE_DRIFT:
         raise InputError(
-            f"{name}: the forces of a supercell sum to {fit.drift:.0%} of their size an atom, and must sum to zero: forces "
+            f"{name}: the forces of a supercell sum to {fit.drift:.0%} of their size an atom, and must sum to zero: "
+            "forces "
             "are missing or of something else"
         )
     limit = UNEXPLAINED if sets.single else UNEXPLAINED_RANDOM
     if fit.residual > limit and fit.at_rest:
         raise InputError(
-            f"{name}{other}: {fit.residual:.0%} of the forces are explained by no force constants of this cell: forces of "
+            f"{name}{other}: {fit.residual:.0%} of the forces are explained by no force constants of this cell: "
+            "forces of "
             "another supercell, or atoms in another order"
         )
     if fit.residual > limit:
         raise InputError(
-            f"{name}: forces of up to {fit.rest_eV_A:.2g} eV/Å are the same in all supercells, whatever is displaced: the "
+            f"{name}: forces of up to {fit.rest_eV_A:.2g} eV/Å are the same in all supercells, whatever is "
+            "displaced: the "
             "structure is not relaxed"
         )
     if fit.residual > SEEN:
@@ -170,7 +177,8 @@ def _polar_notes(crystal: Harmonic, polar_from: Path | None) -> list[str]:
     if crystal.polar is None:
         if len(set(crystal.cell.get_chemical_symbols())) > 1:
             return [
-                "no Born charges are given: if this is an insulator, its longitudinal modes near Γ are too low (BORN beside "
+                "no Born charges are given: if this is an insulator, its longitudinal modes near Γ are too low (BORN "
+                "beside "
                 "the file, or `nac` in it)"
             ]
         return []

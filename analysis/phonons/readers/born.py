@@ -57,7 +57,8 @@ def read_born(path: Path, cells: Cells, units: Units) -> Polar:
         rows = np.array([[float(word) for word in line] for line in lines[1:]]).reshape(-1, 3, 3)
     except ValueError:
         raise InputError(
-            f"{path}: after the first line each line must hold the nine numbers of a tensor: the dielectric one, then one "
+            f"{path}: after the first line each line must hold the nine numbers of a tensor: the dielectric one, "
+            "then one "
             "an atom"
         ) from None
     if not len(rows):
@@ -81,7 +82,8 @@ def _expanded(charges: Array, cells: Cells, path: Path) -> Array:
         return charges
     if len(charges) != len(independent):
         raise InputError(
-            f"{path}: it holds charges of {len(charges)} atoms; the primitive cell has {len(primitive)}, of which symmetry "
+            f"{path}: it holds charges of {len(charges)} atoms; the primitive cell has {len(primitive)}, of which "
+            "symmetry "
             f"leaves {len(independent)} independent"
         )
     own = dict(zip(independent.tolist(), charges, strict=True))
