@@ -62,7 +62,7 @@ def phonon_figure(found: Dispersion, title: str = "") -> Figure:
                 each.axhline(0, color=FAINT, linewidth=0.6, zorder=0)
         if low < 0:
             axes[1].text(
-                0.97, 0.02, "imaginary", transform=axes[1].transAxes, color=PALETTE[1], ha="right", va="bottom", size=7
+                0.94, 0.02, "imaginary", transform=axes[1].transAxes, color=PALETTE[1], ha="right", va="bottom", size=7
             )
         axes[0].set_ylabel("Frequency (THz)")
         axes[1].set_yticklabels([])
@@ -137,11 +137,13 @@ def thermal_figure(found: Spectrum, errors_eV: Array, at_K: Array, title: str = 
 
 
 THERMAL_CAPTION = (
-    "Harmonic (a) Helmholtz energy with its zero-point part, shaded by how far supercell, mesh and symmetry move it, (b) "
+    "Harmonic (a) Helmholtz energy with its zero-point part, shaded by how far supercell, mesh and symmetry move it, "
+    "(b) "
     "entropy and (c) heat capacity at constant volume; grey: 3 k_B, Dulong and Petit's."
 )
 GRUNEISEN_CAPTION = (
-    "(a) Mode Grüneisen parameters −d ln ω/d ln V over the frequency, on a mesh of q; (b) their mean weighted by the heat "
+    "(a) Mode Grüneisen parameters −d ln ω/d ln V over the frequency, on a mesh of q; (b) their mean weighted by the "
+    "heat "
     "capacity of the modes."
 )
 

@@ -84,14 +84,34 @@ def gruneisen(
     return Gruneisen(centre, np.array(mesh.get_qpoints()), weights / weights.sum(), frequencies, parameters, change)
 
 
-def series(crystals: Sequence[Harmonic], length_A: float = LENGTH_A) -> list[Gruneisen]:
-    """Return γ of one phase at some volumes: at each inner one, or between the two that there are."""
+def parameters_at(smaller: Harmonic, larger: Harmonic, middle: Harmonic | None, q: ArrayLike) -> Array:
+    """Return γ of the modes at some q (fractions), in the order of their frequencies, (q, modes); as `gruneisen`."""
+    from phonopy.gruneisen.core import GruneisenBase
+
+    check_same_phase(smaller, larger)
+    centre = between(smaller, larger) if middle is None else middle
+    change = (larger.volume_A3_per_atom - smaller.volume_A3_per_atom) / centre.volume_A3_per_atom
+    points = np.atleast_2d(np.asarray(q, float))
+    found = GruneisenBase(
+        *(each.phonopy.dynamical_matrix for each in (centre, larger, smaller)), delta_strain=change, qpoints=points
+    )
+    return np.where(centre.modes(points).frequencies_THz > ZERO_THZ, np.array(found.get_gruneisen()), np.nan)
+
+
+def triples(crystals: Sequence[Harmonic]) -> list[tuple[Harmonic, Harmonic, Harmonic | None]]:
+    """Return the smaller, the larger and the one in the middle (None: their mean) for each γ that some volumes give.
+
+    Of two volumes there is one between them, of more one at each inner volume.
+    """
     ordered = sorted(crystals, key=lambda each: each.volume_A3_per_atom)
     if len(ordered) == 2:
-        return [gruneisen(ordered[0], ordered[1], length_A=length_A)]
-    return [
-        gruneisen(one, three, two, length_A) for one, two, three in zip(ordered, ordered[1:], ordered[2:], strict=False)
-    ]
+        return [(ordered[0], ordered[1], None)]
+    return [(one, three, two) for one, two, three in zip(ordered, ordered[1:], ordered[2:], strict=False)]
+
+
+def series(crystals: Sequence[Harmonic], length_A: float = LENGTH_A) -> list[Gruneisen]:
+    """Return γ of one phase at some volumes, as `triples`."""
+    return [gruneisen(*each, length_A=length_A) for each in triples(crystals)]
 
 
 def same_phase(one: Harmonic, other: Harmonic) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +60,9 @@ def phonon_document(
 ) -> dict[str, Any]:
     """Return the JSON-able document of a crystal: keys with units, ``notes`` last.
 
-    other: the same crystal with symmetry imposed, or without, whose difference is an error. Energies, entropies and heat
-    capacities are harmonic and an atom; modes with imaginary frequencies carry none. Raises InputError as `check_asked`.
+    other: the same crystal with symmetry imposed, or without, whose difference is an error. Energies, entropies and
+    heat capacities are harmonic and an atom; modes with imaginary frequencies carry none. Raises InputError as
+    `check_asked`.
     """
     asked = asked or Asked()
     check_asked(asked)
@@ -86,14 +87,14 @@ def _coarser(found: Spectrum, asked: Asked) -> float | tuple[int, int, int]:
 
 
 def _crystal(crystal: Harmonic, pressure_GPa: float | None) -> dict[str, Any]:
-    from megabar.structures.composition import reduced_formula
+    from megabar.structures.composition import formula_text, reduced
     from megabar.structures.symmetry import space_group
 
     primitive = crystal.primitive
     group = space_group(crystal.cell)
     masses = dict(zip(primitive.get_chemical_symbols(), primitive.get_masses().tolist(), strict=True))
     document: dict[str, Any] = {
-        "formula": reduced_formula(crystal.cell.get_chemical_formula()),
+        "formula": formula_text(reduced(dict(Counter(crystal.cell.get_chemical_symbols())))),
         "space_group": group.symbol,
         "pressure_GPa": pressure_GPa,
         "volume_A3_per_atom": crystal.volume_A3_per_atom,
@@ -117,13 +118,15 @@ def _stability(crystal: Harmonic, found: Spectrum, otherwise: Alternatives, note
     modes = imaginary_modes(crystal, found)
     if modes:
         notes.append(
-            f"{found.imaginary:.2%} of the modes are imaginary and carry no energy, entropy or heat capacity here: these "
+            f"{found.imaginary:.2%} of the modes are imaginary and carry no energy, entropy or heat capacity here: "
+            "these "
             "are not those of a stable phase"
         )
     if modes and not any(mode.commensurate for mode in modes):
         low = max(float(shift.max()) for shift in otherwise.shifts_THz(crystal, [list(modes[0].q)]).values())
         notes.append(
-            "modes are imaginary only at q that do not fit into the supercell, where frequencies are interpolated (there "
+            "modes are imaginary only at q that do not fit into the supercell, where frequencies are interpolated "
+            "(there "
             f"a smaller supercell moves them by up to {low:.2g} THz): a larger supercell tells whether they are real"
         )
     return {
