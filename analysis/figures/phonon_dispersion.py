@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from megabar.analysis.figures.zone_path import PathPart, draw_path
 from megabar.analysis.superconductivity.dispersion import Dispersion
 from megabar.analysis.superconductivity.spectral import SpectralFunction
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 HEIGHT_IN = 3.1
-CROWDED = 0.06
-"""Share of the axis below which two labels would touch; the first is then written to the left of its place."""
 LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN, BETWEEN_IN, SPECTRUM_IN = 0.5, 0.1, 0.3, 0.36, 0.2, 1.2
 LEAST_WIDTH_IN = 5.0
 """Three panels need so much; a narrower figure is not drawn."""
@@ -99,29 +98,7 @@ def _limits(found: Dispersion, spectrum: SpectralFunction) -> tuple[float, float
 
 
 def _lines(axes: Axes, found: Dispersion) -> None:
-    from megabar.analysis.figures.style import INK
-
-    ticks: list[float] = []
-    labels: list[str] = []
-    for part in found.parts:
-        axes.plot(part.along, part.omega_meV, color=INK, linewidth=0.8, zorder=2)
-        start = float(part.along[0])
-        if ticks and abs(start - ticks[-1]) < 1e-9:
-            if labels[-1] != part.start:
-                labels[-1] = f"{labels[-1]}|{part.start}"
-        else:
-            ticks.append(start)
-            labels.append(part.start)
-        ticks.append(float(part.along[-1]))
-        labels.append(part.end)
-    for tick in ticks:
-        axes.axvline(tick, color="#b9bec6", linewidth=0.5, zorder=0)
-    axes.set_xticks(ticks, labels)
-    for label, here, after in zip(axes.get_xticklabels(), ticks, ticks[1:], strict=False):
-        if after - here < CROWDED * ticks[-1]:
-            label.set_horizontalalignment("right")
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlim(ticks[0], ticks[-1])
+    draw_path(axes, [PathPart(part.start, part.end, part.along, part.omega_meV) for part in found.parts])
 
 
 def _marks(axes: Axes, found: Dispersion, sizes: Array, color: str, name: str, unit: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from megabar.analysis.phonons.harmonic import Harmonic, phonopy_of
+from megabar.analysis.phonons.harmonic import Array, Harmonic, phonopy_of
 from megabar.analysis.phonons.supercells import shortest_vector
 
 SHARE = 2 / 3
@@ -16,12 +16,26 @@ NEIGHBOURS = 1.15
 
 
 def cut(crystal: Harmonic, radius_A: float) -> Harmonic:
-    """Return the force constants without those of atoms further apart than a radius (Å), the sum rule kept."""
+    """Return the force constants without those of atoms further apart than a radius (Å), the sum rule kept.
+
+    What dipoles do to each other stays at all distances, as it would be added in any supercell.
+    """
     work = phonopy_of(crystal.cell, crystal.supercell_matrix, crystal.primitive_matrix)
-    work.force_constants = crystal.force_constants.copy()
+    dipoles = _dipoles(crystal)
+    work.force_constants = crystal.force_constants - dipoles
     work.set_force_constants_zero_with_radius(radius_A)
     work.symmetrize_force_constants(show_drift=False)
-    return replace(crystal, force_constants=np.array(work.force_constants))
+    return replace(crystal, force_constants=np.array(work.force_constants) + dipoles)
+
+
+def _dipoles(crystal: Harmonic) -> Array:
+    """Return the force constants (eV/Å²) between the dipoles of a polar crystal, zeros where there are none."""
+    matrix = crystal.phonopy.dynamical_matrix if crystal.polar is not None else None
+    if matrix is None or crystal.polar is None or crystal.polar.method != "gonze":
+        return np.zeros_like(crystal.force_constants)
+    if matrix.short_range_force_constants is None:
+        matrix.make_Gonze_nac_dataset()
+    return np.asarray(crystal.force_constants - matrix.short_range_force_constants)
 
 
 def smaller(crystal: Harmonic) -> Harmonic:

@@ -58,7 +58,7 @@ def dispersion(crystal: Harmonic, velocities: bool = False, length_A: float = LE
     reciprocal = crystal.primitive.cell.reciprocal()[:]
     for (first, start), (last, end) in path(crystal):
         length = float(np.linalg.norm((end - start) @ reciprocal))
-        q = np.linspace(start, end, max(2, int(np.ceil(POINTS_PER_INV_A * length * 2 * np.pi / 6)) + 1))
+        q = np.linspace(start, end, max(8, int(np.ceil(POINTS_PER_INV_A * 2 * np.pi * length)) + 1))
         modes = crystal.modes(q, velocities=velocities, direction=end - start)
         at = distance + np.linspace(0.0, length, len(q))
         branches.append(Branch((first, last), q, at, modes.frequencies_THz, modes.velocities_km_s))

@@ -26,12 +26,23 @@ class Polar:
     """What makes the longitudinal modes of an insulator differ from the transverse ones at long wavelengths.
 
     born: effective charges (e) of the atoms of the primitive cell, shape (atoms, 3, 3), the field first.
-    dielectric: electronic dielectric tensor, 3 × 3. The correction is that of Gonze & Lee, Phys. Rev. B 55, 10355
-    (1997), as phonopy has it.
+    dielectric: electronic dielectric tensor, 3 × 3. coulomb_eV_A: e²/4πε₀ as a file has it, rounded; None: phonopy's
+    own. method: of the correction, as phonopy names it: gonze (Gonze & Lee, Phys. Rev. B 55, 10355 (1997)) or wang
+    (Wang et al., J. Phys.: Condens. Matter 22, 202201 (2010)).
     """
 
     born: Array
     dielectric: Array
+    coulomb_eV_A: float | None = None
+    method: str = "gonze"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The same as phonopy takes it."""
+        from phonopy.physical_units import get_calculator_physical_units
+
+        factor = get_calculator_physical_units().nac_factor if self.coulomb_eV_A is None else self.coulomb_eV_A
+        return {"born": self.born, "dielectric": self.dielectric, "factor": factor, "method": self.method}
 
     @property
     def drift(self) -> float:
@@ -71,7 +82,7 @@ class Harmonic:
         found = phonopy_of(self.cell, self.supercell_matrix, self.primitive_matrix)
         found.force_constants = self.force_constants
         if self.polar is not None:
-            found.nac_params = {"born": self.polar.born, "dielectric": self.polar.dielectric}
+            found.nac_params = self.polar.parameters
         return found
 
     @cached_property
@@ -130,17 +141,22 @@ def bare(cell: Atoms) -> PhonopyAtoms:
     """Return a cell as phonopy has it, with its masses."""
     from phonopy.structure.atoms import PhonopyAtoms
 
+    moments = cell.get_initial_magnetic_moments()
     return PhonopyAtoms(
         symbols=cell.get_chemical_symbols(),
         cell=cell.cell[:],
         scaled_positions=cell.get_scaled_positions(),
         masses=cell.get_masses(),
+        magnetic_moments=moments if np.any(moments) else None,
     )
 
 
 def atoms_of(cell: Any) -> Atoms:
-    """Return a cell of phonopy's as ASE's, with its masses."""
-    return Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, masses=cell.masses, pbc=True)
+    """Return a cell of phonopy's as ASE's, with its masses and magnetic moments (which lower its symmetry)."""
+    found = Atoms(cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, masses=cell.masses, pbc=True)
+    if cell.magnetic_moments is not None:
+        found.set_initial_magnetic_moments(cell.magnetic_moments)
+    return found
 
 
 def harmonic(
@@ -173,6 +189,7 @@ def harmonic(
                 for atoms, move, force in zip(single, moves, forces, strict=True)
             ],
         }
+        check_covered(found, [int(atoms[0]) for atoms in single], moves[range(len(moves)), [a[0] for a in single]])
         calculator = "traditional"
     else:
         check_determined(cell, supercell_matrix, primitive_matrix, len(moves))
@@ -183,7 +200,8 @@ def harmonic(
     except (ValueError, RuntimeError, np.linalg.LinAlgError) as error:
         raise InputError(f"these forces give no force constants: {error}") from error
     if calculator == "traditional":
-        found.symmetrize_force_constants(show_drift=False)
+        # symfc's projector holds sum rule, permutations and space group at once; one after the other does not quite.
+        found.symmetrize_force_constants(show_drift=False, use_symfc_projector=True)
     return Harmonic(
         cell,
         np.asarray(supercell_matrix, dtype=np.int64),
@@ -191,6 +209,32 @@ def harmonic(
         np.array(found.force_constants),
         polar,
     )
+
+
+def check_covered(crystal: Phonopy, atoms: Sequence[int], moves_A: Array) -> None:
+    """Raise InputError where displacements of single atoms leave a direction of some atom undisplaced.
+
+    atoms: numbers in the supercell, moves_A: their displacements (n, 3). phonopy itself takes what is missing as zero.
+    """
+    symmetry, supercell = crystal.symmetry, crystal.supercell
+    moved = set(atoms)
+    for atom in moved:
+        lattice = supercell.cell.T
+        turns = [lattice @ turn @ np.linalg.inv(lattice) for turn in symmetry.get_site_symmetry(atom)]
+        own = moves_A[[number == atom for number in atoms]]
+        turned = np.concatenate([own @ turn.T for turn in turns])
+        rank = np.linalg.matrix_rank(turned / np.linalg.norm(turned, axis=1).max(), tol=1e-3)
+        if rank < 3:
+            raise InputError(
+                f"displacements are missing: atom {atom + 1} of the supercell ({supercell.symbols[atom]}) is displaced "
+                f"along {rank} of 3 directions only, symmetry included"
+            )
+    for atom in crystal.primitive.p2s_map:
+        if not moved & set(symmetry.atomic_permutations[:, atom].tolist()):
+            raise InputError(
+                f"displacements are missing: neither atom {atom + 1} of the supercell ({supercell.symbols[atom]}) is "
+                "displaced nor one that symmetry makes equal to it"
+            )
 
 
 def check_determined(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: ArrayLike, supercells: int) -> None:

@@ -24,12 +24,15 @@ class Spectrum:
     """Frequencies on a mesh of q. q: fractions; weights: of the q, their sum is 1; frequencies_THz: (q, modes).
 
     atoms: of the primitive cell. imaginary: share of the modes that are imaginary, which carry no thermodynamics here.
+    participation: share of each atom in each mode, (q, atoms, modes), where it was asked for. points: of the mesh.
     """
 
     q: Array
     weights: Array
     frequencies_THz: Array
     atoms: int
+    participation: Array | None = None
+    points: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def imaginary(self) -> float:
@@ -62,12 +65,22 @@ class Thermal:
     heat_capacity_eV_K: Array
 
 
-def spectrum(crystal: Harmonic, length_A: float = LENGTH_A) -> Spectrum:
-    """Return the frequencies on a Γ-centred mesh; length_A: the longer, the denser it is (phonopy's measure)."""
-    found = crystal.phonopy.run_mesh(length_A, is_gamma_center=True)
-    weights = np.array(found.weights, float)
+def spectrum(
+    crystal: Harmonic, length_A: float | tuple[int, int, int] = LENGTH_A, participation: bool = False
+) -> Spectrum:
+    """Return the frequencies on a Γ-centred mesh; length_A: the longer, the denser it is (phonopy's measure).
+
+    A mesh may be given by its numbers of points instead. participation: with the share of the atoms in the modes.
+    """
+    found = crystal.phonopy.run_mesh(length_A, is_gamma_center=True, with_eigenvectors=participation)
+    weights, atoms = np.array(found.weights, float), len(crystal.primitive)
+    shares = None
+    if participation:
+        squares = np.abs(np.array(found.eigenvectors)) ** 2  # (q, 3 × atoms, modes)
+        shares = squares.reshape(len(squares), atoms, 3, 3 * atoms).sum(axis=2)
+    a, b, c = (int(number) for number in found.mesh_numbers)
     return Spectrum(
-        np.array(found.qpoints), weights / weights.sum(), np.array(found.frequencies), len(crystal.primitive)
+        np.array(found.qpoints), weights / weights.sum(), np.array(found.frequencies), atoms, shares, (a, b, c)
     )
 
 

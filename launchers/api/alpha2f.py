@@ -43,13 +43,14 @@ def _with_isotopes(source: Path, unit: str | None, masses: Sequence[str]) -> Rea
             f"--mass needs the force constants: {source} is no folder with the per-q files of ph.x "
             "(elph.inp_lambda.*, dyn*)"
         )
-    wanted = dict(_mass(text) for text in masses)
+    wanted = dict(mass_asked(text) for text in masses)
     _read(source, unit)  # tells a wrong unit
     data = gather(source)
     return isotope_reading(data, reading(data), wanted)
 
 
-def _mass(text: str) -> tuple[str, float]:
+def mass_asked(text: str) -> tuple[str, float]:
+    """Return element and mass (u) of ``H=2.014``."""
     species, _, value = text.partition("=")
     try:
         return species.strip(), float(value)

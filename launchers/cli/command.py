@@ -20,6 +20,7 @@ from megabar.launchers.cli.gap import gap
 from megabar.launchers.cli.machine import machine as machine_commands
 from megabar.launchers.cli.options import AsJson
 from megabar.launchers.cli.options import print_json as _print_json
+from megabar.launchers.cli.phonons import phonons
 from megabar.launchers.cli.seeing import add_seeing
 from megabar.launchers.cli.sharing import add_commands
 from megabar.launchers.cli.streams import take_everything
@@ -321,6 +322,7 @@ add_commands(app)
 app.command()(figures)
 app.command()(tc)
 app.command()(gap)
+app.command()(phonons)
 app.command()(structures)
 app.add_typer(machine_commands, name="machine")
 
