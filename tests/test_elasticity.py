@@ -231,7 +231,9 @@ def test_noise_of_stresses_becomes_the_errors_of_the_constants() -> None:
         found.append((fit.constants_GPa - exact, fit.errors_GPa))
     spread = np.std([each for each, _ in found], axis=0)
     claimed = np.mean([each for _, each in found], axis=0)
-    assert claimed == pytest.approx(spread, rel=0.35)
+    # What the fit leaves counts where it is more than the noise: by two equations too many it often is.
+    assert (claimed > 0.9 * spread).all()
+    assert (claimed < 1.6 * spread).all()
 
 
 def test_too_few_strains_are_told_and_one_sided_ones_know_less() -> None:
@@ -252,7 +254,8 @@ def test_moduli_of_cubic_and_isotropic_crystals_in_closed_form() -> None:
     cubic = np.diag([c11] * 3 + [c44] * 3).astype(float)
     cubic[:3, :3] += c12 * (np.ones((3, 3)) - np.eye(3))
     found = moduli(from_voigt(cubic))
-    assert found.bulk_voigt_GPa == found.bulk_reuss_GPa == pytest.approx((c11 + 2 * c12) / 3)
+    assert found.bulk_voigt_GPa == pytest.approx((c11 + 2 * c12) / 3)
+    assert found.bulk_reuss_GPa == pytest.approx(found.bulk_voigt_GPa)
     assert found.shear_voigt_GPa == pytest.approx((c11 - c12 + 3 * c44) / 5)
     assert found.shear_reuss_GPa == pytest.approx(5 * (c11 - c12) * c44 / (4 * c44 + 3 * (c11 - c12)))
     assert found.young_GPa == pytest.approx(2 * found.shear_GPa * (1 + found.poisson))
@@ -292,7 +295,7 @@ def test_conditions_hold_exactly_where_the_smallest_eigenvalue_is_positive(laue:
     own = crystal_of(cell_of(laue))
     random, seen = np.random.default_rng(7), set()
     for _ in range(400):
-        constants = random.normal(size=len(own.names)) * 60 + np.array([150.0 * (n[0] == n[1]) for n in own.names])
+        constants = random.normal(size=len(own.names)) * 80 + np.array([150.0 * (n[0] == n[1]) for n in own.names])
         found = stability(own, own.stiffness(constants))
         assert found.stable == (not found.violated)
         assert found.smallest_GPa == pytest.approx(np.linalg.eigvalsh(own.stiffness(constants))[0])
@@ -347,7 +350,9 @@ def test_all_that_follows_is_there_with_units_and_errors(copper: Elasticity) -> 
     assert content["density_g_cm3"] == pytest.approx(density_g_cm3(PRESSED)) == pytest.approx(11.75, abs=0.01)
     along = {tuple(each["direction"]): each for each in content["sound_by_direction_km_s"]}
     assert along[1, 0, 0]["P"] == pytest.approx(np.sqrt(matrix[0, 0] / content["density_g_cm3"]))
-    assert content["sound_km_s"]["lowest"]["S2"] <= along[1, 1, 0]["S2"] < along[1, 1, 0]["S1"]
+    # The slowest wave of an fcc metal goes along [110].
+    assert content["sound_km_s"]["lowest"]["S2"] == pytest.approx(along[1, 1, 0]["S2"], rel=0.01)
+    assert along[1, 1, 0]["S2"] < along[1, 1, 0]["S1"]
     # C = K + 4/3 G: of a constant that changes by itself the errors follow.
     b11, b12 = (content["stress_strain_error_GPa"][name] for name in ("B11", "B12"))
     assert content["errors"]["bulk_modulus_GPa"] == pytest.approx(np.hypot(b11, 2 * b12) / 3, rel=1e-3)

@@ -106,7 +106,7 @@ def fitted(
     """Return the stress-strain coefficients that fit the stresses of strained cells best, in the crystal's symmetry.
 
     strains, stresses_GPa: shape (n, 3, 3), in the cell's axes, the Cauchy stress positive under tension. rest_GPa: that
-    of the unstrained cell. noise_GPa: standard error of a component of a stress, where it is known. Strains of either
+    of the unstrained cell. noise_GPa: standard error of a component of a stress (Kelvin's). Strains of either
     sign, or of one where symmetry makes the other, leave no terms of second order; of a strain with no opposite the
     stress at rest is taken off. Raises InputError where the strains do not determine all constants.
     """
@@ -116,10 +116,12 @@ def fitted(
     stresses = weights * np.concatenate([each.odd for each in found])
     applied = np.array([each.strain for each in found])
     rows = np.einsum("aij,nj->nia", crystal.basis, applied).reshape(-1, len(crystal.names)) * weights[:, None]
-    _check_determined(crystal, rows, len(applied))
+    _check_determined(crystal, rows, len(np.asarray(strains)))
     constants, *_ = np.linalg.lstsq(rows, stresses, rcond=None)
-    left = stresses - rows @ constants
-    free = max(1, _equations(rows) - len(constants))
+    # Components that symmetry makes zero say nothing, as codes make them so.
+    telling = np.abs(rows).max(axis=1) > SAME * np.abs(rows).max()
+    left = (stresses - rows @ constants)[telling]
+    free = max(1, int(telling.sum()) - len(constants))
     spread = max(noise_GPa**2, float(left @ left) / free)
     nonlinear = _nonlinear(found)
     pressure = -float(middle[:3].mean())
@@ -136,17 +138,12 @@ def fitted(
 
 def _check_determined(crystal: Crystal, rows: Array, strains: int) -> None:
     scale = np.linalg.norm(rows, axis=0)
-    if (scale == 0).any() or np.linalg.svd(rows / scale, compute_uv=False)[-1] < LEAST_SINGULAR:
+    if (scale < SAME * scale.max()).any() or np.linalg.svd(rows / scale, compute_uv=False)[-1] < LEAST_SINGULAR:
         wanted = ", ".join(f"C{name}" for name in crystal.names)
         raise InputError(
             f"{strains} strains do not determine the {len(crystal.names)} elastic constants of the class "
             f"{crystal.laue}: {wanted}"
         )
-
-
-def _equations(rows: Array) -> int:
-    """Return how many equations say something: those whose coefficients symmetry does not make zero."""
-    return int((np.abs(rows).max(axis=1) > SAME * np.abs(rows).max()).sum())
 
 
 def _differences(crystal: Crystal, applied: Array, stresses: Array, middle: Array) -> list[_Difference]:

@@ -39,8 +39,8 @@ def velocities(stress_strain: ArrayLike, density: float, directions: ArrayLike) 
 class Sound:
     """Velocities (km/s) over all directions.
 
-    mean, lowest, highest: of S2, S1 and P. debye: (⅓ ⟨Σ v⁻³⟩)^(−⅓), what low temperatures see; None where a wave has no
-    velocity. debye_K: the Debye temperature that it makes.
+    mean, lowest, highest: of S2, S1 and P, over some 2,000 directions. debye: (⅓ ⟨Σ v⁻³⟩)^(−⅓), what low temperatures
+    see; None where a wave has no velocity. debye_K: the Debye temperature that it makes.
     """
 
     mean_km_s: tuple[float, float, float]
