@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from megabar.analysis.elasticity.crystal import Crystal, crystal_of
 from megabar.analysis.elasticity.elasticity import Elasticity, elasticity
 from megabar.analysis.elasticity.fit import fitted
+from megabar.analysis.elasticity.pulay import without_pulay
 from megabar.analysis.elasticity.strains import AMPLITUDE, Strain, strained, strains_of
 from megabar.structures.errors import InputError
 from megabar.structures.symmetry import degrees_of_freedom, symmetrised
@@ -83,6 +84,13 @@ class StrainSet:
         The symmetry is that of the strained cell, in its freedom as in the k-points, which codes reduce by what is left
         of it; the grid stays.
         """
+        return self._calculations[number]
+
+    @cached_property
+    def _calculations(self) -> tuple[Calculation, ...]:
+        return tuple(self._calculation(number) for number in self.numbers)
+
+    def _calculation(self, number: int) -> Calculation:
         cell = Structure.of(self.cell(number))
         return Calculation(
             code=self.method.code,
@@ -181,9 +189,10 @@ def strains_wanted(state: StrainSetState, purpose: str = "elastic constants") ->
     ]
 
 
-def collect(state: StrainSetState, histories: Histories) -> Stresses:
+def collect(state: StrainSetState, histories: Histories, pulay_eV: float = 0.0) -> Stresses:
     """Return the stresses that are there; raises InputError where the code gives none, or the unstrained cell's lacks.
 
+    pulay_eV: the constant of the Pulay stress (of an atom; ``EnthalpyCurve.pulay_eV``), which is taken out.
     What failed is left out: whether the rest determines the elastic constants, and how well, is for the fit to say.
     """
     if 0 not in state.done:
@@ -192,20 +201,25 @@ def collect(state: StrainSetState, histories: Histories) -> Stresses:
     for number in (0, *numbers):
         if state.plan.calculation(number).key != state.keys[number]:
             raise RuntimeError(f"{state.plan.phase}: cell {number} was computed for another structure or method")
+    computed = np.array([_stress(state, number, histories) for number in (0, *numbers)])
+    volumes = [Structure.of(state.plan.cell(number)).volume_per_atom for number in (0, *numbers)]
+    rest, *stresses = without_pulay(computed, volumes, pulay_eV)
     return Stresses(
         numbers=tuple(numbers),
         strains=np.array([state.plan.strains[number - 1].tensor for number in numbers]).reshape(-1, 3, 3),
-        stresses_GPa=np.array([_stress(state, number, histories) for number in numbers]).reshape(-1, 3, 3),
-        rest_GPa=_stress(state, 0, histories),
+        stresses_GPa=np.array(stresses).reshape(-1, 3, 3),
+        rest_GPa=rest,
     )
 
 
-def elastic_constants(state: StrainSetState, histories: Histories, noise_GPa: float = NOISE_GPA) -> Elasticity:
+def elastic_constants(
+    state: StrainSetState, histories: Histories, pulay_eV: float = 0.0, noise_GPa: float = NOISE_GPA
+) -> Elasticity:
     """Return the elastic constants that the stresses make; raises InputError where these do not determine them.
 
-    noise_GPa: standard error of a component of a stress.
+    pulay_eV: as in ``collect``. noise_GPa: standard error of a component of a stress.
     """
-    found = collect(state, histories)
+    found = collect(state, histories, pulay_eV)
     fit = fitted(state.plan.crystal, found.strains, found.stresses_GPa, found.rest_GPa, noise_GPa)
     return elasticity(fit, state.plan.structure.atoms())
 
