@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from ase.optimize import BFGS
 from megabar.analysis.elasticity.pulay import without_pulay
 from megabar.analysis.elasticity.strains import strained
 from megabar.structures.errors import InputError
+from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.interface import Request
-from megabar.workflows.codes.registry import code
+from megabar.workflows.codes.registry import CODES, code
 from megabar.workflows.config import Config
-from megabar.workflows.execution import execute, prepare
+from megabar.workflows.execution import execute, is_known, prepare
 from megabar.workflows.files import unpacked
 from megabar.workflows.folder import HISTORY
 from megabar.workflows.parts.method import Method
@@ -214,3 +216,20 @@ def test_self_consistency_is_sharpened_never_dulled() -> None:
     assert sharp("espresso", {"scf_energy_eV": 1e-5})["scf_energy_eV"] < 1e-6
     assert sharp("espresso", {"scf_energy_eV": 1e-12})["scf_energy_eV"] == 1e-12
     assert sharp("emt", {}) == {}
+
+
+def test_the_task_goes_through_json_and_returns_what_it_says(tmp_path: Path) -> None:
+    plan = planned(HCP)
+    item = plan.calculation(1)
+    again = Calculation.from_dict(json.loads(json.dumps(item.to_dict())))
+    assert (again, again.key) == (item, item.key)
+    assert replace(item, task=RelaxAtoms(0.002)).key != item.key
+    assert all(is_known(replace(item, code=name)) for name in CODES)
+    prepare(tmp_path, item, item.task.begin(item, [], lambda key: {}))
+    result = execute(tmp_path, Config())
+    arrays = unpacked((tmp_path / HISTORY).read_bytes())
+    assert {*item.task.arrays} <= arrays.keys()
+    found = item.task.result(record_of(item, result, {}), arrays)
+    assert found.energy_eV_per_atom == result["energy_eV_per_atom"]
+    assert found.structure.cell == pytest.approx(np.array(item.structure.cell), abs=1e-7)
+    assert item.task.work(item) > 1
