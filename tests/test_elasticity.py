@@ -24,6 +24,7 @@ from megabar.analysis.elasticity.stability import CONDITIONS, MINORS, in_words, 
 from megabar.analysis.elasticity.strains import patterns, strained, strains_of
 from megabar.analysis.elasticity.tensors import BASIS, from_voigt, kelvin, rotation, tensor, turned, voigt
 from megabar.analysis.elasticity.thermal import adiabatic
+from megabar.analysis.elasticity.volumes import at_volume
 from megabar.structures.errors import InputError
 
 PRESSED = bulk("Cu", a=3.3)  # at 56 GPa by EMT
@@ -358,3 +359,21 @@ def test_all_that_follows_is_there_with_units_and_errors(copper: Elasticity) -> 
     assert content["errors"]["bulk_modulus_GPa"] == pytest.approx(np.hypot(b11, 2 * b12) / 3, rel=1e-3)
     assert content["errors"]["debye_temperature_K"] > 0
     assert rotation(np.eye(3)) == pytest.approx(np.eye(6))
+
+
+def test_constants_between_volumes_are_those_computed_there_and_none_are_beyond() -> None:
+    def at(a: float) -> Elasticity:
+        atoms = bulk("Cu", a=a)
+        return elasticity(measured(atoms, 0.005), atoms)
+
+    known, exact = [at(3.32), at(3.2), at(3.26)], at(3.29)
+    found = at_volume(known, exact.volume_A3_per_atom)
+    assert found.stiffness.constants_GPa == pytest.approx(exact.stiffness.constants_GPa, rel=0.02)
+    assert found.stiffness.pressure_GPa == pytest.approx(exact.stiffness.pressure_GPa, rel=0.02)
+    assert found.density == pytest.approx(exact.density)
+    # Two volumes alone make a straight line, which lies above the curve.
+    line = at_volume(known[:2], exact.volume_A3_per_atom).stiffness.constants_GPa
+    assert (line > found.stiffness.constants_GPa).all()
+    assert at_volume(known, known[1].volume_A3_per_atom) is known[1]
+    with pytest.raises(InputError, match=r"known at 8\.192 to 9\.149 Å³/atom: 11\.000 Å³/atom is beyond"):
+        at_volume(known, 11.0)

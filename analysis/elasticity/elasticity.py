@@ -59,7 +59,7 @@ class Elasticity:
         )
         constants = _constants(self.crystal, changed)
         stiff = replace(self.stiffness, constants_GPa=constants)
-        return replace(_elasticity(stiff, self.density, self.volume_A3_per_atom), temperature_K=temperature_K)
+        return replace(elasticity_of(stiff, self.density, self.volume_A3_per_atom), temperature_K=temperature_K)
 
     def json(self) -> dict[str, Any]:
         """Return everything as JSON-able data, units in the keys."""
@@ -134,10 +134,11 @@ MODULI: dict[str, Callable[[Moduli], float]] = {
 
 def elasticity(stiffness: Stiffness, atoms: Atoms) -> Elasticity:
     """Return what follows from the stress-strain coefficients of a cell, its masses being those of its atoms."""
-    return _elasticity(stiffness, density_g_cm3(atoms), float(atoms.get_volume()) / len(atoms))
+    return elasticity_of(stiffness, density_g_cm3(atoms), float(atoms.get_volume()) / len(atoms))
 
 
-def _elasticity(stiffness: Stiffness, density: float, volume: float) -> Elasticity:
+def elasticity_of(stiffness: Stiffness, density: float, volume: float) -> Elasticity:
+    """Return what follows from stress-strain coefficients; density in g/cm³, volume in Å³/atom."""
     matrix = stiffness.kelvin_GPa
     judged = stability(stiffness.crystal, matrix)
     return Elasticity(
