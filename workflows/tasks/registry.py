@@ -8,6 +8,7 @@ from typing import Any
 from megabar.workflows.tasks.electrons import GroundState, PhononQ
 from megabar.workflows.tasks.interface import Task
 from megabar.workflows.tasks.relax import Relax
+from megabar.workflows.tasks.relax_atoms import RelaxAtoms
 from megabar.workflows.tasks.single_point import SinglePoint
 from megabar.workflows.tasks.stretch import Stretch
 
@@ -16,6 +17,7 @@ TASKS: Mapping[str, type[Any]] = {
     for each in (
         SinglePoint,
         Relax,
+        RelaxAtoms,
         GroundState,
         PhononQ,
         Stretch,

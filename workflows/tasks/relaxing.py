@@ -39,14 +39,18 @@ SHEAR_MODULUS_eV_A3 = 1.5
 """A rough one (240 GPa): the curvature of the cell's own coordinates, which matters in cells of few atoms."""
 
 
-def relax(run: Run, limits: Relax) -> dict[str, Any]:
+SYMPREC_A = 0.01
+"""Distance (Å) below which positions and cells count as symmetric, and are made so."""
+
+
+def relax(run: Run, limits: Relax, symprec_A: float = SYMPREC_A) -> dict[str, Any]:
     """Relax the cell that a calculation begins with and return its result; raises CalculationFailed."""
     atoms, calculator, code = prepared(run)
     history = kept_steps(read_json(run.folder / STATE), len(atoms))
     # The cell of a library may be rough; a neighbour's relaxed one is the phase itself.
     phase = run.begin.atoms.copy() if run.calculation.inputs else None
     stiffness = run.begin.stiffness_eV_A2 or STIFFNESS
-    found = _relax(atoms, limits, stiffness, run.folder, history, phase, run.spent)
+    found = _relax(atoms, limits, stiffness, run.folder, history, phase, run.spent, symprec_A)
     return {**kept(run, atoms, calculator, code, history, relaxed=True), "stiffness_eV_A2": found}
 
 
@@ -58,20 +62,21 @@ def _relax(
     history: list[dict[str, Any]],
     phase: Atoms | None,
     spent: Callable[[], dict[str, float]],
+    symprec_A: float,
 ) -> float | None:
     """Relax internal coordinates, and the shape of the cell where asked, at fixed volume with the symmetry kept.
 
     ASE's filters mix forces and stress in one number, so both limits are checked here, each in its unit.
     Returns the curvature (eV/Å²) along the last step, None where it took none.
     phase: the cell that it started from; far from it, it is another phase, though of the same symmetry.
-    spent: wall and CPU time so far, kept with each step.
+    spent: wall and CPU time so far, kept with each step. symprec_A: how near to symmetry is symmetry.
     """
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
     if not limits.rattle_A:
-        atoms.set_constraint(FixSymmetry(atoms))
+        atoms.set_constraint(FixSymmetry(atoms, symprec=symprec_A))
     target = FrechetCellFilter(atoms, constant_volume=True) if limits.shape else atoms
     longest = LONGEST_STEP_A
     if limits.shape:

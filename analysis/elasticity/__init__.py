@@ -1,0 +1,1 @@
+"""Elastic constants under pressure: strains, fits, stability, moduli, sound."""
