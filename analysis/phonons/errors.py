@@ -16,8 +16,9 @@ from megabar.analysis.phonons.spectrum import Spectrum, spectrum
 class Alternatives:
     """The same crystal computed otherwise; what differs is an error.
 
-    crystals, spectra: by the cause of the error: supercell (force constants cut at two thirds of its size) and, where
-    force constants were read, symmetry (imposed or not). mesh: the spectrum on a mesh of two thirds of the points.
+    crystals, spectra: by the cause of the error: supercell (force constants cut at two thirds of its size); symmetry
+    (imposed or not), where force constants were read; displacement (atoms displaced further), where it was tried.
+    mesh: the spectrum on a mesh of two thirds of the points.
     """
 
     crystals: dict[str, Harmonic]
@@ -50,12 +51,15 @@ def alternatives(
     found: Spectrum,
     coarser: Spectrum | None = None,
     other: Harmonic | None = None,
+    further: Harmonic | None = None,
 ) -> Alternatives:
     """Return a crystal otherwise: in a smaller supercell, on a coarser mesh, and with or without its symmetry imposed.
 
-    found: the spectrum whose errors are wanted; the alternatives are computed on its mesh.
+    found: the spectrum whose errors are wanted; the alternatives are computed on its mesh. further: the crystal by
+    atoms that were displaced further.
     """
     crystals = {"supercell": smaller(crystal)} | ({} if other is None else {"symmetry": other})
+    crystals |= {} if further is None else {"displacement": further}
     spectra = {cause: spectrum(each, found.points) for cause, each in crystals.items()}
     return Alternatives(crystals, spectra, coarser)
 

@@ -57,10 +57,12 @@ def phonon_document(
     asked: Asked | None = None,
     pressure_GPa: float | None = None,
     other: Harmonic | None = None,
+    further: Harmonic | None = None,
 ) -> dict[str, Any]:
     """Return the JSON-able document of a crystal: keys with units, ``notes`` last.
 
-    other: the same crystal with symmetry imposed, or without, whose difference is an error. Energies, entropies and
+    other: the same crystal with symmetry imposed, or without, whose difference is an error; further: by atoms that were
+    displaced further, likewise. Energies, entropies and
     heat capacities are harmonic and an atom; modes with imaginary frequencies carry none. Raises InputError as
     `check_asked`.
     """
@@ -68,7 +70,7 @@ def phonon_document(
     check_asked(asked)
     found = spectrum(crystal, asked.mesh or LENGTH_A, participation=True)
     coarser = spectrum(crystal, _coarser(found, asked), participation=True)
-    otherwise = alternatives(crystal, found, coarser, other)
+    otherwise = alternatives(crystal, found, coarser, other, further)
     notes: list[str] = []
     document = _crystal(crystal, pressure_GPa) | {"mesh": list(found.points)}
     document |= _stability(crystal, found, otherwise, notes)
