@@ -46,14 +46,9 @@ def phonons_of(
     q: ``0 0 0``, ``1/2 0 0``. masses: ``H=2.014``. mesh: ``20 20 20``. Several files of one phase at several volumes
     give ``gruneisen`` too. Raises InputError for whatever cannot be meant, before anything is computed or written.
     """
-    from megabar.analysis.phonons.report import Asked, check_asked
+    from megabar.analysis.phonons.report import check_asked
 
-    asked = Asked(
-        tuple(point_asked(text) for text in q) or (GAMMA,),
-        tuple(temperatures_K) or Asked.temperatures_K,
-        None if mesh is None else _mesh_asked(mesh),
-        velocities,
-    )
+    asked = asked_of(q, temperatures_K, mesh, velocities)
     check_asked(asked)
     for figure in figures:
         check_figure(figure)
@@ -77,8 +72,20 @@ def phonons_of(
     return document
 
 
+def asked_of(q: Sequence[str], temperatures_K: Sequence[float], mesh: str | None, velocities: bool) -> Asked:
+    """Return what the options ask of a crystal."""
+    from megabar.analysis.phonons.report import Asked
+
+    return Asked(
+        tuple(point_asked(text) for text in q) or (GAMMA,),
+        tuple(temperatures_K) or Asked.temperatures_K,
+        None if mesh is None else _mesh_asked(mesh),
+        velocities,
+    )
+
+
 def reading_of(source: Path) -> PhononReading:
-    """Return the crystal that a source names: a file or folder of phonopy's. Stored studies have their place here."""
+    """Return the crystal that a source names: a file or folder of phonopy's."""
     from megabar.analysis.phonons.readers import read_phonons
 
     return read_phonons(source)

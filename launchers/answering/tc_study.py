@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import hypot
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from megabar.structures.errors import InputError
@@ -11,18 +10,6 @@ from megabar.workflows.kinds.registry import kind_of
 
 if TYPE_CHECKING:
     from megabar.workflows.kinds.superconductivity.answer import TcAnswer
-
-
-def is_study(source: Path) -> bool:
-    """Return whether what `megabar tc` is given is a study: its file, or the name of a stored one."""
-    if source.suffix.lower() in (".yaml", ".yml"):
-        return True
-    if source.exists() or len(source.parts) != 1:
-        return False
-    from megabar.launchers.api.session import connect
-
-    with connect() as session:
-        return session.anything_stored and bool(session.store.study_names(str(source)))
 
 
 def check_files_only(*asked: object) -> None:

@@ -44,7 +44,8 @@ def gap(
     """Say what the state below Tc is like: Δ(T), Δ(ω), Z(ω), tunnelling, Hc(T), ΔC, by the Eliashberg equations."""
     from megabar.analysis.superconductivity.conventions import reference_asked
     from megabar.launchers.answering.gap import gap_of, gap_text, study_gap, study_gap_text
-    from megabar.launchers.answering.tc_study import check_files_only, is_study
+    from megabar.launchers.answering.sources import is_study
+    from megabar.launchers.answering.tc_study import check_files_only
 
     temperatures = temperature or ()
     if is_study(source):

@@ -14,8 +14,8 @@ def phonons(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE|FOLDER…",
-            help="phonopy_params.yaml, phonopy.yaml, or a folder with phonopy_disp.yaml and FORCE_SETS (BORN)",
+            metavar="STUDY|FILE|FOLDER…",
+            help="a study, phonopy_params.yaml, phonopy.yaml, or a folder with phonopy_disp.yaml and FORCE_SETS (BORN)",
         ),
     ],
     q: Annotated[
@@ -49,9 +49,29 @@ def phonons(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a crystal is dynamically stable, its frequencies, free energy and what follows, with errors."""
+    from megabar.launchers.answering.phonon_study import study_phonons
     from megabar.launchers.answering.phonons import phonons_of
+    from megabar.launchers.answering.sources import is_study
     from megabar.launchers.api.phonons_text import phonons_text
+    from megabar.structures.errors import InputError
+    from megabar.workflows.kinds.phonons.text import study_text
 
+    studies = [source for source in sources if is_study(source)]
+    if studies:
+        if len(sources) > 1:
+            raise InputError(f"{studies[0]} is a study: one at a time, and no files with it")
+        answer = study_phonons(
+            str(studies[0]),
+            q or (),
+            temperature or (),
+            masses=mass or (),
+            mesh=mesh,
+            velocities=velocities,
+            figures=figure or (),
+            export=export,
+        )
+        print_json(answer) if as_json else print(study_text(answer))
+        return
     document = phonons_of(
         sources,
         q or (),

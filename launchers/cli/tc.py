@@ -43,8 +43,9 @@ def tc(
 ) -> None:
     """Say what follows from α²F: λ, ω_log, and Tc by every formula and by the Eliashberg equations."""
     from megabar.analysis.superconductivity.conventions import reference_asked
+    from megabar.launchers.answering.sources import is_study
     from megabar.launchers.answering.tc import tc_of
-    from megabar.launchers.answering.tc_study import check_files_only, is_study, study_tc
+    from megabar.launchers.answering.tc_study import check_files_only, study_tc
     from megabar.launchers.api.tc_text import tc_text
     from megabar.workflows.kinds.superconductivity.text import study_text
 
