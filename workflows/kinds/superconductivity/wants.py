@@ -19,6 +19,7 @@ from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.parts.volumes.wants import ladders_wanted
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.electrons import PhononQ
 
 Records = Mapping[str, CalculationRecord]
 
@@ -79,8 +80,9 @@ def settled(asked: AtPressure, records: Records) -> CalculationRecord | None:
 
 def q_points(plan: TcPlan, structure: Structure, asked: AtPressure, records: Records) -> int:
     """Return how many q-points there are: as ph.x says, before that as symmetry says."""
-    told = [records[rung.key].observables.get("q_points") for rung in asked.phonons if rung.key in records]
-    return next((int(count) for count in told if count), irreducible(structure, plan.grids.q))
+    done = (records[rung.key] for rung in asked.phonons if rung.key in records and records[rung.key].done)
+    told = (PhononQ().result(record, {}).q_points for record in done)
+    return next(told, None) or irreducible(structure, plan.grids.q)
 
 
 def _at(
