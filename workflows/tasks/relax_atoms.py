@@ -54,6 +54,10 @@ class RelaxAtoms:
         """Return about as many as there are ionic steps."""
         return float(STEPS)
 
+    def steps_taken(self, ionic_steps: int | None) -> int:
+        """Return the ionic steps."""
+        return ionic_steps or 1
+
     def result(self, record: CalculationRecord, arrays: Arrays) -> RelaxedResult:
         """Return energy, pressure and structure; the stress is the last one of the array."""
         assert record.energy_eV_per_atom is not None and record.structure is not None
