@@ -235,7 +235,7 @@ def _readings(
     plan: TcPlan, pressure_GPa: float, points: tuple[tuple[str, tuple[float, ...]], ...], histories: Histories
 ) -> tuple[ElectronPhonon, dict[str, Reading], Reading | None, tuple[str, ...]]:
     """Return the coupling, α²F by isotopes, on the coarser grid at the same smearing, and what to know of that."""
-    grid, within, source = plan.grids.q, coarser(plan.grids.q), plan.place(pressure_GPa)
+    grid, within, source = plan.grids.q, coarser(plan.grids.q), plan.name_at(pressure_GPa)
     files = [(histories(key), q) for key, q in points]
     whole, part = gathered(files, grid, within, source)
     readings = {NATURAL: reading(whole)}

@@ -97,10 +97,10 @@ def _at(
     record = settled(asked, records)
     if record is None:
         return _trial(plan, asked, curve, done)
-    structure, place = Structure.from_dict(record.structure or {}), plan.place(asked.pressure_GPa)
+    structure, name = Structure.from_dict(record.structure or {}), plan.name_at(asked.pressure_GPa)
     if asked.ground_state is None:
         key, pressure = plan.ground_state(structure).key, asked.pressure_GPa
-        return [TcRung(place, Fraction(0), key, (), "electrons", GROUND_STATE, pressure, structure, record.key)]
+        return [TcRung(name, Fraction(0), key, (), "electrons", GROUND_STATE, pressure, structure, record.key)]
     ground = records.get(asked.ground_state.key)
     if ground is None or not ground.done or asked.ground_state.structure is None:
         return []
@@ -108,7 +108,7 @@ def _at(
     there = {int(rung.index) for rung in asked.phonons}
     return [
         TcRung(
-            place,
+            name,
             Fraction(number),
             plan.phonons(structure, number, start).key,
             (start,),
