@@ -17,13 +17,25 @@ from megabar.workflows.store import ResultStore, record_of
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.electrons import GroundState
 from megabar.workflows.tasks.interface import Task
+from megabar.workflows.tasks.registry import TASKS
 from megabar.workflows.tasks.relax import Relax
+from megabar.workflows.tasks.relax_atoms import RelaxAtoms
 from megabar.workflows.tasks.single_point import SinglePoint
 from megabar.workflows.tasks.stretch import Stretch
 
 RATE = 3e-4
 """Core-seconds per unit and step that all invented calculations have taken."""
 STRETCH = Stretch(steps=20, timestep_fs=2.0, temperature_K=300.0, seed=1)
+
+
+OF_STEPS = [
+    (SinglePoint(forces=True), 1, 1),
+    (SinglePoint(), 1, 1),
+    (Relax(0.01, 0.1, True), 7, 7),
+    (RelaxAtoms(0.01), 7, 7),
+    (STRETCH, 20, 21),
+]
+"""Tasks that any code runs, ionic steps as stored, and the self-consistencies that they took."""
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +64,7 @@ def put(store: ResultStore, item: Calculation, ionic_steps: int | None, cpu_s: f
     store.save(record_of(item, result, {}))
 
 
-@pytest.mark.parametrize(
-    ("task", "ionic_steps", "steps"),
-    [(SinglePoint(forces=True), 1, 1), (SinglePoint(), 1, 1), (Relax(0.01, 0.1, True), 7, 7), (STRETCH, 20, 21)],
-)
+@pytest.mark.parametrize(("task", "ionic_steps", "steps"), OF_STEPS)
 def test_the_cost_of_a_step_is_learned_from_every_task_of_steps(
     store: ResultStore, task: Task, ionic_steps: int, steps: int
 ) -> None:
@@ -67,6 +76,10 @@ def test_the_cost_of_a_step_is_learned_from_every_task_of_steps(
     # So that the next one of any task is estimated by its own steps.
     longer = of_size(replace(STRETCH, steps=1000), 8, 9)
     assert seconds(longer, measured_rate(store, "emt")) == pytest.approx(1000 * RATE * size(longer.to_dict()))
+
+
+def test_no_task_of_steps_is_forgotten() -> None:
+    assert {type(task) for task, *_ in OF_STEPS} == {task for task in TASKS.values() if task.through_ase}
 
 
 def test_programs_of_a_code_say_nothing_of_the_cost_of_a_step(store: ResultStore) -> None:

@@ -32,7 +32,7 @@ from megabar.workflows.config import Config
 from megabar.workflows.driver import PlanningFailed, advance, advance_if_it_can
 from megabar.workflows.execution import execute
 from megabar.workflows.kinds import registry as kinds
-from megabar.workflows.kinds.interface import place
+from megabar.workflows.kinds.interface import slot
 from megabar.workflows.kinds.registry import load_study, plan_of
 from megabar.workflows.kinds.stability.plan import resolve
 from megabar.workflows.queue import firetask as tasks
@@ -208,7 +208,7 @@ def test_a_kind_that_wants_again_what_it_has_asked_for_is_refused_and_the_study_
     work_off(runtime, study)
     found = runtime.store.get_study(study)
     assert found.complete
-    assert len(found.rungs) == len({place(rung) for rung in found.rungs})
+    assert len(found.rungs) == len({slot(rung) for rung in found.rungs})
     state, said = status_in(runtime.store, study, None, True).situations[study]
     assert state == "complete"
     assert "a failure of ours: it wanted again what it had asked for (Cu 0), and does without" in said

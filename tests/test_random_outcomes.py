@@ -12,7 +12,7 @@ import pytest
 import test_superconductivity_study as tc
 from test_stability_workflow import WHOLE, exact, ladder, plan_of
 
-from megabar.workflows.kinds.interface import Plan, place
+from megabar.workflows.kinds.interface import Plan, slot
 from megabar.workflows.kinds.registry import KINDS
 from megabar.workflows.kinds.stability import wants as stability
 from megabar.workflows.kinds.stability.plan import StabilityPlan
@@ -32,8 +32,8 @@ def played(kind: str, plan: Plan, outcome: Any, chance: random.Random) -> Counte
     records: dict[str, CalculationRecord] = {}
     for _ in range(MOST_ROUNDS):
         wanted = KINDS[kind].wants(plan, rungs, records)
-        assert not {place(rung) for rung in rungs} & {place(rung) for rung in wanted}, "asked for twice"
-        rungs += {place(rung): rung for rung in wanted}.values()
+        assert not {slot(rung) for rung in rungs} & {slot(rung) for rung in wanted}, "asked for twice"
+        rungs += {slot(rung): rung for rung in wanted}.values()
         waiting = [rung for rung in rungs if rung["key"] not in records]
         if not waiting:
             return Counter(record.state for record in records.values())

@@ -136,6 +136,20 @@ def test_what_a_q_point_says_is_read_as_numbers() -> None:
     assert GroundState().result(record, {}).observables == observables
 
 
+def test_what_a_ground_state_says_of_its_density_of_states() -> None:
+    record = CalculationRecord(key="k", calculation={}, state="done")
+    older = GroundState().result(record, {})
+    assert (older.dos_at_fermi, older.dos_missing, older.dos, older.dos_energy_eV) == (None, "", None, None)
+    said = record.model_copy(update={"observables": {"dos_at_fermi_per_eV_spin_cell": 0.2}})
+    arrays = {"dos_energy_eV": np.array([-0.02, 0.0]), "dos_per_eV_spin_cell": np.array([0.1, 0.2])}
+    found = GroundState().result(said, arrays)
+    assert found.dos_at_fermi == 0.2 and found.dos is not None and found.dos.tolist() == [0.1, 0.2]
+    assert found.dos_energy_eV is not None and found.dos_energy_eV.tolist() == [-0.02, 0.0]
+    assert GroundState().result(said, {"dos_energy_eV": np.zeros(2)}).dos is None  # only a part of it is nothing
+    lacking = record.model_copy(update={"observables": {"dos_missing": "a part of a2Fsave"}})
+    assert GroundState().result(lacking, {}).dos_missing == "a part of a2Fsave"
+
+
 @pytest.mark.parametrize("name", CODES)
 def test_a_code_says_beforehand_whether_it_gives_forces(name: str) -> None:
     from importlib import import_module

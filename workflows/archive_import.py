@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError
 from megabar.structures.errors import InputError
 from megabar.workflows.archive import BATCH
 from megabar.workflows.archive_reading import Archive, opened
-from megabar.workflows.kinds.interface import place
+from megabar.workflows.kinds.interface import slot
 from megabar.workflows.kinds.registry import plan_of
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord, put_history
 
@@ -191,4 +191,4 @@ def _store_study(study: StudyRecord, store: ResultStore) -> str:
 
 
 def _place(rung: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (*place(rung), rung["key"])
+    return (*slot(rung), rung["key"])

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pymongo.errors import PyMongoError
 
 from megabar.structures.errors import InputError
-from megabar.workflows.kinds.interface import place
+from megabar.workflows.kinds.interface import slot
 from megabar.workflows.kinds.registry import kind_of
 from megabar.workflows.lease import PLENTY, lease
 from megabar.workflows.outages import too_large
@@ -99,8 +99,8 @@ def _plan(known: Known, runtime: Runtime) -> bool:
     while True:
         with runtime.control.interruptible():
             wanted = kind.wants(known.plan, known.rungs, known.records)
-        again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if place(rung) in known.places}
-        rungs = list({place(rung): rung for rung in wanted if place(rung) not in known.places}.values())
+        again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if slot(rung) in known.slots}
+        rungs = list({slot(rung): rung for rung in wanted if slot(rung) not in known.slots}.values())
         if not rungs:
             break
         if not store.add_wanted(identifier, rungs, known.next, runtime.owner):

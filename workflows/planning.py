@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from megabar.workflows.kinds.interface import Plan, check_rungs, place
+from megabar.workflows.kinds.interface import Plan, check_rungs, slot
 from megabar.workflows.kinds.registry import kind_of, plan_of
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 from megabar.workflows.studies import JustRenewed
@@ -23,7 +23,7 @@ FOR_EVER = ("done", "left")
 class Known:
     """A study as far as it was read.
 
-    study: its outline. rungs: in the order asked; next: the number of the next one; places: what they are to the study.
+    study: its outline. rungs: in the order asked; next: the number of the next one; slots: what they are to the study.
     records: by key, of the calculations that have ended. waiting: how many waited for workers when last looked.
     """
 
@@ -31,14 +31,14 @@ class Known:
     plan: Plan
     rungs: list[dict[str, Any]] = field(default_factory=list)
     next: int = 0
-    places: set[tuple[str, str, str]] = field(default_factory=set)
+    slots: set[tuple[str, str, str]] = field(default_factory=set)
     records: dict[str, CalculationRecord] = field(default_factory=dict)
     waiting: int = 0
 
     def add(self, rungs: list[dict[str, Any]], following: int) -> None:
         """Add rungs that the study has asked for; following: the number after the last of them."""
         self.rungs += rungs
-        self.places |= {place(rung) for rung in rungs}
+        self.slots |= {slot(rung) for rung in rungs}
         self.next = following
 
     def open(self) -> list[str]:

@@ -41,7 +41,7 @@ def _is_array(value: Any, shape: tuple[int, ...]) -> bool:
     return array.shape == shape and bool(np.isfinite(array).all())
 
 
-def place(atoms: Atoms, step: dict[str, Any]) -> None:
+def set_to(atoms: Atoms, step: dict[str, Any]) -> None:
     """Give atoms the cell and positions of a recorded ionic step, whatever their constraints."""
     atoms.set_cell(step["cell_A"], apply_constraint=False)
     atoms.positions[:] = np.array(step["positions"]) @ atoms.cell.array
@@ -55,7 +55,7 @@ def replay(optimizer: Any, target: Any, atoms: Atoms, steps: Sequence[dict[str, 
     """
     calculator, path = atoms.calc, []
     for number, step in enumerate(steps, 1):
-        place(atoms, step)
+        set_to(atoms, step)
         known = {"energy": step["energy_eV"], "free_energy": step["energy_eV"], "forces": step["forces_eV_A"]}
         if "stress_GPa" in step:
             known["stress"] = np.array(step["stress_GPa"]) * units.GPa

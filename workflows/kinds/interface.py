@@ -216,7 +216,7 @@ class Kind:
     publish: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
 
-def place(rung: Rung) -> tuple[str, str, str]:
+def slot(rung: Rung) -> tuple[str, str, str]:
     """Return what a rung is to its study, which asks for it once: kind, phase and index."""
     return rung.get("kind", "main"), rung["phase"], str(rung["index"])
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from megabar.workflows.tasks.interface import Arrays, Begin, Histories, Run
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from megabar.workflows.calculation import Calculation
     from megabar.workflows.store import CalculationRecord
 
@@ -17,11 +20,26 @@ RESPONSE_SHARE = 0.25
 0.1 to 0.17, H3S 0.25, Li 0.4; the coupling included)."""
 
 
-@dataclass(frozen=True)
+ENERGY, STATES = "dos_energy_eV", "dos_per_eV_spin_cell"
+"""Names of the arrays of N(ε): energy from E_F (eV, at the middle of a bin), states/eV/spin/cell; shape (n,)."""
+AT_FERMI, MISSING = "dos_at_fermi_per_eV_spin_cell", "dos_missing"
+"""What is said of N(ε): its value at E_F, or why there is none."""
+
+
+@dataclass(frozen=True, eq=False)
 class GroundStateResult:
-    """What the code says of a ground state, by name (``fermi_eV`` …)."""
+    """A ground state.
+
+    observables: what the code says of it, by name (``fermi_eV`` …). dos_at_fermi: states/eV/spin/cell; dos_missing: why
+    there is no N(ε); both empty: it was not looked for. dos_energy_eV (from E_F), dos: N(ε) in states/eV/spin/cell,
+    shape (n,); None where the arrays are not there.
+    """
 
     observables: Mapping[str, Any]
+    dos_at_fermi: float | None = None
+    dos_missing: str = ""
+    dos_energy_eV: NDArray[np.float64] | None = None
+    dos: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +96,15 @@ class GroundState(_Program):
         return 1.0 + counts[1] / counts[0]
 
     def result(self, record: CalculationRecord, arrays: Arrays) -> GroundStateResult:
-        """Return what the code says of it."""
-        return GroundStateResult(record.observables)
+        """Return what the code says of it, with N(ε) as far as it is there."""
+        said, known = record.observables, {ENERGY, STATES} <= arrays.keys()
+        return GroundStateResult(
+            observables=said,
+            dos_at_fermi=said.get(AT_FERMI),
+            dos_missing=said.get(MISSING, ""),
+            dos_energy_eV=arrays[ENERGY] if known else None,
+            dos=arrays[STATES] if known else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -102,4 +127,4 @@ class PhononQ(_Program):
         """Return the q-point and its frequencies."""
         found = record.observables
         q1, q2, q3 = map(float, found["q_fractions"])
-        return QPointResult((q1, q2, q3), int(found["q_points"]), tuple(map(float, found["frequencies_meV"])))
+        return QPointResult((q1, q2, q3), int(found["q_points"]), tuple(map(float, found.get("frequencies_meV", ()))))

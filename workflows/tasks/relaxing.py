@@ -12,7 +12,7 @@ from ase import Atoms
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.files import read_json, write_json
 from megabar.workflows.folder import STATE
-from megabar.workflows.resuming import kept_steps, place, replay
+from megabar.workflows.resuming import kept_steps, replay, set_to
 from megabar.workflows.tasks.interface import Run
 from megabar.workflows.tasks.through_ase import kept, largest_force, prepared, record_step, stress_deviation
 
@@ -88,7 +88,7 @@ def _relax(
     )
     path: list[tuple[Any, Any]] = []
     if history:
-        place(atoms, history[-1])
+        set_to(atoms, history[-1])
         if _relaxed(history[-1], atoms, limits):
             history.pop()  # computed again, for what else the code says of it
         path = replay(optimizer, target, atoms, history)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from megabar.structures.errors import InputError
 from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.electrons import AT_FERMI, ENERGY, MISSING, STATES
 
-ENERGY, STATES = "dos_energy_eV", "dos_per_eV_spin_cell"
-"""Names of the arrays: energy from E_F (eV, at the middle of a bin), and states/eV/spin/cell, both of shape (n,)."""
 BIN_EV = 0.02
 DEEPEST_EV = 30.0
 """How far below E_F states are kept: deeper ones are cores, which pair nothing."""
@@ -30,7 +29,7 @@ def density_of_states_of(
     try:
         return _density_of_states(folder, structure, output)
     except InputError as error:
-        return {}, {"dos_missing": str(error)}
+        return {}, {MISSING: str(error)}
 
 
 def _density_of_states(
@@ -50,7 +49,7 @@ def _density_of_states(
     states = density_of_states(bands, fermi + energy, BIN_EV)
     facts = {
         "fermi_dense_eV": round(float(fermi), 4),
-        "dos_at_fermi_per_eV_spin_cell": round(float(np.interp(0.0, energy, states)), 5),
+        AT_FERMI: round(float(np.interp(0.0, energy, states)), 5),
         "dos_complete_to_eV": round(float(bands.complete_to_eV - fermi), 3),
     }
     return {ENERGY: energy, STATES: states}, facts

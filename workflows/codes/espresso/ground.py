@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.espresso.dos import STATES, density_of_states_of
+from megabar.workflows.codes.espresso.dos import density_of_states_of
 from megabar.workflows.codes.espresso.inputs import parameters, place_pseudopotentials
 from megabar.workflows.codes.espresso.output import check_output, number_of_bands, output_facts
 from megabar.workflows.codes.espresso.pw import run_pw
@@ -26,6 +26,7 @@ from megabar.workflows.files import packed, read_json, sha256_of_file, text_of_f
 from megabar.workflows.mending.espresso import DEFAULTS
 from megabar.workflows.mending.record import note_step, of_a_stop
 from megabar.workflows.stopping import Stopped, stop_wanted
+from megabar.workflows.tasks.electrons import AT_FERMI, STATES
 
 OUT, NOTE, HISTORY = "out", "ground-state.json", "history.npz"
 MENDINGS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -49,7 +50,7 @@ def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> 
             f"a gap of {facts['band_gap_eV']:.2f} eV at the Fermi level: an insulator has no α²F and no Tc",
         )
     if arrays:
-        at_fermi, mean = of_dos["dos_at_fermi_per_eV_spin_cell"], float(arrays[STATES].mean())
+        at_fermi, mean = of_dos[AT_FERMI], float(arrays[STATES].mean())
         if at_fermi <= LEAST_AT_FERMI * mean:
             raise CalculationFailed(
                 "insulating",

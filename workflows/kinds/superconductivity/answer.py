@@ -34,6 +34,7 @@ from megabar.workflows.kinds.superconductivity.wants import (
 )
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.electrons import PhononQ
 
 Records = Mapping[str, CalculationRecord]
 Histories = Callable[[str], dict[str, NDArray[Any]]]
@@ -178,7 +179,7 @@ def _at(plan: TcPlan, asked: AtPressure, rungs: Sequence[TcRung], records: Recor
     missing = _missing(plan, asked, rungs, records, total, done)
     if missing:
         return without(missing)
-    points = tuple((rung.key, tuple(records[rung.key].observables["q_fractions"])) for rung in done)
+    points = tuple((rung.key, PhononQ().result(records[rung.key], {}).q) for rung in done)
     try:
         whole, readings, coarse, notes = _readings(plan, asked.pressure_GPa, points, histories)
         # The highest frequency of the natural masses, for all isotopes: the repulsion knows nothing of masses.
@@ -234,7 +235,7 @@ def _readings(
     plan: TcPlan, pressure_GPa: float, points: tuple[tuple[str, tuple[float, ...]], ...], histories: Histories
 ) -> tuple[ElectronPhonon, dict[str, Reading], Reading | None, tuple[str, ...]]:
     """Return the coupling, α²F by isotopes, on the coarser grid at the same smearing, and what to know of that."""
-    grid, within, source = plan.grids.q, coarser(plan.grids.q), plan.place(pressure_GPa)
+    grid, within, source = plan.grids.q, coarser(plan.grids.q), plan.name_at(pressure_GPa)
     files = [(histories(key), q) for key, q in points]
     whole, part = gathered(files, grid, within, source)
     readings = {NATURAL: reading(whole)}

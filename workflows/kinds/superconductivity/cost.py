@@ -24,7 +24,7 @@ def estimate(name: str, plan: TcPlan, store: ResultStore | None) -> StudyEstimat
     cost = seconds(ground, rate) + count * seconds(plan.phonons(structure, 1, ground.key), rate)
     rows = tuple(
         PhaseEstimate(
-            phase=plan.place(pressure),
+            phase=plan.name_at(pressure),
             formula=plan.ladder.formula,
             atoms=len(structure.symbols),
             window_GPa=(pressure, pressure),

@@ -67,14 +67,14 @@ def line_name(mu_star: float, isotopes: str) -> str:
     return f"μ* = {mu_star:g}" + ("" if isotopes == NATURAL else f", {isotopes}")
 
 
-def place_name(pressure_GPa: float, isotopes: str = NATURAL) -> str:
+def suffix_at(pressure_GPa: float, isotopes: str = NATURAL) -> str:
     """Return what the files of a pressure and isotopes end with: ``-200GPa``, ``-200GPa-H-2.014``."""
-    place = f"-{pressure_GPa:g}GPa".replace("--", "-minus")
-    return place if isotopes == NATURAL else f"{place}-{re.sub('[^A-Za-z0-9.]+', '-', isotopes)}"
+    suffix = f"-{pressure_GPa:g}GPa".replace("--", "-minus")
+    return suffix if isotopes == NATURAL else f"{suffix}-{re.sub('[^A-Za-z0-9.]+', '-', isotopes)}"
 
 
 def _at_pressure(answer: TcAnswer, each: TcAt, state: GapState | None) -> tuple[list[Drawing], list[str]]:
-    title, suffix = f"{each.pressure_GPa:g} GPa", place_name(each.pressure_GPa)
+    title, suffix = f"{each.pressure_GPa:g} GPa", suffix_at(each.pressure_GPa)
     documents = {
         line_name(mu_star, isotopes): document
         for isotopes, rows in each.documents.items()
@@ -85,7 +85,7 @@ def _at_pressure(answer: TcAnswer, each: TcAt, state: GapState | None) -> tuple[
         if isotopes != NATURAL:
             own = {isotopes: each.documents[isotopes][0]}
             drawn, said = tc_drawings(
-                reading, own, f"{title}, {isotopes}", place_name(each.pressure_GPa, isotopes), phonons_only=True
+                reading, own, f"{title}, {isotopes}", suffix_at(each.pressure_GPa, isotopes), phonons_only=True
             )
             found += drawn
             remarks += said

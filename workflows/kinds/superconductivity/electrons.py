@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from megabar.analysis.superconductivity.eliashberg.band import Band, band
 from megabar.structures.errors import InputError
-from megabar.workflows.codes.espresso.dos import ENERGY, STATES
 from megabar.workflows.kinds.superconductivity.plan import TcRung
 from megabar.workflows.store import CalculationRecord
-
-AT_FERMI = "dos_at_fermi_per_eV_spin_cell"
+from megabar.workflows.tasks.electrons import GroundState
 
 
 def band_of(
@@ -24,14 +22,15 @@ def band_of(
     """Return N(ε) of a ground state, or None and the reason in words."""
     without = "no Tc with the density of states as it is over energy"
     record = records.get(ground.key) if ground else None
-    if record is not None and "dos_missing" in record.observables:
-        return None, (f"{without}: {record.observables['dos_missing']}",)
-    if ground is None or record is None or AT_FERMI not in record.observables:
+    said = GroundState().result(record, {}) if record else None
+    if said is not None and said.dos_missing:
+        return None, (f"{without}: {said.dos_missing}",)
+    if ground is None or record is None or said is None or said.dos_at_fermi is None:
         return None, (f"{without}: this ground state was computed by a version of megabar that did not keep it",)
-    arrays = histories(ground.key)
-    if ENERGY not in arrays:
+    found = GroundState().result(record, histories(ground.key))
+    if found.dos_energy_eV is None or found.dos is None:
         return None, (f"{without}: the arrays of the ground state are not in the database",)
     try:
-        return band(arrays[ENERGY], arrays[STATES], 0.0, "N(ε) of the ground state"), ()
+        return band(found.dos_energy_eV, found.dos, 0.0, "N(ε) of the ground state"), ()
     except InputError as error:
         return None, (f"{without}: {error}",)

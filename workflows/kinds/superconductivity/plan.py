@@ -114,7 +114,7 @@ class TcPlan:
         content = self.to_dict()
         return digest({**content, "volumes": self.volumes.fingerprint, "ladders": None})
 
-    def place(self, pressure_GPa: float) -> str:
+    def name_at(self, pressure_GPa: float) -> str:
         """Return the name that the calculations at a pressure go by."""
         return f"{self.ladder.phase} at {pressure_GPa:g} GPa"
 
@@ -155,7 +155,7 @@ class TcPlan:
 
     def volume_rung(self, rung: Rung, kind: str, pressure_GPa: float | None = None) -> TcRung:
         """Return a rung of the ladder as one of this study."""
-        phase = rung.phase if pressure_GPa is None else self.place(pressure_GPa)
+        phase = rung.phase if pressure_GPa is None else self.name_at(pressure_GPa)
         return TcRung(phase, rung.index, rung.key, rung.starts, rung.purpose, kind, pressure_GPa)
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from megabar.analysis.superconductivity.spectral import broadened, drawn_width_m
 from megabar.workflows.files import write_atomically
 from megabar.workflows.kinds.superconductivity.answer import NATURAL, TcAnswer, TcAt
 from megabar.workflows.kinds.superconductivity.citations import bibtex, cited_by
-from megabar.workflows.kinds.superconductivity.drawings import draw, place_name
+from megabar.workflows.kinds.superconductivity.drawings import draw, suffix_at
 from megabar.workflows.kinds.superconductivity.plan import TcRung
 from megabar.workflows.report.cells import csv_text
 from megabar.workflows.report.citations import Citation
@@ -90,7 +90,7 @@ def write_report(folder: Path, study: StudyRecord, answer: TcAnswer, store: Resu
 
 def _write_spectrum(folder: Path, each: TcAt, isotopes: str, reading: Reading) -> None:
     """Write α²F as two columns (meV), and where the q-points are known every mode with its λ and linewidth."""
-    name = place_name(each.pressure_GPa, isotopes)
+    name = suffix_at(each.pressure_GPa, isotopes)
     spectrum = broadened(reading.spectrum, drawn_width_meV(reading.spectrum))
     columns = zip(spectrum.omega_meV.tolist(), spectrum.alpha2f.tolist(), strict=True)
     text = "".join(f"{omega:.6f} {value:.8f}\n" for omega, value in columns)

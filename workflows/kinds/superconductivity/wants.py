@@ -19,6 +19,7 @@ from megabar.workflows.parts.volumes.phase_state import phase_states
 from megabar.workflows.parts.volumes.wants import ladders_wanted
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.electrons import PhononQ
 
 Records = Mapping[str, CalculationRecord]
 
@@ -79,8 +80,9 @@ def settled(asked: AtPressure, records: Records) -> CalculationRecord | None:
 
 def q_points(plan: TcPlan, structure: Structure, asked: AtPressure, records: Records) -> int:
     """Return how many q-points there are: as ph.x says, before that as symmetry says."""
-    told = [records[rung.key].observables.get("q_points") for rung in asked.phonons if rung.key in records]
-    return next((int(count) for count in told if count), irreducible(structure, plan.grids.q))
+    done = (records[rung.key] for rung in asked.phonons if rung.key in records and records[rung.key].done)
+    told = (PhononQ().result(record, {}).q_points for record in done)
+    return next(told, None) or irreducible(structure, plan.grids.q)
 
 
 def _at(
@@ -95,10 +97,10 @@ def _at(
     record = settled(asked, records)
     if record is None:
         return _trial(plan, asked, curve, done)
-    structure, place = Structure.from_dict(record.structure or {}), plan.place(asked.pressure_GPa)
+    structure, name = Structure.from_dict(record.structure or {}), plan.name_at(asked.pressure_GPa)
     if asked.ground_state is None:
         key, pressure = plan.ground_state(structure).key, asked.pressure_GPa
-        return [TcRung(place, Fraction(0), key, (), "electrons", GROUND_STATE, pressure, structure, record.key)]
+        return [TcRung(name, Fraction(0), key, (), "electrons", GROUND_STATE, pressure, structure, record.key)]
     ground = records.get(asked.ground_state.key)
     if ground is None or not ground.done or asked.ground_state.structure is None:
         return []
@@ -106,7 +108,7 @@ def _at(
     there = {int(rung.index) for rung in asked.phonons}
     return [
         TcRung(
-            place,
+            name,
             Fraction(number),
             plan.phonons(structure, number, start).key,
             (start,),
