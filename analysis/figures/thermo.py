@@ -61,7 +61,7 @@ def _page(g: GibbsTable, doubt_K: Array, quantities: Sequence[tuple[str, str, Ar
     from megabar.analysis.figures.style import PAGE_IN, Margins, journal_style, panels
 
     with journal_style():
-        figure, axes = panels(6, 3, HEIGHT_IN, PAGE_IN, Margins(left=0.58, right=0.1, top=0.24))
+        figure, axes = panels(6, 3, HEIGHT_IN, PAGE_IN, Margins(left=0.58, right=0.18, top=0.24))
         for each, quantity, letter in zip(axes, quantities, "abcde", strict=False):
             _draw(each, g, doubt_K, quantity)
             each.text(0.0, 1.03, f"({letter})", transform=each.transAxes, ha="left", va="bottom", weight="bold")

@@ -14,8 +14,9 @@ from megabar.analysis import eos
 from megabar.analysis.thermo.debye import debye_temperature_from_entropy
 from megabar.analysis.thermo.gibbs import GibbsTable
 from megabar.analysis.thermo.isotherms import Isotherms, equation, fit_isotherms, smooth_polynomial
-from megabar.analysis.thermo.quasiharmonic import minimise
+from megabar.analysis.thermo.quasiharmonic import lowest_energy, minimise
 from megabar.analysis.thermo.readers.reading import ThermalReading
+from megabar.analysis.thermo.table import static_table
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
@@ -23,6 +24,9 @@ EV_PER_J_PER_MOL = kJ / mol / 1000.0
 MOST_ROWS = 300
 """Temperatures of a file that are told where none are asked for; of more, every second, fifth, tenth, …"""
 _LIMIT_POINTS = 80
+_ROOM = (0.2, 0.5)
+"""How far below and above the volumes V0 of the static lattice is looked for, in ln V."""
+_STEP = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,34 +106,38 @@ def _pressures(reading: ThermalReading) -> Array:
 
 
 def _check_reached(reading: ThermalReading, gibbs: GibbsTable, isotherms: Isotherms) -> None:
-    low, high = pressure_range(isotherms)
     if (gibbs.beyond == 2).all():
-        raise InputError(
-            f"{reading.path}: no equation of state fits these free energies; are volumes and energies right?"
-        )
+        raise InputError(f"{reading.path}: no equation of state fits these free energies; are they of one phase?")
     if (gibbs.beyond != 0).all():
-        t = gibbs.temperatures_K
         asked = ", ".join(f"{p:g}" for p in gibbs.pressures_GPa)
-        raise InputError(
-            f"{reading.path}: its volumes do not bracket {asked} GPa; they serve {low[0]:.2f} to {high[0]:.2f} GPa at "
-            f"{t[0]:g} K" + (f" and {low[-1]:.2f} to {high[-1]:.2f} GPa at {t[-1]:g} K" if len(t) > 1 else "")
-        )
+        raise InputError(f"{reading.path}: its volumes do not bracket {asked} GPa; {_served(isotherms, gibbs)}")
+
+
+def _served(isotherms: Isotherms, gibbs: GibbsTable) -> str:
+    """Which pressures the volumes bracket."""
+    (low, high), t = pressure_range(isotherms), gibbs.temperatures_K
+    text = f"they serve {low[0]:.2f} to {high[0]:.2f} GPa at {t[0]:g} K"
+    return text if len(t) == 1 else f"{text} and {low[-1]:.2f} to {high[-1]:.2f} GPa at {t[-1]:g} K"
 
 
 def _static(answer: ThermoAnswer) -> dict[str, Any] | None:
-    """The equation of state of the static energies alone."""
+    """The equation of state of the static energies alone: its minimum, wherever it is; None where there is none."""
     table = answer.reading.table
     assert table.static_eV is not None  # files have them
-    try:
-        fit = eos.fit(table.volumes_A3, table.static_eV, kind=answer.kind)
-    except InputError:
+    static, _ = fit_isotherms(static_table(table), answer.kind, errors=False)
+    minimum = lowest_energy(static, *_ROOM)
+    if minimum is None:
         return None
+    x = np.array([[minimum, minimum + _STEP, minimum - _STEP]])
+    energy, slope, curvature = static.helmholtz(x)
+    bulk = ((curvature - slope) / np.exp(x) / GPa)[0]
+    at_volumes = static.helmholtz(np.log(table.volumes_A3)[None, :])[0][0]
     return {
-        "volume_A3": fit.v0,
-        "energy_eV": fit.e0,
-        "bulk_modulus_GPa": fit.k0,
-        "bulk_modulus_derivative": fit.k0_prime,
-        "misfit_eV": fit.rms_eV,
+        "volume_A3": float(np.exp(minimum)),
+        "energy_eV": float(energy[0, 0]),
+        "bulk_modulus_GPa": float(bulk[0]),
+        "bulk_modulus_derivative": float(-np.log(bulk[1] / bulk[2]) / (2.0 * _STEP)),
+        "misfit_eV": float(np.sqrt(np.mean((at_volumes - table.static_eV) ** 2))),
     }
 
 
@@ -226,6 +234,9 @@ def _notes(answer: ThermoAnswer) -> list[str]:
             f"{missing} of {g.beyond.size} rows have no number: their volume is not between those of the files, and "
             "nothing is extrapolated"
         )
+    nowhere = [f"{p:g}" for p, row in zip(g.pressures_GPa, g.beyond, strict=True) if row.all()]
+    if nowhere:
+        notes.append(f"no temperature has a number at {', '.join(nowhere)} GPa: {_served(answer.isotherms, g)}")
     for p, limit in zip(g.pressures_GPa, answer.doubt_K, strict=True):
         if np.isfinite(limit) and g.temperatures_K[-1] > limit:
             notes.append(
