@@ -106,11 +106,14 @@ class LinearIsotherms:
         return _powers(x - self.middle, self.capacity)
 
 
-def fit_isotherms(table: HelmholtzTable, kind: str = "vinet") -> tuple[Isotherms, Isotherms | None]:
+def fit_isotherms(
+    table: HelmholtzTable, kind: str = "vinet", *, errors: bool = True
+) -> tuple[Isotherms, Isotherms | None]:
     """Fit an equation of state to F(V,T) at each temperature; again with each volume left out, for errors.
 
     kind: ``vinet``, ``bm3`` (also ``birch_murnaghan``) or ``bm4``. Energies count equally, as in phonopy-qha and qha.
-    None as the second: there are no more volumes than parameters. Raises InputError for too few volumes.
+    errors: whether the second is wanted; it is None too where there are no more volumes than parameters.
+    Raises InputError for too few volumes.
     """
     name = equation(kind)
     x, free, entropy = np.log(table.volumes_A3), table.free_energy_eV, table.thermal.entropy_eV_per_K
@@ -120,7 +123,7 @@ def fit_isotherms(table: HelmholtzTable, kind: str = "vinet") -> tuple[Isotherms
             f"the equation of state {name} has {needed} parameters, but there are free energies at {len(x)} volumes"
         )
     ends, middle, capacity = (float(x[0]), float(x[-1])), float(x.mean()), _capacities(table)
-    weights = leave_one_out(len(x)) if len(x) > needed else None
+    weights = leave_one_out(len(x)) if errors and len(x) > needed else None
     if name == "vinet":
         found = fit_vinet(x, free, entropy)
         whole = VinetIsotherms(ends, *found, capacity, middle)
@@ -186,10 +189,10 @@ def _strains(middle: float, degree: int) -> Basis:
 
 def _capacities(table: HelmholtzTable) -> Array:
     """Coefficients of C_V over powers of ln V − its mean, shape (m, d)."""
-    return capacity_polynomial(np.log(table.volumes_A3), table.thermal.heat_capacity_eV_per_K)
+    return smooth_polynomial(np.log(table.volumes_A3), table.thermal.heat_capacity_eV_per_K)
 
 
-def capacity_polynomial(x: Array, values: Array) -> Array:
+def smooth_polynomial(x: Array, values: Array) -> Array:
     """Return coefficients over powers of x − its mean, shape (m, d), of values (m, n): at most of fourth order."""
     degree = max(min(len(x) - 2, 4), min(len(x) - 1, 1))
     return np.asarray(values @ np.linalg.pinv(polynomials(float(x.mean()), degree)(x)[0]).T)

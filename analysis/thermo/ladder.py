@@ -16,10 +16,10 @@ from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.thermo.gibbs import GibbsTable
 from megabar.analysis.thermo.isotherms import (
     LinearIsotherms,
-    capacity_polynomial,
     leave_one_out,
     linear_fit,
     polynomials,
+    smooth_polynomial,
 )
 from megabar.analysis.thermo.quasiharmonic import minimise
 from megabar.analysis.thermo.splines import pieces, spline_slopes
@@ -143,7 +143,7 @@ def ladder_isotherms(
             f"the degree of the thermal part is {degree}; with {len(x)} volumes it can be 1 to {len(x) - 1}"
         )
     middle = float(x.mean())
-    capacity = capacity_polynomial(x, thermal.heat_capacity_eV_per_K)
+    capacity = smooth_polynomial(x, thermal.heat_capacity_eV_per_K)
 
     def isotherms(order: int, weights: Array | None) -> LinearIsotherms:
         basis = polynomials(middle, order)

@@ -89,6 +89,22 @@ def minimise(
     )
 
 
+def lowest_energy(isotherms: Isotherms, below: float, above: float) -> float | None:
+    """Return ln V where the first isotherm is lowest, so far (ln V) below and above its volumes; None where nowhere."""
+    grid = np.linspace(isotherms.ends[0] - below, isotherms.ends[1] + above, _GRID)
+    slope = isotherms.helmholtz(grid[None, :])[1][0]
+    rises = np.flatnonzero((slope[:-1] < 0.0) & (slope[1:] >= 0.0))
+    if not rises.size:
+        return None
+    i = int(rises[0])
+    x, low, high = grid[i], grid[i], grid[i + 1]
+    for _ in range(4 * _POLISH):
+        _, first, second = (float(part[0, 0]) for part in isotherms.helmholtz(np.array([[x]])))
+        low, high = (x, high) if first < 0.0 else (low, x)
+        x = x - first / second if second > 0.0 and low < x - first / second < high else 0.5 * (low + high)
+    return float(x)
+
+
 def _lowest(isotherms: Isotherms, pressures: Array) -> tuple[Array, NDArray[np.int8]]:
     """Return ln V where F + PV has its lowest minimum between the ends, and where it has none, shape (p, m)."""
     low, high = isotherms.ends

@@ -173,6 +173,12 @@ def helmholtz_table(
     return HelmholtzTable(volumes, energies, temperatures, vibrations, electrons, atoms)
 
 
+def static_table(table: HelmholtzTable) -> HelmholtzTable:
+    """Return the table of the static lattice alone: at 0 K, without vibrations."""
+    nothing = np.zeros((1, len(table.volumes_A3)))
+    return replace(table, temperatures_K=np.zeros(1), vibrational=Thermal(nothing, nothing, nothing), electronic=None)
+
+
 def thermal(
     temperatures_K: Array,
     free_energy_eV: Array,

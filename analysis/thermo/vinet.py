@@ -98,28 +98,33 @@ def _misfit(x: Array, free: Array, w: Array, parameters: Array) -> Array:
 
 
 def _levenberg_marquardt(x: Array, free: Array, w: Array, start: Array) -> Array:
-    """Go down to where steps no longer matter: `_newton` does the rest."""
+    """Go down to where steps no longer matter; what has come there is left alone. The last digits are Newton's."""
     shape = np.broadcast_shapes(w.shape[:-1], free.shape[:-1])
-    q = np.broadcast_to(start, (*shape, 4)).copy()
+    every = np.broadcast_to(start, (*shape, 4)).reshape(-1, 4).copy()
+    free, w = (np.broadcast_to(each, (*shape, len(x))).reshape(-1, len(x)) for each in (free, w))
+    going = np.arange(len(every))
+    q, damping = every.copy(), np.full(len(every), 1e-3)
     residual = _misfit(x, free, w, q)
-    cost, damping = (residual**2).sum(-1), np.full(shape, 1e-3)
+    cost = (residual**2).sum(-1)
     for _ in range(_STEPS):
-        gradients = w[..., None] * vinet_gradients(x, q)[0]
+        gradients = w[going, :, None] * vinet_gradients(x, q)[0]
         matrix = np.swapaxes(gradients, -1, -2) @ gradients
-        diagonal = np.einsum("...kk->...k", matrix)
-        damped = matrix + (damping[..., None] * diagonal)[..., None] * np.eye(4)
-        step = _solve(damped, (residual[..., None, :] @ gradients)[..., 0, :])
+        matrix += (damping[:, None] * np.einsum("nkk->nk", matrix))[..., None] * np.eye(4)
+        step = _solve(matrix, (residual[:, None, :] @ gradients)[:, 0])
         trial = q + step
-        trial[..., 3] = np.maximum(trial[..., 3], 0.05)  # K' = 1 is where the formula has no value
-        tried = _misfit(x, free, w, trial)
+        trial[:, 3] = np.maximum(trial[:, 3], 0.05)  # K' = 1 is where the formula has no value
+        tried = _misfit(x, free[going], w[going], trial)
         new = (tried**2).sum(-1)
         better = new <= cost * (1.0 + 1e-12)
-        q = np.where(better[..., None], trial, q)
-        residual, cost = np.where(better[..., None], tried, residual), np.where(better, new, cost)
+        q = np.where(better[:, None], trial, q)
+        residual, cost = np.where(better[:, None], tried, residual), np.where(better, new, cost)
         damping = np.clip(np.where(better, damping * 0.1, damping * 10.0), 1e-15, 1e8)
-        if ((np.abs(step / (np.abs(q) + 1e-3)).max(-1) < 1e-6) | (damping >= 1e8)).all():
+        every[going] = q
+        left = (np.abs(step / (np.abs(q) + 1e-3)).max(-1) >= 1e-6) & (damping < 1e8)
+        if not left.any():
             break
-    return q
+        going, q, residual, cost, damping = (each[left] for each in (going, q, residual, cost, damping))
+    return every.reshape(*shape, 4)
 
 
 def _curvature(x: Array, free: Array, w: Array, q: Array) -> tuple[Array, Array, Array]:

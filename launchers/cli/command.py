@@ -26,6 +26,7 @@ from megabar.launchers.cli.sharing import add_commands
 from megabar.launchers.cli.streams import take_everything
 from megabar.launchers.cli.structures import structures
 from megabar.launchers.cli.tc import tc
+from megabar.launchers.cli.thermo import thermo
 from megabar.structures.errors import InputError
 from megabar.structures.names import visible
 from megabar.structures.threads import limit as limit_threads
@@ -323,6 +324,7 @@ app.command()(figures)
 app.command()(tc)
 app.command()(gap)
 app.command()(phonons)
+app.command()(thermo)
 app.command()(structures)
 app.add_typer(machine_commands, name="machine")
 
