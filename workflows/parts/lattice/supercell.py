@@ -194,7 +194,7 @@ def supercell_settings(phase: Phase, supercell: Atoms, choice: MethodChoice, met
 
     found = {**settings_of(phase, supercell, method), **by_hand(phase, supercell, choice)}
     for name, value in accuracies()[method.protocol]["scf"].get(method.code, {}).items():
-        found[name] = {**found[name], **value} if isinstance(value, dict) else value
+        found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
     return found
 
 
