@@ -99,6 +99,8 @@ def _plan(known: Known, runtime: Runtime) -> bool:
     while True:
         with runtime.control.interruptible():
             wanted = kind.wants(known.plan, known.rungs, known.records)
+            if not wanted and kind.refine is not None and not known.open():
+                wanted = kind.refine(known.plan, known.rungs, known.records, store.history)
         again |= {f"{rung['phase']} {rung['index']}": None for rung in wanted if slot(rung) in known.slots}
         rungs = list({slot(rung): rung for rung in wanted if slot(rung) not in known.slots}.values())
         if not rungs:

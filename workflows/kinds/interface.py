@@ -190,6 +190,7 @@ class Kind:
     read: returns the plan stored as a dictionary.
     wants: returns the rungs that a study wants beyond those it has asked for, a pure function of plan, rungs and
     results; none, and none open: the study is complete.
+    refine: the same where that needs the arrays of calculations, by key: asked once nothing else is wanted or open.
     answer: returns the answer from plan, rungs, results and the arrays of calculations by key.
     estimate: returns what a study, by its name, would compute and cost; calculations in the store cost nothing.
     report: writes one self-contained page, figures and tables to a folder.
@@ -214,6 +215,7 @@ class Kind:
     view: Callable[[Any], View] = PlainView
     phases: Callable[[Any, Rungs, Records], dict[str, PhaseState]] = no_phases
     publish: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    refine: Callable[[Any, Rungs, Records, Histories], list[dict[str, Any]]] | None = None
 
 
 def slot(rung: Rung) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -20,9 +20,8 @@ from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest, only_known
 from megabar.workflows.kinds.phonons.question import PhononStudy
 from megabar.workflows.parts.force_sets import KIND as FORCES
-from megabar.workflows.parts.force_sets import ForceSet
-from megabar.workflows.parts.lattice.sites import Site
-from megabar.workflows.parts.lattice.supercell import LatticeAsked, Supercell, supercell_for
+from megabar.workflows.parts.lattice.sites import Site, displaced
+from megabar.workflows.parts.lattice.supercell import Supercell, supercell_for
 from megabar.workflows.parts.method import Method, check_forces
 from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.parts.volumes.plan import VolumesAsked, VolumesPlan, plan_volumes, resolve_method
@@ -56,7 +55,6 @@ class PhononPlan:
     temperatures_K: tuple[float, ...]
     masses: Mapping[str, float]
     check: bool
-    _sets: dict[tuple[str, Structure], ForceSet] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def method(self) -> Method:
@@ -101,21 +99,13 @@ class PhononPlan:
             ladder = self.ladder(rung["phase"] if kind == MAIN else rung["crystal"])
             return ladder.calculation(self.method, Fraction(rung["index"]), tuple(rung["starts"]))
         if kind == FORCES and rung.get("structure"):
-            return self._force_set(rung).calculation(int(rung["index"]))
+            structure, supercell = Structure.from_dict(rung["structure"]), self.supercell(rung["crystal"])
+            forces = displaced(supercell, rung["phase"], structure, self.method, float(rung["times"]))
+            return forces.calculation(int(rung["index"]))
         raise InputError(
             f"{rung['phase']}: the result {rung.get('structure_of')}, whose structure supercell {rung['index']} "
             "has, is not in the database any more"
         )
-
-    def _force_set(self, rung: Mapping[str, Any]) -> ForceSet:
-        structure = Structure.from_dict(rung["structure"])
-        known = (rung["phase"], structure)
-        if known not in self._sets:
-            if len(self._sets) > 8:
-                self._sets.clear()
-            supercell = self.supercell(rung["crystal"])
-            self._sets[known] = supercell.force_set(rung["phase"], structure, self.method, float(rung["times"]))
-        return self._sets[known]
 
     def ladder(self, phase: str) -> Ladder:
         """Return the ladder of a phase."""
@@ -140,7 +130,7 @@ class PhononPlan:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> PhononPlan:
         """Return the plan stored by ``to_dict``; raises TypeError where that has what is not known here."""
-        only_known(content, set(cls.__dataclass_fields__) - {"_sets"})
+        only_known(content, cls.__dataclass_fields__)
         return cls(
             volumes=VolumesPlan.from_dict(content["volumes"]),
             supercells=tuple(Supercell.from_dict(each) for each in content["supercells"]),
@@ -171,11 +161,15 @@ def resolve(file: StudyFile[PhononStudy], config: Config) -> PhononPlan:
     elements = dict.fromkeys(element for phase in phases for element in phase.counts)
     wanted = VolumesAsked("-".join(elements), phases, every, study.method)
     method = resolve_method(code, study.method.protocol, wanted, config)
-    choice = study.supercell
-    lattice = LatticeAsked(choice.length_A, choice.displacement_A, choice.displacements, choice.repeats)
     try:
         supercells = tuple(
-            supercell_for(phase, scaled_to(phase.atoms, guess_volume(phase, every[-1])), lattice, study.method, method)
+            supercell_for(
+                phase,
+                scaled_to(phase.atoms, guess_volume(phase, every[-1])),
+                study.supercell.asked,
+                study.method,
+                method,
+            )
             for phase in phases
         )
     except InputError as error:

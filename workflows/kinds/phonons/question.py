@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from megabar.structures.errors import InputError
-from megabar.structures.isotopes import check_isotope
-from megabar.structures.phase import Phase
+from megabar.workflows.parts.lattice.choice import SupercellChoice, ascending_temperatures, check_masses
 from megabar.workflows.question import (
     MethodChoice,
-    Model,
     PhaseFile,
     Pressures,
     PressureStudy,
@@ -25,37 +22,6 @@ from megabar.workflows.yaml_input import validated
 
 if TYPE_CHECKING:
     from ruamel.yaml.comments import CommentedMap
-
-MOST_TEMPERATURES = 200
-HIGHEST_K = 20000.0
-MOST_REPEATS = 12
-
-
-class SupercellChoice(Model):
-    """The supercells, where they are not to be those of the protocol."""
-
-    length_A: float | None = Field(
-        default=None, ge=3, le=60, description="how far atoms are at least from their images (Å)"
-    )
-    repeats: tuple[int, int, int] | None = Field(
-        default=None, description="repeats of the phase's cell along its vectors, instead of that; of a single phase"
-    )
-    displacement_A: float | None = Field(default=None, gt=0, le=0.3, description="how far atoms are displaced (Å)")
-    displacements: Literal["auto", "finite", "random"] = Field(
-        default="auto",
-        description="`finite`: one atom at a time, by symmetry; `random`: all atoms at random, fitted by symfc; "
-        "`auto`: whichever costs less",
-    )
-
-    @model_validator(mode="after")
-    def _one_size(self) -> SupercellChoice:
-        if self.length_A is not None and self.repeats is not None:
-            raise ValueError("`length_A` and `repeats` both give the size of the supercell: give one of them")
-        if self.repeats is not None and not all(1 <= each <= MOST_REPEATS for each in self.repeats):
-            raise ValueError(
-                f"`repeats`: three whole numbers between 1 and {MOST_REPEATS} (found {list(self.repeats)})"
-            )
-        return self
 
 
 def _entries(value: Any) -> Any:
@@ -91,12 +57,7 @@ class PhononStudy(PressureStudy):
     @field_validator("temperatures")
     @classmethod
     def _possible_temperatures(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        wrong = [each for each in value if not 0 <= each <= HIGHEST_K]
-        if wrong:
-            raise ValueError(f"{wrong[0]:g} K is not possible here: between 0 and {HIGHEST_K:g} K")
-        if len(value) > MOST_TEMPERATURES:
-            raise ValueError(f"more than {MOST_TEMPERATURES} temperatures")
-        return tuple(sorted(set(value)))
+        return ascending_temperatures(value)
 
     @model_validator(mode="after")
     def _of_phases(self) -> PhononStudy:
@@ -105,13 +66,6 @@ class PhononStudy(PressureStudy):
         if self.supercell.repeats is not None and len(self.phases) > 1:
             raise ValueError("`supercell.repeats` is of one phase; with several give `length_A`")
         return self
-
-
-def _check_masses(masses: dict[str, float], phases: Sequence[Phase]) -> None:
-    for element, mass in masses.items():
-        if not any(element in phase.counts for phase in phases):
-            raise InputError(f"`masses`: there is no {element} in {', '.join(phase.name for phase in phases)}")
-        check_isotope(element, mass, "`masses`")
 
 
 def read(path: Path, content: CommentedMap) -> StudyFile[PhononStudy]:
@@ -129,7 +83,7 @@ def read(path: Path, content: CommentedMap) -> StudyFile[PhononStudy]:
             raise InputError(f"two phases have the name {twice[0]!r}; give one of them another `name`")
         if study.masses:
             line = content.lc.key("masses")[0] + 1
-            _check_masses(study.masses, phases)
+            check_masses(study.masses, phases, "`masses`")
     except InputError as error:
         raise InputError(f"{path}, line {line}: {error}") from None
     return StudyFile(path=path, study=study, phases=phases)

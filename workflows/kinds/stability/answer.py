@@ -21,11 +21,14 @@ from megabar.structures.magnetism import spin_matters
 from megabar.structures.molecules import formula_unit
 from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included, protocol_part
 from megabar.workflows.kinds.stability.functionals import ByFunctional, by_functional
+from megabar.workflows.kinds.stability.hot import HotHull, hot_hull, vibrations_json
 from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.stability.vibrations import phase_vibrations, vibrating
 from megabar.workflows.parts.volumes.ladder import Rung
 from megabar.workflows.parts.volumes.notes import spin_notes
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states, volume_point
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.tasks.interface import Histories
 
 BROKEN_EV = 1e-3
 MOSTLY = 0.5
@@ -80,6 +83,7 @@ class StabilityAnswer:
     left: tuple[Failure, ...] = ()
     others: tuple[ByFunctional, ...] = ()
     near: tuple[NearHull, ...] = ()
+    hot: tuple[HotHull, ...] = ()
 
     @property
     def error_sources(self) -> dict[str, str]:
@@ -134,6 +138,9 @@ class StabilityAnswer:
                 content["functionals"] = [self._functional_json(each) for each in self.others]
         else:
             content |= {"stable": [], "transitions": [], "notes": ["an element has no converged calculation yet"]}
+        if self.hot:
+            content["with_vibrations"] = [each.json(at_GPa) for each in self.hot]
+            content["vibrations"] = vibrations_json(self.hot[0].vibrations)
         for name, without in (("failures", self.failures), ("left_phase", self.left)):
             content[name] = [
                 {"phase": each.phase, "volume_A3": round(each.volume_A3, 4), "cause": each.cause, "detail": each.detail}
@@ -168,9 +175,15 @@ class StabilityAnswer:
 
 
 def answer(
-    plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
+    plan: StabilityPlan,
+    rungs: Sequence[Mapping[str, Any]],
+    records: Mapping[str, CalculationRecord],
+    histories: Histories | None = None,
 ) -> StabilityAnswer:
-    """Return what a study's results say by now; what failed is named, what is missing takes no part."""
+    """Return what a study's results say by now; what failed is named, what is missing takes no part.
+
+    histories: returns the arrays of a calculation by its key; without, there are no hulls with zero-point motion.
+    """
     states = phase_states(plan, rungs, records)
     curves = tuple(curve for state in states if (curve := state.curve()) is not None)
     elements = {element for ladder in plan.ladders for element in ladder.structure.symbols}
@@ -201,7 +214,36 @@ def answer(
         verdicts=verdicts,
         others=others,
         near=near,
+        hot=_hot(plan, states, rungs, records, histories, units) if stability is not None else (),
     )
+
+
+def _hot(
+    plan: StabilityPlan,
+    states: Sequence[PhaseState],
+    rungs: Sequence[Mapping[str, Any]],
+    records: Mapping[str, CalculationRecord],
+    histories: Histories | None,
+    units: Mapping[str, str],
+) -> tuple[HotHull, ...]:
+    """Return the hulls with zero-point motion and at the temperatures asked for, of natural and of other isotopes."""
+    wanted = plan.vibrations
+    if wanted is None or histories is None:
+        return ()
+    known = {state.ladder.phase: vibrating(wanted, plan.method, state, rungs, records, histories) for state in states}
+    found = []
+    for masses in ({}, wanted.isotopes) if wanted.isotopes else ({},):
+        modes = {
+            phase: phase_vibrations(wanted, phase, [each.with_masses(masses) for each in places], missing)
+            for phase, (places, missing) in known.items()
+        }
+        named = ", ".join(f"{element}={mass:g}" for element, mass in masses.items())
+        background = _background(plan, (), ())
+        found += [
+            hot_hull(states, modes, each, plan.pressures_GPa, background, resolution_eV(plan), units, named)
+            for each in wanted.told_K
+        ]
+    return tuple(found)
 
 
 def _background(plan: StabilityPlan, verdicts: Sequence[Verdict], others: Sequence[ByFunctional]) -> Background:

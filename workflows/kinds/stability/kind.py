@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from megabar.workflows.kinds.interface import Histories, Kind, Late, Records, Rungs
+from megabar.workflows.kinds.interface import Kind, Late, Records, Rungs
 from megabar.workflows.kinds.stability.plan import StabilityPlan, functional_kind, published_definition, resolve
 from megabar.workflows.kinds.stability.question import read
-from megabar.workflows.kinds.stability.wants import wanted_next
+from megabar.workflows.kinds.stability.wants import everything_wanted, refined
+from megabar.workflows.parts.force_sets import KIND as FORCES
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 
 if TYPE_CHECKING:
-    from megabar.workflows.kinds.stability.answer import StabilityAnswer
+    pass
 
 
-RUNGS = ("main", "judge", "reference", "rattled", functional_kind(""))
-
-
-def _wants(plan: StabilityPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
-    return [rung.to_dict() for rung in wanted_next(plan, rungs, records)]
-
-
-def _answer(plan: StabilityPlan, rungs: Rungs, records: Records, histories: Histories) -> StabilityAnswer:
-    from megabar.workflows.kinds.stability.answer import answer
-
-    return answer(plan, rungs, records)
+RUNGS = ("main", "judge", "reference", "rattled", FORCES, functional_kind(""))
 
 
 def _phases(plan: StabilityPlan, rungs: Rungs, records: Records) -> dict[str, PhaseState]:
@@ -39,8 +30,9 @@ STABILITY = Kind(
     question=read,
     resolve=resolve,
     read=StabilityPlan.from_dict,
-    wants=_wants,
-    answer=_answer,
+    wants=everything_wanted,
+    refine=refined,
+    answer=Late("megabar.workflows.kinds.stability.answer:answer"),
     estimate=Late("megabar.workflows.kinds.stability.cost:estimate"),
     report=Late("megabar.workflows.kinds.stability.report:write_report"),
     text=Late("megabar.workflows.kinds.stability.text:hull_text"),

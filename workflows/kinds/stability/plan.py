@@ -14,6 +14,9 @@ from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest
 from megabar.workflows.kinds.stability.question import StabilityStudy
+from megabar.workflows.kinds.stability.vibrations import VibrationsPlan
+from megabar.workflows.parts.lattice.sites import FORCES, displaced
+from megabar.workflows.parts.lattice.supercell import LatticeAsked, supercell_for
 from megabar.workflows.parts.method import Method, check_forces
 from megabar.workflows.parts.volumes.ladder import Ladder, Rung
 from megabar.workflows.parts.volumes.plan import (
@@ -31,6 +34,7 @@ from megabar.workflows.parts.volumes.plan import (
 from megabar.workflows.protocols import kpoint_grid
 from megabar.workflows.publishing import structure_file, with_file_names
 from megabar.workflows.question import StudyFile
+from megabar.workflows.structure import Structure
 
 JUDGED_DENSITY = 2.0
 """k-points per Å⁻¹ of the comparison with a verifying code: both have the same, and the error of PAW data is local."""
@@ -43,12 +47,14 @@ class StabilityPlan(VolumesPlan):
     judge: the method of the verifying code, if any. functionals: those of the other functionals to compare with.
     copies: phases that are not computed, each with the one of the same structure whose ladder answers for it.
     by_hand: whether the study names cutoff or k-points itself, so that the protocol's measured error is not its own.
+    vibrations: how phonons are computed, None where they are not asked for.
     """
 
     judge: Method | None = None
     functionals: tuple[Method, ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     by_hand: bool = False
+    vibrations: VibrationsPlan | None = None
 
     @property
     def remarks(self) -> list[str]:
@@ -57,7 +63,19 @@ class StabilityPlan(VolumesPlan):
 
     def calculation(self, rung: Mapping[str, Any]) -> Calculation:
         """Return the calculation of a stored rung."""
+        if rung.get("kind") == FORCES:
+            return self._displaced(rung)
         return self.calculation_of(Rung.from_dict(rung))
+
+    def _displaced(self, rung: Mapping[str, Any]) -> Calculation:
+        if self.vibrations is None or not rung.get("structure"):
+            raise InputError(
+                f"{rung['phase']}: the result {rung.get('structure_of')}, whose structure supercell {rung['index']} "
+                "has, is not in the database any more"
+            )
+        supercell = self.vibrations.supercell(rung["crystal"])
+        forces = displaced(supercell, rung["phase"], Structure.from_dict(rung["structure"]), self.method)
+        return forces.calculation(int(rung["index"]))
 
     def calculation_of(self, rung: Rung) -> Calculation:
         """Return the calculation of a rung."""
@@ -76,7 +94,8 @@ class StabilityPlan(VolumesPlan):
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data; what is empty and came later is left out, so that fingerprints stay."""
         content = {**asdict(self), "ladders": [ladder.to_dict() for ladder in self.ladders]}
-        for name in ("functionals", "copies", "by_hand"):
+        content["vibrations"] = self.vibrations.to_dict() if self.vibrations else None
+        for name in ("functionals", "copies", "by_hand", "vibrations"):
             if not content[name]:
                 del content[name]
         return content
@@ -90,6 +109,7 @@ class StabilityPlan(VolumesPlan):
                 "judge": Method.from_dict(content["judge"]) if content["judge"] else None,
                 "functionals": tuple(Method.from_dict(each) for each in content.get("functionals", ())),
                 "copies": tuple((copy, first) for copy, first in content.get("copies", ())),
+                "vibrations": VibrationsPlan.from_dict(content["vibrations"]) if content.get("vibrations") else None,
             }
         )
 
@@ -152,7 +172,17 @@ def resolve(file: StudyFile[StabilityStudy], config: Config) -> StabilityPlan:
         functionals=functionals,
         by_hand=study.method.cutoff_eV is not None or study.method.kpoint_density is not None,
         copies=tuple(same.items()),
+        vibrations=_vibrations(study, single, asked, method) if study.vibrating else None,
     )
+
+
+def _vibrations(study: StabilityStudy, phases: Sequence[Phase], asked: VolumesAsked, method: Method) -> VibrationsPlan:
+    """Return how the phonons of phases are computed."""
+    lattice = study.supercell.asked if study.supercell else LatticeAsked()
+    supercells = tuple(
+        supercell_for(phase, smallest_cell(phase, asked), lattice, study.method, method) for phase in phases
+    )
+    return VibrationsPlan(supercells, study.zero_point, study.temperatures, study.isotopes)
 
 
 def _compared(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from megabar.structures.composition import parse_system
 from megabar.structures.errors import InputError
 from megabar.structures.library import phases_of
 from megabar.structures.phase import Phase
-from megabar.workflows.question import MethodChoice, Model, PhaseFile, PressureStudy, StudyFile, named_phase
+from megabar.workflows.parts.lattice.choice import SupercellChoice, ascending_temperatures, check_masses
+from megabar.workflows.question import (
+    MethodChoice,
+    Model,
+    PhaseFile,
+    PressureStudy,
+    StudyFile,
+    named_phase,
+    one_or_more,
+)
 from megabar.workflows.yaml_input import validated
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ class Verification(Model):
 class StabilityStudy(PressureStudy):
     """Which phases of a system are stable between two pressures."""
 
-    later: ClassVar[tuple[str, ...]] = ("functionals",)
+    later: ClassVar[tuple[str, ...]] = ("functionals", "zero_point", "temperatures", "isotopes", "supercell")
     kind: Literal["stability"] = Field(description="`stability`")
     system: str = Field(description="elements joined by dashes, as `Na-He`")
     phases: Literal["library"] | tuple[str | PhaseFile, ...] = Field(
@@ -52,6 +61,39 @@ class StabilityStudy(PressureStudy):
         description="others that the hull is compared by, as `[PBE, PBEsol, LDA]`: single points on the relaxed "
         "structures",
     )
+    zero_point: bool = Field(
+        default=False, description="whether the hull is told with zero-point motion too: phonons of what can matter"
+    )
+    temperatures: Annotated[tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+        default=(),
+        description="temperatures (K) at which the hull is told too, by quasi-harmonic free energies, and P–T diagrams",
+    )
+    isotopes: dict[str, float] = Field(
+        default_factory=dict,
+        description="masses (u), as `{H: 2.014}`, for which the hulls with zero-point motion are told besides",
+    )
+    supercell: SupercellChoice | None = Field(
+        default=None, description="supercells of the phonons, where they are not to be those of the protocol"
+    )
+
+    @property
+    def vibrating(self) -> bool:
+        """Whether phonons are asked for."""
+        return self.zero_point or bool(self.temperatures)
+
+    @field_validator("temperatures")
+    @classmethod
+    def _possible_temperatures(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        return ascending_temperatures(value)
+
+    @model_validator(mode="after")
+    def _phonons_of_something(self) -> StabilityStudy:
+        for name in ("isotopes", "supercell"):
+            if getattr(self, name) and not self.vibrating:
+                raise ValueError(f"`{name}` is for phonons, and none are asked for: set `zero_point` or `temperatures`")
+        if self.supercell is not None and self.supercell.repeats is not None:
+            raise ValueError("`supercell.repeats` is of one phase; give `length_A`")
+        return self
 
     @field_validator("system")
     @classmethod
@@ -100,6 +142,9 @@ def read(path: Path, content: CommentedMap) -> StudyFile[StabilityStudy]:
     try:
         phases = _phases(study, path.parent)
         _check_phases(study, phases)
+        if study.isotopes:
+            line = content.lc.key("isotopes")[0] + 1
+            check_masses(study.isotopes, phases, "`isotopes`")
     except InputError as error:
         raise InputError(f"{path}, line {line}: {error}") from None
     return StudyFile(path=path, study=study, phases=phases)

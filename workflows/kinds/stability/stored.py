@@ -21,7 +21,7 @@ def stored_answer(study: StudyRecord, store: ResultStore) -> StabilityAnswer:
     """Return the answer of a stored study from the results that are there; raises InputError for another kind."""
     check_kind(study, STABILITY, "hull", "megabar report")
     plan = read_plan(study, STABILITY.rungs, StabilityPlan.from_dict)
-    return answer(plan, study.rungs, store.summaries(study.wanted))
+    return answer(plan, study.rungs, store.summaries(study.wanted), store.history)
 
 
 def joint_hull(answers: Sequence[StabilityAnswer]) -> HullView:

@@ -36,6 +36,9 @@ def hull_text(answer: dict[str, Any]) -> str:
             f"Verification by {each['code']}: {each['reaction']} at {each['judged_pressure_GPa']:.1f} GPa "
             f"instead of {each['pressure_GPa']:.1f} GPa"
         )
+    for hull in answer.get("with_vibrations", []):
+        lines += ["", *_hot_lines(hull)]
+    lines += _imaginary_lines(answer)
     lines += _source_lines(answer)
     lines += [f"Note: {note}" for note in answer.get("notes", [])]
     return visible("\n".join(lines).lstrip("\n"))
@@ -89,6 +92,38 @@ def _transition_lines(answer: dict[str, Any]) -> list[str]:
     if answer.get("error_not_included"):
         lines.append(f"  not included in ±: {', '.join(answer['error_not_included'])}")
     return lines + _functional_lines(answer)
+
+
+def _hot_lines(hull: dict[str, Any]) -> list[str]:
+    """Return the transitions of a hull with zero-point motion or at a temperature, with their slopes."""
+    at = "With zero-point motion" if hull["temperature_K"] == 0 else f"At {hull['temperature_K']:g} K"
+    isotopes = "" if hull["isotopes"] == "natural" else f", {hull['isotopes']}"
+    lines = [f"{at}{isotopes}:"]
+    rows = hull["transitions"]
+    width = max((len(each["reaction"]) for each in rows), default=0)
+    for each in rows:
+        pressure = _bound(each["pressure_GPa"], each.get("error_GPa"), False)
+        marks = [f"{name} {error:.1f}" for name, error in each.get("error_parts_GPa", {}).items()]
+        marks += [] if each.get("resolved", True) else ["not resolved"]
+        slope = each.get("slope_GPa_per_K")
+        said = f"  dP/dT {1000 * slope:+.1f} MPa/K" if slope else ""
+        lines.append(f"  {pressure:>14} GPa  {each['reaction']:<{width}}{said}  ({', '.join(marks)})")
+    if not rows:
+        lines.append("  no transition" if hull["stable"] else "  no hull: phonons of an element are missing")
+    lines += [f"  without {phase}: {why}" for phase, why in hull["absent"].items()]
+    return lines
+
+
+def _imaginary_lines(answer: dict[str, Any]) -> list[str]:
+    lines = []
+    for each in answer.get("vibrations", []):
+        for mode in each["imaginary"]:
+            where = ", ".join(f"{value:.3g}" for value in mode["q"])
+            lines.append(
+                f"{each['phase']} is dynamically unstable at {mode['pressure_GPa']:.0f} GPa: "
+                f"{-mode['frequency_THz']:.2f}i THz at ({where}); that volume takes no part"
+            )
+    return lines
 
 
 def _functional_lines(answer: dict[str, Any]) -> list[str]:

@@ -14,11 +14,16 @@ from megabar.analysis.hull import hulls_at
 from megabar.analysis.refinement import EndToExtend, ends_to_extend, matters_beyond, volumes_to_add
 from megabar.workflows.kinds.stability.answer import answer, judged_transitions
 from megabar.workflows.kinds.stability.functionals import functionals_wanted
+from megabar.workflows.kinds.stability.hot import unsure
 from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.stability.vibrations import further_place, phonons_wanted
+from megabar.workflows.parts.force_sets import KIND as FORCES
+from megabar.workflows.parts.lattice import sites
 from megabar.workflows.parts.volumes.ladder import FINEST, STEP, Rung
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 from megabar.workflows.parts.volumes.wants import COVERED_WITHIN_GPA, MOST_RUNGS, beyond, ladders_wanted, rung_at
 from megabar.workflows.store import CalculationRecord
+from megabar.workflows.tasks.interface import Histories
 
 GRID_POINTS = 201
 SMALLEST_STEP = STEP / 7
@@ -43,6 +48,37 @@ def wanted_next(
     if wanted or waiting:
         return wanted
     return _extensions(plan, states) or _refinements(plan, states) or _checks(plan, states, rungs, records)
+
+
+def everything_wanted(
+    plan: StabilityPlan, rungs: Sequence[Mapping[str, Any]], records: Mapping[str, CalculationRecord]
+) -> list[dict[str, Any]]:
+    """Return what a study wants next: what its static hull does, then the phonons of what can matter."""
+    own = [rung for rung in rungs if rung.get("kind") != FORCES]
+    static = [rung.to_dict() for rung in wanted_next(plan, own, records)]
+    if static or plan.vibrations is None or any(rung["key"] not in records for rung in own):
+        return static
+    states = phase_states(plan, own, records)
+    return phonons_wanted(plan.vibrations, plan.method, states, plan.pressures_GPa, rungs, records)
+
+
+def refined(
+    plan: StabilityPlan,
+    rungs: Sequence[Mapping[str, Any]],
+    records: Mapping[str, CalculationRecord],
+    histories: Histories,
+) -> list[dict[str, Any]]:
+    """Return the phonons at further volumes that transitions with zero-point motion or at temperature depend on."""
+    if plan.vibrations is None:
+        return []
+    by_phase = {state.ladder.phase: state for state in phase_states(plan, rungs, records)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for hull in answer(plan, rungs, records, histories).hot:
+        for phase, volume in unsure(hull, plan.accuracy_eV):
+            place = further_place(plan.vibrations, by_phase[phase], volume, plan.method, rungs)
+            if place is not None:
+                found[place.site.name] = [each.to_dict() for each in sites.wanted(place.site, rungs, records)]
+    return [rung for wanted in found.values() for rung in wanted]
 
 
 def _elements(states: Sequence[PhaseState]) -> list[list[PhaseState]]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from megabar.workflows.hashing import digest
 from megabar.workflows.parts.force_sets import (
     KIND,
+    ForceSet,
     ForceSetState,
     Records,
     collect,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from megabar.analysis.phonons.harmonic import Harmonic, Polar
 
 FORCES = KIND
+MOST_SETS = 16
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,21 @@ class Site:
 
     def state(self, rungs: Sequence[Mapping[str, Any]], records: Records) -> ForceSetState:
         """Return how its force set stands."""
-        plan = self.supercell.force_set(self.name, self.structure, self.method, self.times)
+        plan = displaced(self.supercell, self.name, self.structure, self.method, self.times)
         return force_set_state(plan, rungs, records)
+
+
+_displaced: dict[tuple[str, str, Structure, float], ForceSet] = {}
+
+
+def displaced(supercell: Supercell, name: str, structure: Structure, method: Method, times: float = 1.0) -> ForceSet:
+    """Return the displaced supercells of a structure, kept for the next of thousands of them."""
+    known = (digest([supercell.to_dict(), method.code, method.version]), name, structure, times)
+    if known not in _displaced:
+        if len(_displaced) >= MOST_SETS:
+            _displaced.clear()
+        _displaced[known] = supercell.force_set(name, structure, method, times)
+    return _displaced[known]
 
 
 @dataclass(frozen=True)
