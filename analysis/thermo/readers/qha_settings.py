@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ase.units import Bohr, kB
 from numpy.typing import ArrayLike, NDArray
 
@@ -117,6 +116,8 @@ def _at_volumes(table: HelmholtzTable, volumes: Array) -> HelmholtzTable:
 
 
 def _content(path: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         content = yaml.safe_load(text_of(path))
     except yaml.YAMLError as error:
