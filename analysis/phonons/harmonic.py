@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -142,7 +143,10 @@ def phonopy_of(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: Array
         masses=cell.get_masses(),
         magnetic_moments=moments if np.any(moments) else None,
     )
-    return Phonopy(own, np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
+    with warnings.catch_warnings():
+        # A supercell may have less symmetry than the crystal; what follows from it is right, with more displacements.
+        warnings.filterwarnings("ignore", "Warning: Point group symmetries")
+        return Phonopy(own, np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
 
 
 def atoms_of(cell: Any) -> Atoms:
