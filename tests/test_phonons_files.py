@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import phonopy
 import pytest
+from ase import units
 from phonopy.file_IO import write_FORCE_CONSTANTS
 from phonopy.physical_units import get_physical_units
 from phonopy_files import DATA, edited, printed, unpacked
@@ -28,6 +29,7 @@ Q = [[0.0, 0.0, 0.0], [0.1, 0.2, 0.3]]
 PRINTED = printed()
 OLD = get_physical_units()  # phonopy's constants of nature, older than ours
 DISPLACED = "phonopy_disp.yaml"
+QUICK = ("SnO2", "ZnO", "SiO2-HP", "CaTiO3", "MgB2", "Zr3N4", "Si", "TiPN3")  # the symmetry of others is larger
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,9 @@ def said(folder: Path) -> str:
     return text
 
 
-@pytest.mark.parametrize("name", PRINTED["cases"])
+@pytest.mark.parametrize(
+    "name", [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in PRINTED["cases"]]
+)
 def test_phonopys_examples_give_what_it_prints(name: str) -> None:
     from dataclasses import replace
 
@@ -62,7 +66,7 @@ def test_phonopys_examples_give_what_it_prints(name: str) -> None:
         found = spectrum(crystal, tuple(PRINTED["mesh"]))
         rows = np.array(expected["thermal"])
         # Its constants of nature are those of 1986 and 2006: a mode at T has them as one of ν h'/h at T k'/k.
-        scale, kelvin = OLD.THzToEv / THZ, OLD.KB / 8.617333262e-5
+        scale, kelvin = OLD.THzToEv / THZ, OLD.KB / units.kB
         values = thermal(found.frequencies_THz * scale, found.weights[:, None], 1, rows[:, 0] * kelvin)
         assert values.free_energy_eV * OLD.EvTokJmol == pytest.approx(rows[:, 1], abs=1.5e-6)
         assert values.entropy_eV_K * kelvin * OLD.EvTokJmol * 1000 == pytest.approx(rows[:, 2], abs=3e-6)
@@ -471,14 +475,14 @@ def test_displacements_without_the_error_of_the_mesh(silicon: Harmonic) -> None:
 def test_sound_makes_the_heat_capacity_of_the_cold(silicon: Harmonic) -> None:
     # C = (12π⁴/5) k_B (T/θ)³ in Debye's limit, with θ from the velocities of sound
     found = spectrum(silicon, (40, 40, 40))
-    capacity = found.thermal(10.0).heat_capacity_eV_K[0] / 8.617333e-5
+    capacity = found.thermal(10.0).heat_capacity_eV_K[0] / units.kB
     theta = debye_temperatures_K(silicon, found)
     assert theta["sound"] == pytest.approx((12 * np.pi**4 / 5 / capacity) ** (1 / 3) * 10.0, rel=5e-3)
     assert theta["high_temperature"] is not None and theta["zero_point"] is not None
     # The heat capacity of a Debye crystal with the same ⟨ω²⟩ lacks 1/20 (θ/T)² of 3 k_B at high temperature
-    lacking = 1 - found.thermal(2000.0).heat_capacity_eV_K[0] / 8.617333e-5 / 3
+    lacking = 1 - found.thermal(2000.0).heat_capacity_eV_K[0] / units.kB / 3
     assert theta["high_temperature"] == pytest.approx(2000.0 * np.sqrt(20 * lacking), rel=5e-3)
-    assert theta["zero_point"] == pytest.approx(8 / 9 * found.zero_point_eV_per_atom / 8.617333e-5)
+    assert theta["zero_point"] == pytest.approx(8 / 9 * found.zero_point_eV_per_atom / units.kB)
     velocity = sound_velocity_km_s(silicon)
     slow = np.linalg.norm(silicon.modes([0.0, 0.01, 0.01], velocities=True).velocities_km_s[0, :2], axis=1)  # type: ignore[index]
     assert velocity is not None and 0.7 * slow.max() < velocity < 1.4 * slow.max()
