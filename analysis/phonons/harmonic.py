@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -134,7 +135,10 @@ def phonopy_of(cell: Atoms, supercell_matrix: ArrayLike, primitive_matrix: Array
     """Return phonopy's object of a cell, without force constants."""
     from phonopy import Phonopy
 
-    return Phonopy(bare(cell), np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
+    with warnings.catch_warnings():
+        # A supercell may have less symmetry than the crystal; what follows from it is right, with more displacements.
+        warnings.filterwarnings("ignore", "Warning: Point group symmetries")
+        return Phonopy(bare(cell), np.asarray(supercell_matrix), primitive_matrix=np.asarray(primitive_matrix, float))
 
 
 def bare(cell: Atoms) -> PhonopyAtoms:
