@@ -8,7 +8,11 @@ from typing import Any
 from megabar.workflows.tasks.electrons import GroundState, PhononQ
 from megabar.workflows.tasks.interface import Task
 from megabar.workflows.tasks.relax import Relax
+<<<<<<< HEAD
 from megabar.workflows.tasks.relax_atoms import RelaxAtoms
+=======
+from megabar.workflows.tasks.response import Dielectric, DynamicalMatrix
+>>>>>>> b9a8258 (Dynamical matrices of ph.x without coupling, Born charges and dielectric tensor as tasks, and force constants from them)
 from megabar.workflows.tasks.single_point import SinglePoint
 from megabar.workflows.tasks.stretch import Stretch
 
@@ -20,6 +24,8 @@ TASKS: Mapping[str, type[Any]] = {
         RelaxAtoms,
         GroundState,
         PhononQ,
+        DynamicalMatrix,
+        Dielectric,
         Stretch,
     )
 }

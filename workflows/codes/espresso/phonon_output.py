@@ -46,9 +46,21 @@ def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
 
 def phonon_files(folder: Path, number: int) -> dict[str, bytes]:
     """Return the files that ph.x wrote for one q-point, by name; raises CalculationFailed where one is missing."""
-    paths = [folder / "dyn0", folder / f"dyn{number}", folder / "elph_dir" / f"elph.inp_lambda.{number}"]
+    coupling = _read([folder / "elph_dir" / f"elph.inp_lambda.{number}"])
+    gamma = sorted((folder / "elph_dir").glob(f"a2Fq2r.*.{number}"))
+    return {**dynamics_files(folder, number), **coupling, **{path.name: path.read_bytes() for path in gamma}}
+
+
+def dynamics_files(folder: Path, number: int) -> dict[str, bytes]:
+    """Return the dynamical matrices of one q-point and the list of all q, by the files' names.
+
+    Raises CalculationFailed where one is missing.
+    """
+    return _read([folder / "dyn0", folder / f"dyn{number}"])
+
+
+def _read(paths: list[Path]) -> dict[str, bytes]:
     for path in paths:
         if not path.is_file():
             raise CalculationFailed("incomplete-output", f"ph.x wrote no {path.name}")
-    gamma = sorted((folder / "elph_dir").glob(f"a2Fq2r.*.{number}"))
-    return {path.name: path.read_bytes() for path in (*paths, *gamma)}
+    return {path.name: path.read_bytes() for path in paths}
