@@ -8,11 +8,8 @@ from typing import Any
 from megabar.workflows.tasks.electrons import GroundState, PhononQ
 from megabar.workflows.tasks.interface import Task
 from megabar.workflows.tasks.relax import Relax
-<<<<<<< HEAD
 from megabar.workflows.tasks.relax_atoms import RelaxAtoms
-=======
 from megabar.workflows.tasks.response import Dielectric, DynamicalMatrix
->>>>>>> b9a8258 (Dynamical matrices of ph.x without coupling, Born charges and dielectric tensor as tasks, and force constants from them)
 from megabar.workflows.tasks.single_point import SinglePoint
 from megabar.workflows.tasks.stretch import Stretch
 

@@ -73,7 +73,7 @@ def read_espresso(path: Path, sum_rule: bool = True) -> Harmonic:
 
 
 def read_dyns(folder: Path) -> Crystal:
-    """Return the crystal and all matrices of the dyn files of a folder: one calculation's, their names ending in a number."""
+    """Return the crystal and all matrices of the dyn files of a folder, all of one calculation."""
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dyn(path)]
     if not files:
         raise InputError(f"{folder}: there are no dyn files of ph.x here")

@@ -12,12 +12,18 @@ from megabar.workflows.mending.symptoms import cause_of
 
 _LAST_LINES = 25
 _GIVEN_UP = "No convergence has been achieved"
+_FIELDS, _TENSOR = "End of electric fields calculation", "Dielectric constant in cartesian axis"
 
 
 def stopped_by_itself(output: Path, code: int) -> bool:
     """Return whether ph.x ended because it was told to, and wrote what it needs to go on."""
     text = text_of_file(output)
-    return code > 0 and "JOB DONE" in text and _GIVEN_UP not in text and not error_message(text)
+    return code > 0 and "JOB DONE" in text and not _given_up(text) and not error_message(text)
+
+
+def _given_up(text: str) -> bool:
+    """Return whether a response did not converge; of that to fields ph.x says nothing, but goes without its result."""
+    return _GIVEN_UP in text or (_FIELDS in text and _TENSOR not in text)
 
 
 def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
@@ -25,7 +31,7 @@ def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
     output = text_of_file(folder / f"{name}.out")
     errors = text_of_file(folder / "CRASH") + "\n" + text_of_file(folder / "espresso.err")
     said = output + "\n" + errors
-    if _GIVEN_UP in output or "convergence NOT achieved" in output:
+    if _given_up(output) or "convergence NOT achieved" in output:
         broken = "NaN" in "".join(line for line in output.splitlines() if "ddv_scf" in line)
         cause = "not-a-number" if broken else "phonon-not-converged"
         raise CalculationFailed(cause, f"ph.x did not converge at q-point {number}")
