@@ -142,7 +142,7 @@ def test_sum_rule_of_charges_and_forces(mgo: Path) -> None:
     assert found.polar.born.sum(axis=0) == pytest.approx(np.zeros((3, 3)), abs=1e-12)
     assert found.polar.born[0] == pytest.approx(np.eye(3) * 2.0448707, abs=1e-6)
     assert found.polar.dielectric == pytest.approx(np.eye(3) * 3.5760848, abs=1e-6)
-    # Rigid shifts as ph.x leaves them: √(ΣΦ / ΣM) of the file's numbers, where ph.x prints 2.4390 THz for the mixed modes.
+    # Rigid shifts as ph.x leaves them, √(ΣΦ / ΣM); it prints 2.4390 THz, of modes that are not quite rigid.
     assert found.matrices.shift_THz(found.cell.get_masses()) == pytest.approx(2.5489, abs=1e-3)
     assert read_espresso(mgo).modes([[0, 0, 0]]).frequencies_THz[0][:3] == pytest.approx(0, abs=1e-3)
 
@@ -213,7 +213,7 @@ def test_files_that_do_not_belong_together_are_refused(mgo: Path, lih: Path, tmp
         read_espresso(cut)
     short = tmp_path / "short.fc"
     short.write_text((mgo / "mgo.fc").read_text()[:4000])
-    with pytest.raises(InputError, match="short.fc: the force constants are not complete"):
+    with pytest.raises(InputError, match=r"short\.fc: the force constants are not complete"):
         read_espresso(short)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no dyn files"):

@@ -85,6 +85,14 @@ class PerturbedSite:
         """Return the calculation of dielectric tensor, Born charges and the q-point Γ."""
         return self._calculation(self._response_settings, Dielectric(), ())
 
+    def calculation(self, rung: Mapping[str, Any]) -> Calculation:
+        """Return the calculation of a stored rung of this site."""
+        if rung["kind"] == DIELECTRIC:
+            return self.dielectric()
+        if rung["kind"] == GROUND_STATE:
+            return self.ground_state()
+        return self.matrix(int(rung["index"]), rung["starts"][0])
+
     def state(self, rungs: Sequence[Mapping[str, Any]], records: Records) -> PerturbedState:
         """Return how it stands; rungs as stored with the study, records by key."""
         keys = {kind: rungs_of(rungs, self.name, kind) for kind in (GROUND_STATE, MATRIX, DIELECTRIC)}
