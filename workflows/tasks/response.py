@@ -45,11 +45,11 @@ class DielectricResult:
     """The response of an insulator to electric fields, and its phonons at Γ without the macroscopic field.
 
     charges: dielectric tensor and Born charges (the field first), symmetric and with the sum rule, and by how much it
-    was violated. gap_eV: on the k-points of the calculation.
+    was violated. gamma: None where the code gives charges without phonons. gap_eV: on the k-points of the calculation.
     """
 
     charges: Charges
-    gamma: MatrixResult
+    gamma: MatrixResult | None
     gap_eV: float | None
 
 
@@ -83,19 +83,25 @@ class DynamicalMatrix(ByProgram):
 class Dielectric(ByProgram):
     """Ground state, dielectric tensor, Born charges and phonons at Γ of an insulator, in one calculation.
 
-    Settings: those of a ground state without a dense k-grid, ``occupations`` ``fixed``, ``phonon_threshold`` (Ry²).
+    Settings: those of a single point, ``occupations`` ``fixed``, and of Quantum ESPRESSO ``phonon_threshold`` (Ry²), of
+    GPAW, which gives no phonons, ``response`` (see ``codes/gpaw/response.py``).
     """
 
     name: ClassVar[str] = "dielectric"
     role: ClassVar[str] = "none"
-    arrays: ClassVar[tuple[str, ...]] = ("born_e", "dielectric", "q", "force_constants_eV_A2")
+    arrays: ClassVar[tuple[str, ...]] = ("born_e", "dielectric")
 
     def stored(self) -> dict[str, Any]:
         """Return what of the calculation's key and record says what it does."""
         return stored_with_parameters(self.name, {})
 
     def work(self, calculation: Calculation) -> float:
-        """Return two self-consistencies and the response to all displacements and to three fields."""
+        """Return two self-consistencies and the response to all displacements and to three fields.
+
+        Of GPAW the self-consistencies with displaced atoms, on all k-points, those for three of an atom.
+        """
+        if "response" in calculation.settings:
+            return _displaced(calculation)
         return 2.0 + _response(calculation, GAMMA) * (3 * len(calculation.structure.symbols) + FIELDS)
 
     def result(self, record: CalculationRecord, arrays: Arrays) -> DielectricResult:
@@ -106,7 +112,8 @@ class Dielectric(ByProgram):
         cell = Structure.from_dict(record.structure or {}).atoms()
         found = charges(cell, np.asarray(arrays["born_e"]), np.asarray(arrays["dielectric"]))
         gap = record.observables.get("band_gap_eV")
-        return DielectricResult(found, _matrix_result(record.observables, arrays), None if gap is None else float(gap))
+        gamma = _matrix_result(record.observables, arrays) if "q" in arrays else None
+        return DielectricResult(found, gamma, None if gap is None else float(gap))
 
 
 def _response(calculation: Calculation, q_grid: Any) -> float:
@@ -116,6 +123,14 @@ def _response(calculation: Calculation, q_grid: Any) -> float:
     structure, kpoints = calculation.structure, calculation.settings["kpoints"]
     counts = response_kpoints(structure, kpoints, q_grid)
     return RESPONSE_SHARE * sum(counts) / len(counts) / irreducible_kpoints(structure, kpoints)
+
+
+def _displaced(calculation: Calculation) -> float:
+    from megabar.workflows.kpoints import irreducible_kpoints
+
+    structure, kpoints = calculation.structure, calculation.settings["kpoints"]
+    share = kpoints[0] * kpoints[1] * kpoints[2] / irreducible_kpoints(structure, kpoints)
+    return 2 * len(structure.symbols) * share + float(calculation.settings["response"]["bands_per_occupied"])
 
 
 def _matrix_result(found: Mapping[str, Any], arrays: Arrays) -> MatrixResult:

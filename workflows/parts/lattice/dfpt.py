@@ -38,7 +38,7 @@ FILE = Path(__file__).with_name("dfpt.yaml")
 GROUND_STATE, MATRIX, DIELECTRIC = "dfpt-ground-state", "dynamical-matrix", "dielectric"
 """Kinds of the rungs."""
 FUNCTIONALS = ("LDA", "PBE", "PBEsol")
-CODES = ("espresso",)
+"""Of ph.x; what GPAW knows of Born charges goes for all of its functionals."""
 GAMMA_NUMBER = 1
 """The code's first q-point is Γ."""
 MOST_POINTS = 24
@@ -105,7 +105,7 @@ class PerturbedSite:
 
     @property
     def _response_settings(self) -> dict[str, Any]:
-        return {**self._ground_settings, "phonon_threshold": accuracies()[self.method.protocol]["phonon_threshold"]}
+        return {**self._ground_settings, **accuracies()[self.method.protocol][self.method.code]}
 
     def _calculation(self, settings: Mapping[str, Any], task: Task, starts: tuple[str, ...]) -> Calculation:
         structure = Structure.of(self.cell)
@@ -205,7 +205,7 @@ def perturbed_constants(state: PerturbedState, histories: Histories) -> Harmonic
         return None
     results = [_matrix(state, number, histories) for number in state.numbers]
     dielectric, polar = _dielectric(state, histories), None
-    if dielectric is not None:
+    if dielectric is not None and dielectric.gamma is not None:
         results.insert(0, dielectric.gamma)
         polar = dielectric.charges.of(state.site.cell)
     whole = QMatrices(
@@ -232,14 +232,19 @@ def dfpt_settings(settings: Mapping[str, Any], kpoints: Sequence[int], scf_energ
     return {**kept, "kpoints": list(kpoints), "scf_energy_eV": scf_energy_eV}
 
 
-def check_method(code: str, functional: str, file: Path) -> None:
-    """Raise InputError where a code or a functional has no perturbation theory here."""
-    if code not in CODES:
+def check_method(code: str, functional: str, file: Path, phonons: bool = True) -> None:
+    """Raise InputError where a code or a functional has no perturbation theory here; phonons: or no Born charges."""
+    if phonons and code != "espresso":
         raise InputError(
-            f"{file}: the key `method.code` is `{code}`, for which perturbation theory and Born charges are not set "
-            "up: displacements serve with every code; for Born charges give a BORN file or use `espresso` (ph.x)"
+            f"{file}: the key `method.code` is `{code}`, for which perturbation theory is not set up: displacements "
+            "serve with every code; `espresso` has it (ph.x)"
         )
-    if functional not in FUNCTIONALS:
+    if code not in ("espresso", "gpaw"):
+        raise InputError(
+            f"{file}: the key `method.code` is `{code}`, with which Born charges are not computed here: give a BORN "
+            "file, or use `espresso` or `gpaw`"
+        )
+    if code == "espresso" and functional not in FUNCTIONALS:
         raise InputError(
             f"{file}: the key `method.functional` is {functional!r}: ph.x has no response of it; it has "
             f"{', '.join(FUNCTIONALS)}"
