@@ -129,7 +129,7 @@ def _displaced(calculation: Calculation) -> float:
     from megabar.workflows.kpoints import irreducible_kpoints
 
     structure, kpoints = calculation.structure, calculation.settings["kpoints"]
-    share = kpoints[0] * kpoints[1] * kpoints[2] / irreducible_kpoints(structure, kpoints)
+    share: float = kpoints[0] * kpoints[1] * kpoints[2] / irreducible_kpoints(structure, kpoints)
     return 2 * len(structure.symbols) * share + float(calculation.settings["response"]["bands_per_occupied"])
 
 

@@ -240,7 +240,7 @@ def element(name: str, mass_u: float) -> str:
         word = name[:length].capitalize()
         if word in chemical_symbols[1:]:
             return word
-    return chemical_symbols[1 + int(np.argmin(np.abs(atomic_masses[1:] - mass_u)))]
+    return str(chemical_symbols[1 + int(np.argmin(np.abs(atomic_masses[1:] - mass_u)))])
 
 
 def _check_same(one: DynamicalMatrix, other: DynamicalMatrix) -> None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.espresso.ground import FIXED, HISTORY, output_facts
+from megabar.workflows.codes.espresso.ground import FIXED, HISTORY
+from megabar.workflows.codes.espresso.output import output_facts
 from megabar.workflows.codes.espresso.phonons import QPoint, mendings_of
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.config import Config
@@ -47,7 +48,7 @@ def run_dielectric(calculation: Calculation, folder: Path, config: Config) -> di
     polar = _polar(folder / "dyn1", len(dyn.species))
     _keep(point, files, {**_matrices(dyn), "born_e": polar.born, "dielectric": polar.dielectric})
     facts = output_facts(folder)
-    said = {name: facts[name] for name in ("version", "band_gap_eV") if name in facts}
+    said: dict[str, Any] = {name: facts[name] for name in ("version", "band_gap_eV") if name in facts}
     return _result(point, files, dyn, {**said, "born_violation_e": round(polar.drift, 6)})
 
 

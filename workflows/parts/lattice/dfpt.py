@@ -158,7 +158,7 @@ class PerturbedState:
 
     def is_done(self, key: str | None) -> bool:
         """Whether a calculation has its result."""
-        return key in self.records and self.records[key].done
+        return key is not None and key in self.records and self.records[key].done
 
     @property
     def _all(self) -> list[str]:
