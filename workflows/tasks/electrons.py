@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from megabar.workflows.tasks.interface import Arrays, Begin, Histories, Run
+from megabar.workflows.tasks.interface import Arrays, stored_with_parameters
+from megabar.workflows.tasks.program import ByProgram
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,47 +52,29 @@ class QPointResult:
     frequencies_meV: tuple[float, ...]
 
 
-class _Program:
-    """A program of the code's own, on the structure itself; it goes on from what its inputs left in their folders."""
-
-    name: ClassVar[str]
-    arrays: ClassVar[tuple[str, ...]] = ()
-    through_ase: ClassVar[bool] = False
-
-    def stored(self) -> dict[str, Any]:
-        """Return what of the calculation's key and record says what it does."""
-        return {"relaxation": None, "task": self.name}
-
-    def begin(self, calculation: Calculation, parents: Sequence[CalculationRecord], histories: Histories) -> Begin:
-        """Return the structure itself."""
-        return Begin(calculation.structure.atoms())
-
-    def steps_taken(self, ionic_steps: int | None) -> int:
-        """Return none: programs of a code do more than one self-consistency."""
-        return 0
-
-    def run(self, run: Run) -> dict[str, Any]:
-        """Run the program of that name of the calculation's code."""
-        from megabar.workflows.codes.finite import check_finite
-        from megabar.workflows.codes.registry import code
-
-        result = code(run.calculation.code).programs[self.name](run.calculation, run.folder, run.config)
-        check_finite(result, run.calculation.code)
-        return result
-
-
 @dataclass(frozen=True)
-class GroundState(_Program):
-    """The ground state on the k-grids of the setting ``kpoints`` and ``kpoints_dense``, for all q-points."""
+class GroundState(ByProgram):
+    """The ground state on the k-grids of the settings ``kpoints`` and ``kpoints_dense``, for all q-points.
+
+    coupling: without it the settings have no ``kpoints_dense``, and ``occupations`` may be ``fixed``, for an insulator.
+    """
 
     name: ClassVar[str] = "ground-state"
     role: ClassVar[str] = "none"
 
+    coupling: bool = True
+
+    def stored(self) -> dict[str, Any]:
+        """Return what of the calculation's key and record says what it does: with coupling as it always was."""
+        return super().stored() if self.coupling else stored_with_parameters(self.name, {"coupling": False})
+
     def work(self, calculation: Calculation) -> float:
-        """Return one for each of the two grids, by their k-points."""
+        """Return one for each of the grids, by their k-points, and one where occupations are fixed afterwards."""
         from megabar.workflows.kpoints import irreducible_kpoints
 
         structure, settings = calculation.structure, calculation.settings
+        if not self.coupling:
+            return 2.0 if settings.get("occupations") == "fixed" else 1.0
         counts = [irreducible_kpoints(structure, settings[name]) for name in ("kpoints", "kpoints_dense")]
         return 1.0 + counts[1] / counts[0]
 
@@ -108,7 +91,7 @@ class GroundState(_Program):
 
 
 @dataclass(frozen=True)
-class PhononQ(_Program):
+class PhononQ(ByProgram):
     """Phonons and electron-phonon coupling at the q-point of the setting ``q_number``, from a ground state."""
 
     name: ClassVar[str] = "phonon"

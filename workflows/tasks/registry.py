@@ -9,6 +9,7 @@ from megabar.workflows.tasks.electrons import GroundState, PhononQ
 from megabar.workflows.tasks.interface import Task
 from megabar.workflows.tasks.relax import Relax
 from megabar.workflows.tasks.relax_atoms import RelaxAtoms
+from megabar.workflows.tasks.response import Dielectric, DynamicalMatrix
 from megabar.workflows.tasks.single_point import SinglePoint
 from megabar.workflows.tasks.stretch import Stretch
 
@@ -20,6 +21,8 @@ TASKS: Mapping[str, type[Any]] = {
         RelaxAtoms,
         GroundState,
         PhononQ,
+        DynamicalMatrix,
+        Dielectric,
         Stretch,
     )
 }

@@ -49,7 +49,26 @@ def _phonon(calculation: Calculation, folder: Path, config: Config) -> dict[str,
     return run_phonon(calculation, folder, config)
 
 
-PROGRAMS: Mapping[str, Program] = MappingProxyType({"ground-state": _ground_state, "phonon": _phonon})
+def _matrix(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    from megabar.workflows.codes.espresso.response import run_matrix
+
+    return run_matrix(calculation, folder, config)
+
+
+def _dielectric(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    from megabar.workflows.codes.espresso.response import run_dielectric
+
+    return run_dielectric(calculation, folder, config)
+
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType(
+    {
+        "ground-state": _ground_state,
+        "phonon": _phonon,
+        "dynamical-matrix": _matrix,
+        "dielectric": _dielectric,
+    }
+)
 
 
 class Espresso(Adapter):

@@ -1,9 +1,10 @@
-"""The ground state for electron-phonon coupling: pw.x on two k-grids with one prefix.
+"""The ground state that ph.x starts from: pw.x, for electron-phonon coupling on two k-grids with one prefix.
 
-First on the dense grid with ``la2F`` (eigenvalues for the double delta, and for N(ε)), then on the grid that ph.x works
-on; what they leave stays in the calculation's folder. The smooth kinetic energy of a constant cutoff, which energies of
-compressed solids need, is no part of this: ph.x does not know of it (its second-order changes take the plain kinetic
-energy).
+Where the settings have ``kpoints_dense``, first on that grid with ``la2F`` (eigenvalues for the double delta, and for
+N(ε)); then on the grid that ph.x works on. Where they ask for ``fixed`` occupations, once more with these, if there is
+a gap: with a smearing ph.x takes a crystal for a metal. What they leave stays in the calculation's folder. The smooth
+kinetic energy of a constant cutoff, which energies of compressed solids need, is no part of this: ph.x does not know of
+it (its second-order changes take the plain kinetic energy).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from megabar.workflows.tasks.electrons import AT_FERMI, STATES
 
 OUT, NOTE, HISTORY = "out", "ground-state.json", "history.npz"
 MENDINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "metallic": (),
     "too-few-bands": ({"more_bands": 1.5},),
     "diagonalization-failed": ({"diagonalization": "cg"},),
 }
@@ -37,12 +39,16 @@ SLOWER: tuple[dict[str, Any], ...] = ({"mixing_beta": 0.3, "electron_maxstep": 2
 """What is done differently where a self-consistency fails; ``SLOWER`` for all that has no entry."""
 LARGEST_GAP_EV, LEAST_AT_FERMI = 0.1, 1e-3
 """Gap, and density of states at the Fermi level as a share of its mean, from which a structure is an insulator."""
+DENSE, USUAL, FIXED = "dense", "usual", "fixed"
+"""The runs of pw.x; the last is the value of the setting ``occupations`` too."""
 _FREE = ("ecfixed", "qcutz", "q2sigma")
 
 
 def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
-    """Compute the ground state on both k-grids, keep it in the folder, and return the result; its array is N(ε)."""
+    """Compute the ground state, keep it in the folder, and return the result; with a dense k-grid its array is N(ε)."""
     facts = ground_state(calculation, folder, config)
+    if "kpoints_dense" not in calculation.settings:
+        return _result(calculation, facts)
     arrays, of_dos = density_of_states_of(folder / OUT, calculation.structure, text_of_file(folder / "espresso.pwo"))
     if (facts.get("band_gap_eV") or 0.0) > LARGEST_GAP_EV:
         raise CalculationFailed(
@@ -57,20 +63,25 @@ def run_ground_state(calculation: Calculation, folder: Path, config: Config) -> 
                 f"{at_fermi:.3g} states/eV/spin/cell at the Fermi level, {mean:.3g} on average: an insulator has no Tc",
             )
         write_atomically(folder / HISTORY, packed(arrays))
+    return _result(calculation, facts | of_dos)
+
+
+def _result(calculation: Calculation, observables: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "state": "done",
         "volume_A3_per_atom": calculation.structure.volume_per_atom,
         "structure": calculation.structure.to_dict(),
-        "observables": facts | of_dos,
+        "observables": dict(observables),
     }
 
 
 def ground_state(
     calculation: Calculation, folder: Path, config: Config, begin: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Run pw.x on the dense grid and on that of ph.x; returns facts of the latter and notes what lies there.
+    """Run pw.x on the dense grid, where there is one, and on that of ph.x; notes what lies there.
 
-    begin: path settings to begin with: ``nbnd``.
+    Returns facts of the last run. begin: path settings to begin with: ``nbnd``. Raises CalculationFailed (``metallic``)
+    where occupations are to be fixed and there is no gap.
     """
     place_pseudopotentials(calculation.data, folder / "pseudo")
     (folder / NOTE).unlink(missing_ok=True)
@@ -79,8 +90,12 @@ def ground_state(
     while True:
         try:
             shutil.rmtree(folder / OUT, ignore_errors=True)
-            _scf(calculation, folder, config, dense=True, changes=steps[-1])
-            _scf(calculation, folder, config, dense=False, changes=steps[-1])
+            if "kpoints_dense" in calculation.settings:
+                _scf(calculation, folder, config, DENSE, steps[-1])
+            _scf(calculation, folder, config, USUAL, steps[-1])
+            if calculation.settings.get("occupations") == FIXED:
+                _check_gap(folder)
+                _scf(calculation, folder, config, FIXED, {"nbnd": number_of_bands(folder), **steps[-1]})
             break
         except CalculationFailed as failure:
             if of_a_stop(failure, lambda: stop_wanted(folder)):
@@ -97,16 +112,30 @@ def ground_state(
     return {**facts, "changed": steps[-1]} if steps[-1] else facts
 
 
-def _scf(calculation: Calculation, folder: Path, config: Config, dense: bool, changes: Mapping[str, Any]) -> None:
-    settings, atoms = dict(calculation.settings), calculation.structure.atoms()
+def _check_gap(folder: Path) -> None:
+    gap = output_facts(folder).get("band_gap_eV") or 0.0
+    if gap <= LARGEST_GAP_EV:
+        raise CalculationFailed(
+            "metallic",
+            f"a gap of {gap:.2f} eV on its k-points: a metal screens every field and has neither Born charges nor a "
+            "dielectric constant; its phonons need no correction for them",
+        )
+
+
+def _scf(calculation: Calculation, folder: Path, config: Config, which: str, changes: Mapping[str, Any]) -> None:
+    """Run pw.x: on the ``dense`` grid, the ``usual`` one, or on that with ``fixed`` occupations from its density."""
+    settings, atoms, dense = dict(calculation.settings), calculation.structure.atoms(), which == DENSE
     if dense:
         settings["kpoints"] = settings["kpoints_dense"]
-    path = {**DEFAULTS, **changes}
+    path = {**DEFAULTS, **changes, **({"start": "density"} if which == FIXED else {})}
     settings["constant_cutoff"] = {"from_eV": 0.0, "width_eV": 0.0, "height_eV": 0.0}
     made = parameters(settings, calculation.data, atoms, path)
     system = made["input_data"]["system"]
     for name in _FREE:
         del system[name]
+    if which == FIXED:
+        del system["smearing"], system["degauss"]
+        system["occupations"] = FIXED
     if dense:
         system["la2F"] = True
     if stop_wanted(folder):
@@ -118,15 +147,15 @@ def _scf(calculation: Calculation, folder: Path, config: Config, dense: bool, ch
 
 
 def take_ground_state(calculation: Calculation, folder: Path, config: Config, more_bands: float = 1.0) -> None:
-    """Have the ground state in the folder of a q-point: copied, or computed again where it is not to be had whole.
+    """Have the ground state in the folder of a q-point: copied, or computed here where it is not to be had whole.
 
-    more_bands: factor of their number; it is computed again then.
+    Without an input that is one it is computed here. more_bands: factor of their number; it is computed again then.
     """
     place_pseudopotentials(calculation.data, folder / "pseudo")
     shutil.rmtree(folder / OUT, ignore_errors=True)
-    [ground] = [each.key for each in calculation.inputs if each.role == "ground-state"]
-    source = folder.parent.parent / ground[:2] / ground
-    note = read_json(source / NOTE)
+    ground = next((each.key for each in calculation.inputs if each.role == "ground-state"), None)
+    source = folder if ground is None else folder.parent.parent / ground[:2] / ground
+    note = None if ground is None else read_json(source / NOTE)
     if more_bands == 1.0 and isinstance(note, dict) and note.get("files"):
         try:
             shutil.copytree(source / OUT, folder / OUT)

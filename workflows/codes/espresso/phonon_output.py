@@ -12,12 +12,18 @@ from megabar.workflows.mending.symptoms import cause_of
 
 _LAST_LINES = 25
 _GIVEN_UP = "No convergence has been achieved"
+_FIELDS, _TENSOR = "End of electric fields calculation", "Dielectric constant in cartesian axis"
 
 
 def stopped_by_itself(output: Path, code: int) -> bool:
     """Return whether ph.x ended because it was told to, and wrote what it needs to go on."""
     text = text_of_file(output)
-    return code > 0 and "JOB DONE" in text and _GIVEN_UP not in text and not error_message(text)
+    return code > 0 and "JOB DONE" in text and not _given_up(text) and not error_message(text)
+
+
+def _given_up(text: str) -> bool:
+    """Return whether a response did not converge; of that to fields ph.x says nothing, but goes without its result."""
+    return _GIVEN_UP in text or (_FIELDS in text and _TENSOR not in text)
 
 
 def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
@@ -25,7 +31,7 @@ def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
     output = text_of_file(folder / f"{name}.out")
     errors = text_of_file(folder / "CRASH") + "\n" + text_of_file(folder / "espresso.err")
     said = output + "\n" + errors
-    if _GIVEN_UP in output or "convergence NOT achieved" in output:
+    if _given_up(output) or "convergence NOT achieved" in output:
         broken = "NaN" in "".join(line for line in output.splitlines() if "ddv_scf" in line)
         cause = "not-a-number" if broken else "phonon-not-converged"
         raise CalculationFailed(cause, f"ph.x did not converge at q-point {number}")
@@ -46,9 +52,21 @@ def check_phonon(folder: Path, name: str, code: int, number: int) -> None:
 
 def phonon_files(folder: Path, number: int) -> dict[str, bytes]:
     """Return the files that ph.x wrote for one q-point, by name; raises CalculationFailed where one is missing."""
-    paths = [folder / "dyn0", folder / f"dyn{number}", folder / "elph_dir" / f"elph.inp_lambda.{number}"]
+    coupling = _read([folder / "elph_dir" / f"elph.inp_lambda.{number}"])
+    gamma = sorted((folder / "elph_dir").glob(f"a2Fq2r.*.{number}"))
+    return {**dynamics_files(folder, number), **coupling, **{path.name: path.read_bytes() for path in gamma}}
+
+
+def dynamics_files(folder: Path, number: int) -> dict[str, bytes]:
+    """Return the dynamical matrices of one q-point and the list of all q, by the files' names.
+
+    Raises CalculationFailed where one is missing.
+    """
+    return _read([folder / "dyn0", folder / f"dyn{number}"])
+
+
+def _read(paths: list[Path]) -> dict[str, bytes]:
     for path in paths:
         if not path.is_file():
             raise CalculationFailed("incomplete-output", f"ph.x wrote no {path.name}")
-    gamma = sorted((folder / "elph_dir").glob(f"a2Fq2r.*.{number}"))
-    return {path.name: path.read_bytes() for path in (*paths, *gamma)}
+    return {path.name: path.read_bytes() for path in paths}

@@ -117,6 +117,7 @@ def _set_status(folder: Path) -> bool:
 def _representations_done(folder: Path, number: int) -> int | None:
     """Return how many representations of a q-point are done and whole, None where something is not as it must be."""
     files = [*(folder / SAVE).glob(f"*.{number}.*.xml"), *(folder / SAVE).glob("*_*.xml")]
+    files += (folder / SAVE).glob("tensors.xml")
     if not _readable([*files, folder / SAVE / f"patterns.{number}.xml", folder / SAVE / "status_run.xml"]):
         return None
     text = (folder / SAVE / f"patterns.{number}.xml").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from megabar.workflows.codes.espresso.ground import (
     take_ground_state,
 )
 from megabar.workflows.codes.espresso.inputs import place_pseudopotentials
-from megabar.workflows.codes.espresso.phonon_output import check_phonon, phonon_files, stopped_by_itself
+from megabar.workflows.codes.espresso.phonon_output import check_phonon, dynamics_files, phonon_files, stopped_by_itself
 from megabar.workflows.codes.espresso.programs import ended, leave_exit_file, phonon_program
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.codes.launch import divided, division
@@ -47,10 +47,8 @@ def run_phonon(calculation: Calculation, folder: Path, config: Config) -> dict[s
 
     The files of ph.x (dyn0, dynN, elph.inp_lambda.N, a2Fq2r.*.N) are kept as the calculation's arrays.
     """
-    number, configured = int(calculation.settings["q_number"]), config.code("espresso")
-    begin = {**DEFAULTS, **division(configured.launch, configured.command or ("pw.x",))}
-    mendings = Mendings.of(folder, HANDLERS, begin)
-    point = _Point(calculation, folder, config, mendings)
+    number, mendings = int(calculation.settings["q_number"]), mendings_of(folder, config)
+    point = QPoint(calculation, folder, config, mendings)
     files, coupling = mended(point.attempt, mendings, lambda: stop_wanted(folder))
     write_atomically(folder / HISTORY, packed({name: np.frombuffer(text, np.uint8) for name, text in files.items()}))
     point.clean_up()
@@ -69,28 +67,53 @@ def run_phonon(calculation: Calculation, folder: Path, config: Config) -> dict[s
     }
 
 
-class _Point:
-    """A q-point in its folder: what is done of it, and the runs of ph.x that are still wanted."""
+def mendings_of(folder: Path, config: Config) -> Mendings:
+    """Return the mendings of a calculation by ph.x in its folder."""
+    configured = config.code("espresso")
+    begin = {**DEFAULTS, **division(configured.launch, configured.command or ("pw.x",))}
+    return Mendings.of(folder, HANDLERS, begin)
 
-    def __init__(self, calculation: Calculation, folder: Path, config: Config, mendings: Mendings) -> None:
+
+class QPoint:
+    """A q-point in its folder: what is done of it, and the runs of ph.x that are still wanted.
+
+    fields: whether the response to electric fields is wanted as well (at Γ, of an insulator).
+    """
+
+    def __init__(
+        self, calculation: Calculation, folder: Path, config: Config, mendings: Mendings, fields: bool = False
+    ) -> None:
+        self.fields = fields
         self.calculation, self.folder, self.config, self.mendings = calculation, folder, config, mendings
-        self.number = int(calculation.settings["q_number"])
+        self.number = int(calculation.settings.get("q_number", 1))
 
     @property
     def identity(self) -> str:
+        """What the files of ph.x in the folder must be of, to go on from them."""
         return digest([self.calculation.key, self.mendings.path["more_bands"]])
 
     def attempt(self) -> tuple[dict[str, bytes], Any]:
         """Compute what is not done yet; returns the files of ph.x and what the one of the coupling says."""
+        state = self._left()
+        if state not in (restart.COUPLING, restart.COUPLING_ON_BANDS):
+            self._phonons(state)
+            state = restart.COUPLING_ON_BANDS
+        return self._coupling(state)
+
+    def dynamics(self) -> dict[str, bytes]:
+        """Compute what is not done yet of the phonons alone; returns the files of ph.x."""
+        state = self._left()
+        if state not in (restart.COUPLING, restart.COUPLING_ON_BANDS):
+            self._phonons(state)
+        return dynamics_files(self.folder, self.number)
+
+    def _left(self) -> str:
         if self.mendings.path["start"] == "afresh":
             (self.folder / restart.NOTE).unlink(missing_ok=True)
             self.mendings.left_a_restart()
         state = restart.left(self.folder, self.identity, self._command(), self.number)
         place_pseudopotentials(self.calculation.data, self.folder / "pseudo")
-        if state not in (restart.COUPLING, restart.COUPLING_ON_BANDS):
-            self._phonons(state)
-            state = restart.COUPLING_ON_BANDS
-        return self._coupling(state)
+        return state
 
     def _phonons(self, state: str) -> None:
         if state == restart.REPRESENTATIONS and not restart.ground_state_is_whole(self.folder):
@@ -103,7 +126,8 @@ class _Point:
         else:
             restart.keep_representations(self.folder, self.number)
         restart.note_begun(self.folder, self.identity)
-        code = self._run(PHONONS, {"recover": ".true."} if state != restart.NOTHING else {})
+        fields = {"epsil": ".true."} if self.fields else {}
+        code = self._run(PHONONS, {**fields, **({"recover": ".true."} if state != restart.NOTHING else {})})
         if stopped_by_itself(self.folder / f"{PHONONS}.out", code):
             raise Stopped
         check_phonon(self.folder, PHONONS, code, self.number)
@@ -161,6 +185,7 @@ class _Point:
         (self.folder / restart.NOTE).unlink(missing_ok=True)
 
 
+GAMMA_ALONE = (1, 1, 1)
 PATH_KEYS = ("alpha_mix(1)", "nmix_ph", "niter_ph", "diagonalization", "search_sym", "recover")
 """Keys of ph.x's input that say how it reaches the answer, not which one."""
 
@@ -175,7 +200,7 @@ It needs 5 to 10 for a representation, or it wanders: for q of no symmetry in fc
 
 def phonon_input(settings: Mapping[str, Any], path: Mapping[str, Any], extra: Mapping[str, str]) -> str:
     """Return the input of ph.x for one q-point. path: path settings; extra: keys of the run."""
-    grid, number = settings["q_grid"], settings["q_number"]
+    grid, number = settings.get("q_grid", GAMMA_ALONE), settings.get("q_number", 1)
     values: dict[str, str] = {
         "prefix": "'pwscf'",
         "outdir": "'./out'",
@@ -196,4 +221,4 @@ def phonon_input(settings: Mapping[str, Any], path: Mapping[str, Any], extra: Ma
     if not path["search_sym"]:
         values["search_sym"] = ".false."
     lines = "".join(f"  {name} = {value}\n" for name, value in {**values, **extra}.items())
-    return f"phonons and electron-phonon coupling at one q-point\n&inputph\n{lines}/\n"
+    return f"phonons at one q-point\n&inputph\n{lines}/\n"

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from megabar.workflows.codes.common import Adapter, DataAsked, cutoff_of_data
 from megabar.workflows.codes.dispersion import dispersion_version
-from megabar.workflows.codes.interface import AtomicData, Installation, Request
+from megabar.workflows.codes.interface import AtomicData, Installation, Program, Request
 from megabar.workflows.config import Config
 from megabar.workflows.paw.choice import choose, file_of
 from megabar.workflows.paw.generate import content_sha256, gpaw_version
 from megabar.workflows.paw.location import GENERATED, located
 from megabar.workflows.protocols import Protocol
+
+if TYPE_CHECKING:
+    from megabar.workflows.calculation import Calculation
+
+
+def _dielectric(calculation: Calculation, folder: Path, config: Config) -> dict[str, Any]:
+    from megabar.workflows.codes.gpaw.response import run_dielectric
+
+    return run_dielectric(calculation, folder, config)
+
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType({"dielectric": _dielectric})
 
 
 class Gpaw(Adapter):
@@ -24,6 +37,8 @@ class Gpaw(Adapter):
 
     name = "gpaw"
     in_process = True
+    forces = True
+    programs: ClassVar[Mapping[str, Program]] = PROGRAMS
     functionals = ("PBE", "PBE+D3", "PBE+D4", "PBEsol", "RPBE", "LDA")
 
     def installation(self, config: Config) -> Installation:
