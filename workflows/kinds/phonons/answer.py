@@ -9,11 +9,22 @@ from typing import Any
 
 from megabar.analysis.phonons.report import Asked, phonon_document
 from megabar.workflows.kinds.phonons.crystals import CrystalAt, crystals_of
+from megabar.workflows.kinds.phonons.elastic import ElasticAt, elastic_of, hot_elastic
 from megabar.workflows.kinds.phonons.plan import PhononPlan
-from megabar.workflows.kinds.phonons.thermo import PhaseThermo, thermo_of
+from megabar.workflows.kinds.phonons.thermo import PhaseThermo, curve_of, thermo_of
 from megabar.workflows.kinds.phonons.wants import Records, Rungs
 from megabar.workflows.tasks.interface import Histories
 
+NAMES = {
+    "main": "volume",
+    "structure": "structure",
+    "forces": "supercell",
+    "strain": "strained cell",
+    "dfpt-ground-state": "ground state",
+    "dynamical-matrix": "q-point",
+    "dielectric": "Born charges",
+}
+"""Of the kinds of rungs, in words."""
 LARGE_MISFIT = 0.1
 """Of forces by a fit: more than that is anharmonicity or noise that a reader must know of."""
 LARGE_DRIFT_eV_A = 0.01
@@ -41,6 +52,7 @@ class PhononAnswer:
     plan: PhononPlan
     crystals: tuple[CrystalAt, ...]
     thermo: tuple[PhaseThermo, ...]
+    elastic: tuple[ElasticAt, ...]
     failures: tuple[Failed, ...]
     notes: tuple[str, ...]
 
@@ -74,6 +86,7 @@ class PhononAnswer:
             ],
             "phases": self._documents if asked is None else self.documents(asked),
             "thermo": [each.json() for each in self.thermo],
+            "elastic": [each.json() for each in self.elastic],
             "failures": [vars(each) for each in self.failures],
             "notes": list(self.notes),
         }
@@ -106,14 +119,19 @@ def answer(plan: PhononPlan, rungs: Rungs, records: Records, histories: Historie
         for rung in rungs
         if (record := records.get(rung["key"])) is not None and not record.done
     )
-    crystals, thermo = [], []
+    crystals: list[CrystalAt] = []
+    thermo: list[PhaseThermo] = []
+    elastic: list[ElasticAt] = []
     for ladder in plan.volumes.ladders:
         found = crystals_of(plan, ladder.phase, ladder.formula, rungs, records, histories)
         crystals += found
         if plan.temperatures_K:
             thermo.append(thermo_of(plan, ladder, found, rungs, records))
+        if plan.elastic:
+            static = elastic_of(plan, ladder, curve_of(ladder, rungs, records), rungs, records, histories)
+            elastic += [*static, *hot_elastic(static, thermo[-1].gibbs if plan.temperatures_K else None)]
     notes = [] if plan.toy else ["phonons are harmonic at each volume; electrons stay in their ground state"]
-    return PhononAnswer(plan, tuple(crystals), tuple(thermo), failures, tuple(notes))
+    return PhononAnswer(plan, tuple(crystals), tuple(thermo), tuple(elastic), failures, tuple(notes))
 
 
 def at_temperatures(asked: Asked, temperatures_K: Sequence[float]) -> Asked:
@@ -123,7 +141,7 @@ def at_temperatures(asked: Asked, temperatures_K: Sequence[float]) -> Asked:
 
 def _what(rung: Mapping[str, Any]) -> str:
     kind = rung.get("kind", "main")
-    return {"main": "volume", "structure": "structure"}.get(kind, "supercell") + f" {rung['index']}"
+    return f"{NAMES.get(kind, kind)} {rung['index']}"
 
 
 def _notes(each: CrystalAt) -> list[str]:
@@ -138,6 +156,9 @@ def _notes(each: CrystalAt) -> list[str]:
         found.append(
             f"forces of a supercell do not add up to zero: {constants.drift_eV_A:.2g} eV/Å an atom was taken out"
         )
-    if len({*each.crystal.cell.get_chemical_symbols()}) > 1 and each.crystal.polar is None:
-        found.append("Born charges are not included: in an insulator the longitudinal optical modes near Γ are too low")
+    if each.insulating and len({*each.crystal.cell.get_chemical_symbols()}) > 1 and each.crystal.polar is None:
+        found.append(
+            "without Born charges: the longitudinal optical modes of an insulator are too low near Γ; `espresso` and "
+            "`gpaw` compute them (`born: auto`)"
+        )
     return found

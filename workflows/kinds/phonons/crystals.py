@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from megabar.analysis.phonons.harmonic import Harmonic
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.phonons.plan import PhononPlan
-from megabar.workflows.kinds.phonons.wants import Records, Rungs, Trials, sites_at, trials
+from megabar.workflows.kinds.phonons.response import has_gap
+from megabar.workflows.kinds.phonons.wants import Records, Rungs, Trials, response_at, sites_at, trials
+from megabar.workflows.parts.lattice import dfpt
+from megabar.workflows.parts.lattice.dfpt import PerturbedSite
 from megabar.workflows.parts.lattice.sites import ForceConstants, Site, force_constants
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Histories
@@ -18,8 +22,9 @@ class CrystalAt:
     """What is known of a phase at one pressure.
 
     asked: whether the study file names the pressure; else it was added for the free energy. reached_GPa: of the
-    structure that was computed. done, count: displaced supercells that are there, and all. constants: None where there
-    are none; missing says why. further: the crystal by atoms displaced further, where that was computed.
+    structure that was computed. done, count: displaced supercells (or q-points) that are there, and all.
+    insulating: whether the calculation that relaxed the structure has a band gap. constants: None where there are none;
+    missing says why. further: the crystal by atoms displaced further, where that was computed.
     """
 
     phase: str
@@ -28,6 +33,7 @@ class CrystalAt:
     asked: bool
     reached_GPa: float | None
     structure: Structure | None
+    insulating: bool
     done: int
     count: int
     constants: ForceConstants | None
@@ -58,7 +64,11 @@ def _at(
     record = at.record
 
     def known(
-        done: int = 0, constants: ForceConstants | None = None, further: Harmonic | None = None, missing: str = ""
+        done: int = 0,
+        constants: ForceConstants | None = None,
+        further: Harmonic | None = None,
+        missing: str = "",
+        count: int = plan.supercell(phase).count,
     ) -> CrystalAt:
         return CrystalAt(
             phase=phase,
@@ -67,8 +77,9 @@ def _at(
             asked=at.pressure_GPa in plan.pressures_GPa,
             reached_GPa=record.pressure_GPa if record else None,
             structure=Structure.from_dict(record.structure or {}) if record else None,
+            insulating=record is not None and has_gap(record),
             done=done,
-            count=plan.supercell(phase).count,
+            count=count,
             constants=constants,
             further=further,
             missing=missing,
@@ -76,13 +87,57 @@ def _at(
 
     if record is None:
         return known(missing=_no_structure(at, rungs, records))
+    perturbed = response_at(plan, phase, at)
+    if plan.by_dfpt and perturbed is not None:
+        return _perturbed(plan, perturbed, known, rungs, records, histories)
     own, *others = sites_at(plan, phase, at)
     try:
         done, constants, missing = _constants(plan, own, rungs, records, histories)
+        if constants is not None and perturbed is not None:
+            constants = _with_charges(constants, perturbed, rungs, records, histories)
         checked = _constants(plan, others[0], rungs, records, histories)[1] if others else None
     except InputError as error:
         return known(missing=str(error))
     return known(done, constants, checked.crystal if checked else None, missing)
+
+
+def _perturbed(
+    plan: PhononPlan,
+    site: PerturbedSite,
+    known: Callable[..., CrystalAt],
+    rungs: Rungs,
+    records: Records,
+    histories: Histories,
+) -> CrystalAt:
+    """Return what perturbation theory gives at a pressure."""
+    state = site.state(rungs, records)
+    count = len(state.numbers)
+    done = sum(state.is_done(state.keys[dfpt.MATRIX].get(number)) for number in state.numbers)
+    try:
+        crystal = dfpt.perturbed_constants(state, histories)
+    except InputError as error:
+        return known(done, missing=str(error), count=count)
+    if crystal is None:
+        failed = f", {len(state.failed)} calculations failed" if state.failed else ""
+        return known(done, missing=f"{count - done} of {count} q-points are missing{failed}", count=count)
+    return known(done, _of_isotopes(plan, ForceConstants(crystal, 0.0, None)), count=count)
+
+
+def _with_charges(
+    constants: ForceConstants, site: PerturbedSite, rungs: Rungs, records: Records, histories: Histories
+) -> ForceConstants:
+    """Return force constants with the Born charges of the same structure, as they are where these are not there."""
+    found = dfpt.charges_of(site.state(rungs, records), histories)
+    if found is None:
+        return constants
+    crystal = constants.crystal
+    return replace(constants, crystal=replace(crystal, polar=found.of(crystal.primitive)))
+
+
+def _of_isotopes(plan: PhononPlan, found: ForceConstants) -> ForceConstants:
+    symbols = found.crystal.cell.get_chemical_symbols()
+    present = {each: mass for each, mass in plan.masses.items() if each in symbols}
+    return replace(found, crystal=found.crystal.with_masses(present)) if present else found
 
 
 def _no_structure(at: Trials, rungs: Rungs, records: Records) -> str:
@@ -103,7 +158,4 @@ def _constants(
         every = len(state.plan.numbers)
         failed = f", {len(state.failed)} of them failed" if state.failed else ""
         return done, None, f"{every - len(state.done)} of {every} supercells are missing{failed}"
-    present = {each: mass for each, mass in plan.masses.items() if each in site.structure.symbols}
-    if present:
-        found = ForceConstants(found.crystal.with_masses(present), found.drift_eV_A, found.misfit)
-    return done, found, ""
+    return done, _of_isotopes(plan, found), ""

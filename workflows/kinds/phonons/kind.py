@@ -5,8 +5,10 @@ from __future__ import annotations
 from megabar.workflows.kinds.interface import Kind, Late, Records, Rungs
 from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, MAIN, PhononPlan, published_definition, resolve
 from megabar.workflows.kinds.phonons.question import read
+from megabar.workflows.kinds.phonons.response import KINDS
 from megabar.workflows.kinds.phonons.wants import wanted_next
 from megabar.workflows.parts.force_sets import KIND as FORCES
+from megabar.workflows.parts.strains import KIND as STRAIN
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 
 
@@ -17,7 +19,7 @@ def _phases(plan: PhononPlan, rungs: Rungs, records: Records) -> dict[str, Phase
 PHONONS = Kind(
     name="phonons",
     command="phonons",
-    rungs=(MAIN, AT_PRESSURE, FORCES),
+    rungs=(MAIN, AT_PRESSURE, FORCES, STRAIN, *KINDS),
     question=read,
     resolve=resolve,
     read=PhononPlan.from_dict,

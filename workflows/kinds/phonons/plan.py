@@ -19,16 +19,25 @@ from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest, only_known
 from megabar.workflows.kinds.phonons.question import PhononStudy
+from megabar.workflows.kinds.phonons.response import KINDS, WITH_CHARGES, Response, response_for
 from megabar.workflows.parts.force_sets import KIND as FORCES
+from megabar.workflows.parts.lattice import dfpt
+from megabar.workflows.parts.lattice.dfpt import PerturbedSite, check_method
 from megabar.workflows.parts.lattice.sites import Site, displaced
 from megabar.workflows.parts.lattice.supercell import Supercell, supercell_for
 from megabar.workflows.parts.method import Method, check_forces
+from megabar.workflows.parts.strains import KIND as STRAIN
+from megabar.workflows.parts.strains import StrainSet, strain_set
 from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.parts.volumes.plan import VolumesAsked, VolumesPlan, plan_volumes, resolve_method
+from megabar.workflows.protocols import protocol
 from megabar.workflows.publishing import structure_file
 from megabar.workflows.question import LOWEST_GPA, StudyFile
 from megabar.workflows.structure import Structure
+from megabar.workflows.tasks.relax import Relax
 
+_strain_sets: dict[tuple[str, str, Structure], StrainSet] = {}
+MOST_SETS = 8
 MAIN, AT_PRESSURE = "main", "structure"
 """Kinds of the rungs, beside those of force sets."""
 FURTHER = 2.0
@@ -46,6 +55,7 @@ class PhononPlan:
     volumes: the plan of the ladders, from which the structures at pressures follow. supercells: of the phases.
     pressures_GPa: asked for. expanded_GPa: by phase, further pressures, below those asked for or between them, so that
     its free energy is known at the volumes that it has at temperatures_K. masses: of isotopes (u).
+    responses: of the phases, where perturbation theory is wanted for anything; born: whether for Born charges.
     """
 
     volumes: VolumesPlan
@@ -55,6 +65,9 @@ class PhononPlan:
     temperatures_K: tuple[float, ...]
     masses: Mapping[str, float]
     check: bool
+    responses: tuple[Response, ...] = ()
+    born: bool = False
+    elastic: bool = False
 
     @property
     def method(self) -> Method:
@@ -98,6 +111,12 @@ class PhononPlan:
         if kind in (MAIN, AT_PRESSURE):
             ladder = self.ladder(rung["phase"] if kind == MAIN else rung["crystal"])
             return ladder.calculation(self.method, Fraction(rung["index"]), tuple(rung["starts"]))
+        if kind in KINDS and rung.get("structure"):
+            return self.response_site(rung["crystal"], rung).calculation(rung)
+        if kind == STRAIN and rung.get("structure"):
+            return self.strains(rung["crystal"], rung["phase"], Structure.from_dict(rung["structure"])).calculation(
+                int(rung["index"])
+            )
         if kind == FORCES and rung.get("structure"):
             structure, supercell = Structure.from_dict(rung["structure"]), self.supercell(rung["crystal"])
             forces = displaced(supercell, rung["phase"], structure, self.method, float(rung["times"]))
@@ -106,6 +125,34 @@ class PhononPlan:
             f"{rung['phase']}: the result {rung.get('structure_of')}, whose structure supercell {rung['index']} "
             "has, is not in the database any more"
         )
+
+    def response(self, phase: str) -> Response | None:
+        """Return how the response of a phase is computed, None where it is not wanted."""
+        return next((each for each in self.responses if each.phase == phase), None)
+
+    @property
+    def by_dfpt(self) -> bool:
+        """Whether the force constants come from perturbation theory."""
+        return any(each.q_grid is not None for each in self.responses)
+
+    def response_site(self, phase: str, rung: Mapping[str, Any]) -> PerturbedSite:
+        """Return where the response of a stored rung is computed."""
+        found = self.response(phase)
+        if found is None:
+            raise InputError(f"{phase}: the study has no perturbation theory")
+        structure = Structure.from_dict(rung["structure"])
+        return found.site(rung["phase"], structure, rung["structure_of"], self.method, bool(rung["insulating"]))
+
+    def strains(self, phase: str, name: str, structure: Structure) -> StrainSet:
+        """Return the strained cells of a relaxed structure of a phase; name: what their rungs go by."""
+        ladder = self.ladder(phase)
+        known = (self.fingerprint, name, structure)
+        if known not in _strain_sets:
+            if len(_strain_sets) >= MOST_SETS:
+                _strain_sets.clear()
+            limits = ladder.relaxation or loosest_limits(self.method)
+            _strain_sets[known] = strain_set(name, structure.atoms(), self.method, ladder.settings, limits)
+        return _strain_sets[known]
 
     def ladder(self, phase: str) -> Ladder:
         """Return the ladder of a phase."""
@@ -121,6 +168,9 @@ class PhononPlan:
             "temperatures_K": list(self.temperatures_K),
             "masses": dict(self.masses),
             "check": self.check,
+            "responses": [each.to_dict() for each in self.responses],
+            "born": self.born,
+            "elastic": self.elastic,
         }
 
     def published(self) -> dict[str, Any]:
@@ -139,7 +189,16 @@ class PhononPlan:
             temperatures_K=tuple(content["temperatures_K"]),
             masses=content["masses"],
             check=content["check"],
+            responses=tuple(Response.from_dict(each) for each in content["responses"]),
+            born=content["born"],
+            elastic=content["elastic"],
         )
+
+
+def loosest_limits(method: Method) -> Relax:
+    """Return how far atoms are relaxed by a method where a phase itself has nothing to relax."""
+    limits = protocol(method.code, method.protocol)
+    return Relax(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=False)
 
 
 def published_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +220,14 @@ def resolve(file: StudyFile[PhononStudy], config: Config) -> PhononPlan:
     elements = dict.fromkeys(element for phase in phases for element in phase.counts)
     wanted = VolumesAsked("-".join(elements), phases, every, study.method)
     method = resolve_method(code, study.method.protocol, wanted, config)
+    by_dfpt = study.force_constants == "dfpt"
+    if by_dfpt:
+        check_method(code.name, method.functional, file.path)
+    born = (
+        study.born == "auto"
+        and code.name in WITH_CHARGES
+        and (code.name != "espresso" or method.functional in dfpt.FUNCTIONALS)
+    )
     try:
         supercells = tuple(
             supercell_for(
@@ -172,6 +239,12 @@ def resolve(file: StudyFile[PhononStudy], config: Config) -> PhononPlan:
             )
             for phase in phases
         )
+        smallest = [scaled_to(phase.atoms, guess_volume(phase, every[-1])) for phase in phases]
+        responses = tuple(
+            response_for(phase, cell, supercell, study.supercell.asked, study.method, method, by_dfpt)
+            for phase, cell, supercell in zip(phases, smallest, supercells, strict=True)
+            if by_dfpt or born
+        )
     except InputError as error:
         raise InputError(f"{file.path}: {error}") from None
     return PhononPlan(
@@ -182,6 +255,9 @@ def resolve(file: StudyFile[PhononStudy], config: Config) -> PhononPlan:
         temperatures_K=study.temperatures,
         masses=study.masses,
         check=study.check,
+        responses=responses,
+        born=born,
+        elastic=study.elastic,
     )
 
 

@@ -46,6 +46,19 @@ class PhononStudy(PressureStudy):
         "the phases can expand",
     )
     supercell: SupercellChoice = Field(default_factory=SupercellChoice, description="size and displacements")
+    force_constants: Literal["displacements", "dfpt"] = Field(
+        default="displacements",
+        description="from forces on displaced supercells, with every code; or `dfpt`: by perturbation theory in the "
+        "primitive cell (`espresso`, ph.x)",
+    )
+    born: Literal["auto", "none"] = Field(
+        default="auto",
+        description="Born charges and dielectric tensor of insulators of several elements: computed where the code has "
+        "them (`espresso`, `gpaw`), or left out",
+    )
+    elastic: bool = Field(
+        default=False, description="elastic constants at each pressure, with sound velocities and mechanical stability"
+    )
     check: bool = Field(
         default=True,
         description="displace atoms twice as far at one pressure of each phase too, to see how far forces are linear",

@@ -16,6 +16,10 @@ def study_text(answer: dict[str, Any]) -> str:
     lines += [_crystal(each, width) for each in answer["phases"]]
     for each in answer["thermo"]:
         lines += ["", *_thermo(each)]
+    if answer["elastic"]:
+        from megabar.workflows.kinds.phonons.elastic import summary
+
+        lines += ["", "Elastic constants (stress-strain):", *summary(answer["elastic"])]
     for each in answer["failures"]:
         lines.append(f"Failed: {each['phase']}, {each['what']}: {each['detail'] or each['cause']}")
     for key, what in (("figures", "Figure"), ("exported", "Written")):

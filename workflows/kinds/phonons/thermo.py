@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ase import units
 
+from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.thermo.gibbs import GibbsTable
 from megabar.analysis.thermo.ladder import ladder_gibbs
 from megabar.structures.errors import InputError
@@ -68,6 +69,16 @@ class PhaseThermo:
         return {**content, "rows": self.rows(), "notes": list(self.notes)}
 
 
+def curve_of(ladder: Ladder, rungs: Rungs, records: Records) -> EnthalpyCurve | None:
+    """Return the enthalpy curve of all volumes of a phase."""
+    own = [
+        rung["key"]
+        for rung in rungs
+        if rung.get("kind", MAIN) in (MAIN, AT_PRESSURE) and ladder.phase in (rung["phase"], rung.get("crystal"))
+    ]
+    return curve_through(ladder, own, records)
+
+
 def thermo_of(
     plan: PhononPlan, ladder: Ladder, crystals: Sequence[CrystalAt], rungs: Rungs, records: Records
 ) -> PhaseThermo:
@@ -76,12 +87,7 @@ def thermo_of(
     def without(why: str, notes: tuple[str, ...] = ()) -> PhaseThermo:
         return PhaseThermo(ladder.phase, ladder.formula, None, why, notes)
 
-    own = [
-        rung["key"]
-        for rung in rungs
-        if rung.get("kind", MAIN) in (MAIN, AT_PRESSURE) and ladder.phase in (rung["phase"], rung.get("crystal"))
-    ]
-    curve = curve_through(ladder, own, records)
+    curve = curve_of(ladder, rungs, records)
     known = [Vibrations(each.crystal, each.further) for each in crystals if each.constants is not None]
     if curve is None or len(known) < 2:
         return without("force constants are needed at two volumes at least")

@@ -11,8 +11,11 @@ from fractions import Fraction
 from typing import Any
 
 from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, FURTHER, MAIN, PhononPlan
-from megabar.workflows.parts.lattice import sites
+from megabar.workflows.kinds.phonons.response import has_gap, wants_charges
+from megabar.workflows.parts.lattice import dfpt, sites
+from megabar.workflows.parts.lattice.dfpt import PerturbedSite
 from megabar.workflows.parts.lattice.sites import Site
+from megabar.workflows.parts.strains import StrainSet, strain_set_state, strains_wanted
 from megabar.workflows.parts.volumes import at_pressure
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 from megabar.workflows.parts.volumes.wants import ladders_wanted
@@ -56,6 +59,28 @@ def sites_at(plan: PhononPlan, phase: str, at: Trials) -> list[Site]:
     return [own, plan.site(phase, at.pressure_GPa, structure, at.record.key, FURTHER)] if checked else [own]
 
 
+def response_at(plan: PhononPlan, phase: str, at: Trials) -> PerturbedSite | None:
+    """Return where perturbation theory is wanted at a pressure whose structure is settled; None where it is not."""
+    response = plan.response(phase)
+    if response is None or at.record is None:
+        return None
+    structure = Structure.from_dict(at.record.structure or {})
+    charges = plan.born and wants_charges(at.record, structure.symbols, plan.method.code)
+    if response.q_grid is None and not charges:
+        return None
+    insulating = charges or (response.q_grid is not None and has_gap(at.record))
+    name = plan.place(phase, at.pressure_GPa)
+    return response.site(name, structure, at.record.key, plan.method, insulating)
+
+
+def strains_at(plan: PhononPlan, phase: str, at: Trials) -> StrainSet | None:
+    """Return the strained cells at a pressure asked for whose structure is settled."""
+    if at.record is None:
+        return None
+    name = f"{plan.place(phase, at.pressure_GPa)}, strained"
+    return plan.strains(phase, name, Structure.from_dict(at.record.structure or {}))
+
+
 def wanted_next(plan: PhononPlan, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
     """Return the calculations that a study wants beyond those it has asked for; none and none open: it is complete.
 
@@ -88,6 +113,25 @@ def _of_phase(plan: PhononPlan, state: PhaseState, rungs: Rungs, records: Record
                 named = {"phase": plan.place(phase, pressure), "kind": AT_PRESSURE, "crystal": phase}
                 found.append({**rung.to_dict(), **named})
             continue
+        found += _at(plan, phase, at, own, records)
+    return found
+
+
+def _at(plan: PhononPlan, phase: str, at: Trials, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
+    """Return what is wanted at a pressure whose structure is settled."""
+    assert at.record is not None
+    named = {"structure_of": at.record.key, "crystal": phase}
+    found: list[dict[str, Any]] = []
+    if not plan.by_dfpt:
         for site in sites_at(plan, phase, at):
-            found += [each.to_dict() for each in sites.wanted(site, own, records)]
+            found += [each.to_dict() for each in sites.wanted(site, rungs, records)]
+    perturbed = response_at(plan, phase, at)
+    if perturbed is not None:
+        wanted = dfpt.wanted(perturbed.state(rungs, records))
+        found += [{**each.to_dict(), **named, "insulating": perturbed.insulating} for each in wanted]
+    if plan.elastic and at.pressure_GPa in plan.pressures_GPa:
+        strains = strains_at(plan, phase, at)
+        assert strains is not None
+        state = strain_set_state(strains, rungs, records)
+        found += [{**each.to_dict(), **named} for each in strains_wanted(state)]
     return found
