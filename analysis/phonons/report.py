@@ -179,8 +179,8 @@ def _frequencies(crystal: Harmonic, asked: Asked, otherwise: Alternatives, notes
     worst = max(float(shift.max()) for shift in shifts.values())
     if worst > UNCONVERGED * highest:
         notes.append(
-            f"the supercell is too small for these frequencies: in one of two thirds of its size they move by up to "
-            f"{worst:.2g} THz"
+            "these frequencies may not be converged with the supercell: in one of two thirds of its size they would "
+            f"move by up to {worst:.2g} THz"
         )
     return document
 
