@@ -97,7 +97,8 @@ def _density(axes: Axes, found: Dispersion) -> None:
     unstable = found.density_THz < 0
     if unstable.any():
         axes.plot(found.density[unstable], found.density_THz[unstable], color=PALETTE[1], linewidth=1.1)
-    axes.set_xlim(0, 1.08 * float(found.density.max()))
+    axes.set_xlim(0, 1.08 * float(found.density.max()) or 1.0)  # levels without dispersion have no linear tetrahedra
+    axes.locator_params(axis="x", nbins=3)
 
 
 def temperatures_K(asked: Sequence[float]) -> Array:
@@ -137,14 +138,12 @@ def thermal_figure(found: Spectrum, errors_eV: Array, at_K: Array, title: str = 
 
 
 THERMAL_CAPTION = (
-    "Harmonic (a) Helmholtz energy with its zero-point part, shaded by how far supercell, mesh and symmetry move it, "
-    "(b) "
-    "entropy and (c) heat capacity at constant volume; grey: 3 k_B, Dulong and Petit's."
+    "Harmonic (a) Helmholtz energy with its zero-point part, shaded by how far supercell, mesh and symmetry move "
+    "it, (b) entropy and (c) heat capacity at constant volume; grey: 3 k_B, Dulong and Petit's."
 )
 GRUNEISEN_CAPTION = (
-    "(a) Mode Grüneisen parameters −d ln ω/d ln V over the frequency, on a mesh of q; (b) their mean weighted by the "
-    "heat "
-    "capacity of the modes."
+    "(a) Mode Grüneisen parameters −d ln ω/d ln V over the frequency, on a mesh of q; (b) their mean weighted by "
+    "the heat capacity of the modes."
 )
 
 

@@ -133,8 +133,7 @@ def check_same_phase(one: Harmonic, other: Harmonic) -> None:
     if not same_phase(one, other):
         raise InputError(
             "Grüneisen parameters need one phase in one supercell at several volumes: equal atoms in equal order, "
-            "space "
-            "group, supercell_matrix, primitive_matrix, and Born charges for all or none"
+            "space group, supercell_matrix, primitive_matrix, and Born charges for all or none"
         )
 
 

@@ -46,10 +46,12 @@ def imaginary_modes(crystal: Harmonic, found: Spectrum, most: int = 12) -> list[
     assert modes.eigenvectors is not None
     seen: dict[tuple[int, ...], int] = {}
     listed: list[ImaginaryMode] = []
-    for place in np.argsort(modes.frequencies_THz.min(axis=1), kind="stable"):
+    lowest_first = np.argsort(modes.frequencies_THz.min(axis=1), kind="stable")
+    # The supercell's own q first: without dispersion, those of the mesh have the same frequencies.
+    for place in sorted(lowest_first.tolist(), key=lambda number: number >= len(fitting)):
         values = modes.frequencies_THz[place]
         if values.min() >= -ZERO_THZ:
-            break
+            continue
         signature = tuple(np.round(values / 1e-3).astype(int))
         if signature in seen:
             continue  # the same frequencies: a q of the same star

@@ -121,15 +121,14 @@ def _stability(crystal: Harmonic, found: Spectrum, otherwise: Alternatives, note
     if modes:
         notes.append(
             f"{found.imaginary:.2%} of the modes are imaginary and carry no energy, entropy or heat capacity here: "
-            "these "
-            "are not those of a stable phase"
+            "these are not those of a stable phase"
         )
     if modes and not any(mode.commensurate for mode in modes):
         low = max(float(shift.max()) for shift in otherwise.shifts_THz(crystal, [list(modes[0].q)]).values())
         notes.append(
             "modes are imaginary only at q that do not fit into the supercell, where frequencies are interpolated "
-            "(there "
-            f"a smaller supercell moves them by up to {low:.2g} THz): a larger supercell tells whether they are real"
+            f"(there a smaller supercell moves them by up to {low:.2g} THz): a larger supercell tells whether they "
+            "are real"
         )
     return {
         "stable": not modes,
@@ -180,8 +179,8 @@ def _frequencies(crystal: Harmonic, asked: Asked, otherwise: Alternatives, notes
     worst = max(float(shift.max()) for shift in shifts.values())
     if worst > UNCONVERGED * highest:
         notes.append(
-            f"the supercell is too small for these frequencies: in one of two thirds of its size they move by up to "
-            f"{worst:.2g} THz"
+            "these frequencies may not be converged with the supercell: in one of two thirds of its size they would "
+            f"move by up to {worst:.2g} THz"
         )
     return document
 

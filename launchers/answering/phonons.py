@@ -205,11 +205,12 @@ def _gruneisen(groups: Sequence[Sequence[Named]], asked: Asked) -> list[dict[str
 
 def _drawings(named: Sequence[Named], groups: Sequence[Sequence[Named]], asked: Asked) -> list[Drawing]:
     from megabar.analysis.figures.phonon_drawings import crystal_drawings, gruneisen_drawing
+    from megabar.analysis.figures.style import pretty_formula
 
     many = len(named) > 1
     drawings: list[Drawing] = []
     for each in named:
-        title = f"{each.document['formula']} {each.document['space_group']}"
+        title = f"{pretty_formula(each.document['formula'])} {each.document['space_group']}"
         if each.document["pressure_GPa"] is not None:
             title += f", {each.document['pressure_GPa']:g} GPa"
         suffix = f"-{each.name}" if many else ""
@@ -223,7 +224,9 @@ def _drawings(named: Sequence[Named], groups: Sequence[Sequence[Named]], asked: 
     for number, group in enumerate(groups, 1):
         crystals = [each.reading.harmonic for each in group]
         suffix = f"-{number}" if len(groups) > 1 else ""
-        drawings.append(gruneisen_drawing(crystals, asked.temperatures_K, group[0].document["formula"], suffix))
+        drawings.append(
+            gruneisen_drawing(crystals, asked.temperatures_K, pretty_formula(group[0].document["formula"]), suffix)
+        )
     return drawings
 
 

@@ -26,7 +26,7 @@ from megabar.structures.errors import InputError
 
 DOCUMENTS = ("phonopy_params.yaml", "phonopy_disp.yaml", "phonopy.yaml", "disp.yaml")
 """In the order in which a folder is searched."""
-UNEXPLAINED, UNEXPLAINED_RANDOM = 0.3, 0.85
+UNEXPLAINED, UNEXPLAINED_RANDOM = 0.2, 0.85
 """Share of the forces that no force constants of the cell explain, from which on they are of another one: of small
 displacements of one atom; of many displaced at random, where much may be anharmonic."""
 LARGE_DRIFT, DRIFT = 0.3, 0.01
@@ -134,9 +134,8 @@ def _with_sum_rule(crystal: Harmonic, read: bool, origin: Path) -> tuple[Harmoni
         return crystal, better, []
     note = (
         f"{origin.name}: a shift of the whole crystal has {off:.3g} THz (forces of {sum_rule_eV_A2(crystal):.2g} "
-        "eV/Å²), "
-        "which must be zero: sum rule and symmetry were imposed, and by how much that moves the results is in their "
-        "errors"
+        "eV/Å²), which must be zero: sum rule and symmetry were imposed, and by how much that moves the results is "
+        "in their errors"
     )
     return better, crystal, [note]
 
@@ -148,26 +147,26 @@ def _judged(fit: Fit, sets: ForceSets, origin: Path) -> list[str]:
     if fit.drift > LARGE_DRIFT:
         raise InputError(
             f"{name}: the forces of a supercell sum to {fit.drift:.0%} of their size an atom, and must sum to zero: "
-            "forces "
-            "are missing or of something else"
+            "forces are missing or of something else"
         )
     limit = UNEXPLAINED if sets.single else UNEXPLAINED_RANDOM
     if fit.residual > limit and fit.at_rest:
         raise InputError(
             f"{name}{other}: {fit.residual:.0%} of the forces are explained by no force constants of this cell: "
-            "forces of "
-            "another supercell, or atoms in another order"
+            "forces of another supercell, or atoms in another order"
         )
     if fit.residual > limit:
         raise InputError(
             f"{name}: forces of up to {fit.rest_eV_A:.2g} eV/Å are the same in all supercells, whatever is "
-            "displaced: the "
-            "structure is not relaxed"
+            "displaced: the structure is not relaxed"
         )
-    if fit.residual > SEEN:
+    if fit.residual > SEEN and not fit.at_rest:
         notes.append(
-            f"{fit.residual:.0%} of the forces are not harmonic: large displacements, noise, or a cell not at rest"
+            f"forces of up to {fit.rest_eV_A:.2g} eV/Å ({fit.residual:.0%}) are the same in all supercells: the "
+            "structure is not quite relaxed"
         )
+    elif fit.residual > SEEN:
+        notes.append(f"{fit.residual:.0%} of the forces are not harmonic: large displacements, or noise")
     if fit.drift > DRIFT:
         notes.append(f"the forces of a supercell sum to {fit.drift:.1%} of their size an atom (they should to zero)")
     return notes
@@ -177,9 +176,8 @@ def _polar_notes(crystal: Harmonic, polar_from: Path | None) -> list[str]:
     if crystal.polar is None:
         if len(set(crystal.cell.get_chemical_symbols())) > 1:
             return [
-                "no Born charges are given: if this is an insulator, its longitudinal modes near Γ are too low (BORN "
-                "beside "
-                "the file, or `nac` in it)"
+                "no Born charges are given: if this is an insulator, its longitudinal modes near Γ are too low "
+                "(BORN beside the file, or `nac` in it)"
             ]
         return []
     largest = float(abs(crystal.polar.born).max())

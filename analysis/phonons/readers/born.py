@@ -58,8 +58,7 @@ def read_born(path: Path, cells: Cells, units: Units) -> Polar:
     except ValueError:
         raise InputError(
             f"{path}: after the first line each line must hold the nine numbers of a tensor: the dielectric one, "
-            "then one "
-            "an atom"
+            "then one an atom"
         ) from None
     if not len(rows):
         raise InputError(f"{path}: it holds no dielectric tensor")
@@ -83,8 +82,7 @@ def _expanded(charges: Array, cells: Cells, path: Path) -> Array:
     if len(charges) != len(independent):
         raise InputError(
             f"{path}: it holds charges of {len(charges)} atoms; the primitive cell has {len(primitive)}, of which "
-            "symmetry "
-            f"leaves {len(independent)} independent"
+            f"symmetry leaves {len(independent)} independent"
         )
     own = dict(zip(independent.tolist(), charges, strict=True))
     operations, sources = symmetry.get_map_operations(), symmetry.get_map_atoms()

@@ -76,8 +76,7 @@ def read_force_sets(path: Path, cells: Cells, units: Units) -> ForceSets:
         if len(values) % (6 * atoms):
             raise InputError(
                 f"{path}: its {len(values) // 6} lines of displacement and force are no multiple of the {atoms} "
-                "atoms of "
-                "the supercell"
+                "atoms of the supercell"
             )
         table = np.array(values).reshape(-1, atoms, 6)
         moves, forces = table[..., :3], table[..., 3:]
