@@ -75,7 +75,7 @@ def phonon_document(
     document = _crystal(crystal, pressure_GPa) | {"mesh": list(found.points)}
     document |= _stability(crystal, found, otherwise, notes)
     document |= _zero_point(found, otherwise)
-    document |= _frequencies(crystal, asked, otherwise, notes)
+    document |= _frequencies(crystal, asked, otherwise, notes, float(found.frequencies_THz.max()))
     document |= _thermal(crystal, asked, found, coarser, otherwise)
     document |= _debye(crystal, found)
     return document | {"notes": notes}
@@ -151,7 +151,9 @@ def _zero_point(found: Spectrum, otherwise: Alternatives) -> dict[str, Any]:
     }
 
 
-def _frequencies(crystal: Harmonic, asked: Asked, otherwise: Alternatives, notes: list[str]) -> dict[str, Any]:
+def _frequencies(
+    crystal: Harmonic, asked: Asked, otherwise: Alternatives, notes: list[str], highest_THz: float
+) -> dict[str, Any]:
     q = np.array(asked.q, float).reshape(-1, 3)
     modes = crystal.modes(q, velocities=asked.velocities)
     shifts = otherwise.shifts_THz(crystal, q)
@@ -175,9 +177,8 @@ def _frequencies(crystal: Harmonic, asked: Asked, otherwise: Alternatives, notes
             "at Γ itself the frequencies are those without a macroscopic field; gamma_limits has those along the "
             "reciprocal vectors towards Γ, with the longitudinal modes"
         )
-    highest = float(modes.frequencies_THz.max())
     worst = max(float(shift.max()) for shift in shifts.values())
-    if worst > UNCONVERGED * highest:
+    if worst > UNCONVERGED * highest_THz:
         notes.append(
             "these frequencies may not be converged with the supercell: in one of two thirds of its size they would "
             f"move by up to {worst:.2g} THz"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +142,15 @@ def _static(answer: ThermoAnswer) -> dict[str, Any] | None:
 
 
 def _rows(answer: ThermoAnswer, i: int) -> list[dict[str, Any]]:
-    g = answer.gibbs
+    debye = None if answer.gibbs.atoms is None else _debye(answer, i)
+    return gibbs_rows(answer.gibbs, i, lambda code: _why(answer, code), debye)
+
+
+def gibbs_rows(g: GibbsTable, i: int, why: Callable[[int], str], debye_K: Array | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a table at its pressure number i, per cell and, where its atoms are known, per atom.
+
+    why: returns what is missing where there is no number, from ``beyond``. debye_K: shape (m,), where it is known.
+    """
     molar = {
         "entropy_J_per_mol_K": g.entropy_eV_per_K[i] / EV_PER_J_PER_MOL,
         "heat_capacity_J_per_mol_K": g.heat_capacity_p_eV_per_K[i] / EV_PER_J_PER_MOL,
@@ -160,7 +168,8 @@ def _rows(answer: ThermoAnswer, i: int) -> list[dict[str, Any]]:
         "gruneisen": g.gruneisen[i],
     }
     if g.atoms is not None:
-        columns["debye_temperature_K"] = _debye(answer, i)
+        if debye_K is not None:
+            columns["debye_temperature_K"] = debye_K
         for name in ("volume_A3", "gibbs_eV", "gibbs_error_eV"):
             columns[f"{name}_per_atom"] = columns[name] / g.atoms
         for name, values in molar.items():
@@ -170,7 +179,7 @@ def _rows(answer: ThermoAnswer, i: int) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"pressure_GPa": float(g.pressures_GPa[i]), "temperature_K": float(t)}
         row |= {name: _number(values[j]) for name, values in columns.items()}
         if g.beyond[i, j]:
-            row["missing"] = _why(answer, int(g.beyond[i, j]))
+            row["missing"] = why(int(g.beyond[i, j]))
         rows.append(row)
     return rows
 

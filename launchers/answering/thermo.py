@@ -38,7 +38,7 @@ def thermo_of(
     from megabar.analysis.thermo.report import thermo_answer, thermo_document
 
     check_figure(figure)
-    target = _export_target(export, to)
+    target = export_target(export, to)
     if formula is not None and target is None:
         raise InputError(f"--formula is {formula}; it is for --export burnman alone")
     at_GPa, at_K = values_of(pressures, "--pressure", "GPa"), values_of(temperatures, "--temperature", "K")
@@ -49,7 +49,7 @@ def thermo_of(
     answer = thermo_answer(read_free_energies(sources, electronic, at_K or None), at_GPa, at_K, kind)
     document = thermo_document(answer)
     if target is not None:
-        document |= _exported(answer.reading.table, target, formula)
+        document |= burnman_written(answer.reading.table, target, formula)
     if figure is not None:
         from megabar.analysis.figures.thermo import thermo_drawings
 
@@ -94,7 +94,8 @@ def _check_is_file(source: str) -> None:
     raise InputError(f"{source}: there is no such file")
 
 
-def _export_target(export: str | None, to: Path | None) -> Path | None:
+def export_target(export: str | None, to: Path | None) -> Path | None:
+    """Return the file that --export writes, None where it is not asked for; raises InputError for what cannot be."""
     if export is None:
         if to is not None:
             raise InputError(f"--to is {to}; it names the file of --export")
@@ -107,7 +108,8 @@ def _export_target(export: str | None, to: Path | None) -> Path | None:
     return target
 
 
-def _exported(table: HelmholtzTable, target: Path, formula: str | None) -> dict[str, Any]:
+def burnman_written(table: HelmholtzTable, target: Path, formula: str | None) -> dict[str, Any]:
+    """Write the thermal equation of state of a table for BurnMan, and return what the document says of it."""
     from megabar.analysis.thermo.burnman import burnman_files
 
     texts, said = burnman_files(table, target.stem, formula)

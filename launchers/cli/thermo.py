@@ -14,8 +14,9 @@ def thermo(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE…|FOLDER",
-            help="e-v.dat and thermal_properties.yaml-* as for phonopy-qha, or the input or settings.yaml of qha",
+            metavar="STUDY|FILE…|FOLDER",
+            help="a study of phonons; e-v.dat and thermal_properties.yaml-* as for phonopy-qha; the input or "
+            "settings.yaml of qha",
         ),
     ],
     pressure: Annotated[
@@ -46,8 +47,12 @@ def thermo(
     as_json: AsJson = False,
 ) -> None:
     """Say what a phase is like at pressure and temperature: V, G, α, K, C_P by the quasi-harmonic approximation."""
+    from megabar.launchers.answering.sources import is_study
     from megabar.launchers.answering.thermo import thermo_of
 
+    if len(sources) == 1 and is_study(Path(sources[0])):
+        _of_study(sources[0], pressure, temperature, (eos, electronic, formula), figure, export, to, as_json)
+        return
     document = thermo_of(
         sources,
         pressure or (),
@@ -66,3 +71,23 @@ def thermo(
         from megabar.launchers.cli.thermo_text import thermo_picture
 
         show(thermo_picture(document, every=bool(temperature)))
+
+
+def _of_study(
+    name: str,
+    pressure: list[str] | None,
+    temperature: list[str] | None,
+    of_files: tuple[str, Path | None, str | None],
+    figure: Path | None,
+    export: str | None,
+    to: Path | None,
+    as_json: bool,
+) -> None:
+    from megabar.launchers.answering.thermo_study import study_thermo
+    from megabar.structures.errors import InputError
+    from megabar.workflows.kinds.phonons.text import thermo_text
+
+    if of_files != ("vinet", None, None):
+        raise InputError("--eos, --electronic and --formula are for files; a study has its own static energies")
+    document = study_thermo(name, pressure or (), temperature or (), figure=figure, export=export, to=to)
+    print_json(document) if as_json else print(thermo_text(document))

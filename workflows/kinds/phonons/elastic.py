@@ -50,10 +50,10 @@ class ElasticAt:
 def elastic_of(
     plan: PhononPlan, ladder: Ladder, curve: EnthalpyCurve | None, rungs: Rungs, records: Records, histories: Histories
 ) -> list[ElasticAt]:
-    """Return the elastic constants of a phase at the study's pressures."""
+    """Return the elastic constants of a phase at the study's pressures, and where it expands to."""
     own = [rung for rung in rungs if ladder.phase in (rung["phase"], rung.get("crystal"))]
     found = []
-    for pressure in plan.pressures_GPa:
+    for pressure in plan.elastic_GPa(ladder.phase):
         at = trials(plan, ladder.phase, pressure, own, records)
         constants, missing = _at(plan, ladder.phase, at, curve, own, records, histories)
         found.append(ElasticAt(ladder.phase, pressure, None, constants, missing))

@@ -143,6 +143,13 @@ class PhononPlan:
         structure = Structure.from_dict(rung["structure"])
         return found.site(rung["phase"], structure, rung["structure_of"], self.method, bool(rung["insulating"]))
 
+    def elastic_GPa(self, phase: str) -> tuple[float, ...]:
+        """Return the pressures (GPa) at which a phase has elastic constants: where it expands to, too."""
+        if not self.elastic:
+            return ()
+        lowest = self.pressures_of(phase)[:1] if self.temperatures_K else ()
+        return tuple(sorted({*lowest, *self.pressures_GPa}))
+
     def strains(self, phase: str, name: str, structure: Structure) -> StrainSet:
         """Return the strained cells of a relaxed structure of a phase; name: what their rungs go by."""
         ladder = self.ladder(phase)

@@ -58,10 +58,20 @@ def _thermo(each: dict[str, Any]) -> list[str]:
     if "missing" in each:
         return [f"{each['phase']}: no quasi-harmonic free energy: {each['missing']}"]
     head = (
-        f"{'P, GPa':>8}{'T, K':>8}{'V, Å³/atom':>18}{'G, eV/atom':>20}{'α, 1e-6/K':>11}{'K_T, GPa':>10}{'K_S, GPa':>10}"
+        f"{'P, GPa':>8}{'T, K':>8}{'V, Å³':>18}{'G, eV':>20}{'α, 1e-6/K':>11}{'K_T, GPa':>10}{'K_S, GPa':>10}"
         f"{'C_P, J/mol/K':>14}{'γ':>7}"
     )
-    return [f"{each['phase']}, quasi-harmonic, an atom:", head, *map(_row, each["rows"])]
+    return [f"{each['phase']}, quasi-harmonic, a cell of {each['atoms']}:", head, *map(_row, each["rows"])]
+
+
+def thermo_text(document: dict[str, Any]) -> str:
+    """Return the text of ``megabar thermo`` of a study."""
+    lines = [line for each in document["phases"] for line in ("", *_thermo(each))][1:]
+    for key, what in (("figure", "Figure"), ("figures", "Figure"), ("burnman", "Written")):
+        found = document.get(key, [])
+        lines += [f"{what}: {path}" for path in ([found] if isinstance(found, str) else found)]
+    notes = [f"{each['phase']}: {note}" for each in document["phases"] for note in each["notes"]]
+    return "\n".join([*lines, *(f"Note: {note}" for note in notes)])
 
 
 def _row(row: dict[str, Any]) -> str:
@@ -74,8 +84,8 @@ def _row(row: dict[str, Any]) -> str:
 
     return (
         f"{row['pressure_GPa']:>8g}{row['temperature_K']:>8g}"
-        f"{with_error('volume_A3_per_atom', 'volume_error_A3_per_atom', 3):>18}"
-        f"{with_error('gibbs_eV_per_atom', 'gibbs_error_eV_per_atom', 4):>20}"
+        f"{with_error('volume_A3', 'volume_error_A3', 3):>18}"
+        f"{with_error('gibbs_eV', 'gibbs_error_eV', 4):>20}"
         f"{number('thermal_expansion_per_K', 1, 1e6):>11}{number('bulk_modulus_GPa', 1):>10}"
         f"{number('adiabatic_bulk_modulus_GPa', 1):>10}{number('heat_capacity_J_per_mol_K', 2):>14}"
         f"{number('gruneisen', 2):>7}"

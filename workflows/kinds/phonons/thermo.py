@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from ase import units
 
 from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.thermo.gibbs import GibbsTable
+from megabar.analysis.thermo.ladder import curve_of as static_of
 from megabar.analysis.thermo.ladder import ladder_gibbs
+from megabar.analysis.thermo.report import gibbs_rows
+from megabar.analysis.thermo.table import HelmholtzTable
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.phonons.crystals import CrystalAt
 from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, MAIN, PhononPlan
@@ -25,45 +27,28 @@ from megabar.workflows.parts.volumes.ladder import Ladder
 class PhaseThermo:
     """G(P,T) of a phase per atom at the study's pressures and temperatures.
 
-    gibbs: None where there is none; missing says why. notes: what a reader must know.
+    atoms: of the phase's cell. gibbs: None where there is none; missing says why. notes: what a reader must know.
+    table: F(V,T) at the volumes with phonons, with static energies, per atom.
     """
 
     phase: str
     formula: str
+    atoms: int
     gibbs: GibbsTable | None
     missing: str
     notes: tuple[str, ...] = ()
+    table: HelmholtzTable | None = None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row a pressure (GPa) and temperature (K), per atom; null where volumes do not bracket it."""
-        found = self.gibbs
-        if found is None:
+        """Return a row a pressure (GPa) and temperature (K), per cell and per atom; null where nothing is known."""
+        if self.gibbs is None:
             return []
-        per_mol = units.mol / units.J
-        rows = []
-        for i, pressure in enumerate(found.pressures_GPa):
-            for j, temperature in enumerate(found.temperatures_K):
-                row: dict[str, Any] = {"pressure_GPa": float(pressure), "temperature_K": float(temperature)}
-                for name, values, factor in (
-                    ("volume_A3_per_atom", found.volume_A3, 1.0),
-                    ("volume_error_A3_per_atom", found.volume_error_A3, 1.0),
-                    ("gibbs_eV_per_atom", found.gibbs_eV, 1.0),
-                    ("gibbs_error_eV_per_atom", found.gibbs_error_eV, 1.0),
-                    ("entropy_J_per_mol_K", found.entropy_eV_per_K, per_mol),
-                    ("thermal_expansion_per_K", found.thermal_expansion_per_K, 1.0),
-                    ("bulk_modulus_GPa", found.bulk_modulus_GPa, 1.0),
-                    ("adiabatic_bulk_modulus_GPa", found.adiabatic_bulk_modulus_GPa, 1.0),
-                    ("heat_capacity_J_per_mol_K", found.heat_capacity_p_eV_per_K, per_mol),
-                    ("gruneisen", found.gruneisen, 1.0),
-                ):
-                    value = float(values[i, j]) * factor
-                    row[name] = value if np.isfinite(value) else None
-                rows.append(row)
-        return rows
+        cell = self.gibbs.scaled(self.atoms, self.atoms)
+        return [row for i in range(len(cell.pressures_GPa)) for row in gibbs_rows(cell, i, _why)]
 
     def json(self) -> dict[str, Any]:
         """Return the same as JSON-able data, units in the keys."""
-        content: dict[str, Any] = {"phase": self.phase, "formula": self.formula}
+        content: dict[str, Any] = {"phase": self.phase, "formula": self.formula, "atoms": self.atoms}
         if self.gibbs is None:
             return {**content, "missing": self.missing, "notes": list(self.notes)}
         return {**content, "rows": self.rows(), "notes": list(self.notes)}
@@ -85,7 +70,7 @@ def thermo_of(
     """Return G(P,T) of a phase from its ladder's volumes and its force constants at some of them."""
 
     def without(why: str, notes: tuple[str, ...] = ()) -> PhaseThermo:
-        return PhaseThermo(ladder.phase, ladder.formula, None, why, notes)
+        return PhaseThermo(ladder.phase, ladder.formula, len(ladder.structure.symbols), None, why, notes)
 
     curve = curve_of(ladder, rungs, records)
     known = [Vibrations(each.crystal, each.further) for each in crystals if each.constants is not None]
@@ -101,7 +86,19 @@ def thermo_of(
         return without(str(error), notes)
     # The error of the force constants is one for all volumes: that of the nearest would only pretend to know better.
     gibbs = gibbs.with_error(np.sqrt((found.error_eV**2).mean(axis=1))[None, :])
-    return PhaseThermo(ladder.phase, ladder.formula, gibbs, "", (*notes, *_beyond(gibbs)))
+    atoms = len(ladder.structure.symbols)
+    notes = (*notes, *_beyond(gibbs))
+    return PhaseThermo(ladder.phase, ladder.formula, atoms, gibbs, "", notes, _with_static(found.table, curve))
+
+
+def _with_static(table: HelmholtzTable, curve: EnthalpyCurve) -> HelmholtzTable:
+    """Return the table with the static energies that the curve of the ladder has at its volumes."""
+    static = static_of(curve, float(table.volumes_A3[0]), float(table.volumes_A3[-1]))
+    return replace(table, static_eV=static(np.log(table.volumes_A3))[0])
+
+
+def _why(code: int) -> str:
+    return {1: "needs larger volumes with phonons", -1: "needs smaller volumes with phonons"}.get(code, "no fit")
 
 
 def _notes(found: FreeEnergy) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def _at(plan: PhononPlan, phase: str, at: Trials, rungs: Rungs, records: Records
     if perturbed is not None:
         wanted = dfpt.wanted(perturbed.state(rungs, records))
         found += [{**each.to_dict(), **named, "insulating": perturbed.insulating} for each in wanted]
-    if plan.elastic and at.pressure_GPa in plan.pressures_GPa:
+    if at.pressure_GPa in plan.elastic_GPa(phase):
         strains = strains_at(plan, phase, at)
         assert strains is not None
         state = strain_set_state(strains, rungs, records)
