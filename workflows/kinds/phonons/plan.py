@@ -44,7 +44,7 @@ FURTHER = 2.0
 """How much further atoms are displaced where it is checked how far forces are linear."""
 FEWEST_VOLUMES = 5
 """Volumes over which a free energy is known well enough to be differentiated twice."""
-GRUNEISEN, SOFTEST = 1.5, 0.08
+GRUNEISEN, SOFTEST = 2.0, 0.12
 """Of a usual solid, to guess its thermal pressure; the share of its bulk modulus that it is stretched by at most."""
 
 
