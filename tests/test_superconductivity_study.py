@@ -259,7 +259,7 @@ def test_plans_are_stored_whole() -> None:
     assert plan(mu_star=(0.2,)).fingerprint != made.fingerprint
     _, rungs, records = play(made, outcome)
     assert [again.calculation(rung).key for rung in filled(rungs, records)] == [rung["key"] for rung in rungs]
-    assert set(KINDS) == {"stability", "superconductivity"}
+    assert set(KINDS) == {"phonons", "stability", "superconductivity"}
 
 
 def test_other_tasks_have_keys_of_their_own_and_energies_keep_theirs() -> None:
