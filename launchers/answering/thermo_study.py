@@ -23,7 +23,7 @@ def study_thermo(
     """Return G(P,T), and what follows, of the phases of a stored study, as JSON-able data.
 
     pressures (GPa), temperatures (K): instead of the study's own, as ``megabar thermo`` takes them.
-    export: ``burnman``, a file a phase beside ``to``. Raises InputError where there is no such study, or no phonons in it.
+    export: ``burnman``, a file a phase beside ``to``. Raises InputError for a study without phonons.
     """
     import numpy as np
 
