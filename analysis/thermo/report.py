@@ -110,13 +110,13 @@ def _check_reached(reading: ThermalReading, gibbs: GibbsTable, isotherms: Isothe
         raise InputError(f"{reading.path}: no equation of state fits these free energies; are they of one phase?")
     if (gibbs.beyond != 0).all():
         asked = ", ".join(f"{p:g}" for p in gibbs.pressures_GPa)
-        raise InputError(f"{reading.path}: its volumes do not bracket {asked} GPa; {_served(isotherms, gibbs)}")
+        raise InputError(f"{reading.path}: its volumes do not bracket {asked} GPa; they {_served(isotherms, gibbs)}")
 
 
 def _served(isotherms: Isotherms, gibbs: GibbsTable) -> str:
     """Which pressures the volumes bracket."""
     (low, high), t = pressure_range(isotherms), gibbs.temperatures_K
-    text = f"they serve {low[0]:.2f} to {high[0]:.2f} GPa at {t[0]:g} K"
+    text = f"serve {low[0]:.2f} to {high[0]:.2f} GPa at {t[0]:g} K"
     return text if len(t) == 1 else f"{text} and {low[-1]:.2f} to {high[-1]:.2f} GPa at {t[-1]:g} K"
 
 
@@ -245,7 +245,7 @@ def _notes(answer: ThermoAnswer) -> list[str]:
         )
     nowhere = [f"{p:g}" for p, row in zip(g.pressures_GPa, g.beyond, strict=True) if row.all()]
     if nowhere:
-        notes.append(f"no temperature has a number at {', '.join(nowhere)} GPa: {_served(answer.isotherms, g)}")
+        notes.append(f"no temperature has a number at {', '.join(nowhere)} GPa: the volumes {_served(answer.isotherms, g)}")
     for p, limit in zip(g.pressures_GPa, answer.doubt_K, strict=True):
         if np.isfinite(limit) and g.temperatures_K[-1] > limit:
             notes.append(
