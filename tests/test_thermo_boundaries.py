@@ -54,7 +54,7 @@ def test_g_between_the_points_of_its_grid(surfaces):
 def test_the_boundary_of_two_phases_and_its_slope(surfaces):
     (line,) = boundaries("open", "dense", surfaces["dense"] - surfaces["open"])
     assert (line.below, line.above) == ("open", "dense") and len(line.points) == len(TEMPERATURES)
-    for point in line.points:
+    for point in line.points[::3]:
         t = point.temperature_K
         exact = exact_boundary(OPEN, DENSE, t)
         assert point.pressure_GPa == pytest.approx(exact, abs=0.02)

@@ -245,7 +245,9 @@ def _notes(answer: ThermoAnswer) -> list[str]:
         )
     nowhere = [f"{p:g}" for p, row in zip(g.pressures_GPa, g.beyond, strict=True) if row.all()]
     if nowhere:
-        notes.append(f"no temperature has a number at {', '.join(nowhere)} GPa: the volumes {_served(answer.isotherms, g)}")
+        notes.append(
+            f"no temperature has a number at {', '.join(nowhere)} GPa: the volumes {_served(answer.isotherms, g)}"
+        )
     for p, limit in zip(g.pressures_GPa, answer.doubt_K, strict=True):
         if np.isfinite(limit) and g.temperatures_K[-1] > limit:
             notes.append(
