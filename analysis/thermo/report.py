@@ -14,7 +14,7 @@ from megabar.analysis import eos
 from megabar.analysis.thermo.debye import debye_temperature_from_entropy
 from megabar.analysis.thermo.gibbs import GibbsTable
 from megabar.analysis.thermo.isotherms import Isotherms, equation, fit_isotherms, smooth_polynomial
-from megabar.analysis.thermo.quasiharmonic import lowest_energy, minimise
+from megabar.analysis.thermo.quasiharmonic import doubtful_above, lowest_energy, minimise
 from megabar.analysis.thermo.readers.reading import ThermalReading
 from megabar.analysis.thermo.table import static_table
 from megabar.structures.errors import InputError
@@ -206,10 +206,7 @@ def _number(value: float) -> float | None:
 
 
 def _doubts(reading: ThermalReading, kind: eos.Kind, pressures: Array) -> Array:
-    """Return where α(T) turns from bending down to bending up for good: beyond, anharmonicity cannot be left out.
-
-    P. Carrier, R. Wentzcovitch & J. Tsuchiya, Phys. Rev. B 76, 064116 (2007), doi:10.1103/PhysRevB.76.064116.
-    """
+    """Return the temperature (K) of each pressure from which the approximation is in doubt, nan where there is none."""
     known = reading.table.temperatures_K
     nothing = np.full(len(pressures), np.nan)
     if len(known) < 15:
@@ -219,19 +216,7 @@ def _doubts(reading: ThermalReading, kind: eos.Kind, pressures: Array) -> Array:
     # errors are not wanted here: one fit a temperature
     whole, _ = fit_isotherms(table, kind, errors=False)
     alpha = minimise(whole, None, pressures, t).thermal_expansion_per_K
-    return np.array([_turn(t, row) for row in alpha])
-
-
-def _turn(t: Array, alpha: Array) -> float:
-    inside = np.isfinite(alpha)
-    t, alpha = t[inside], alpha[inside]
-    if len(t) < 10:
-        return float("nan")
-    bend = np.gradient(np.gradient(alpha, t), t)[2:-2]
-    down = np.flatnonzero(bend < 0.0)
-    if not down.size or down[-1] >= len(bend) - 3:
-        return float("nan")
-    return float(t[2:-2][down[-1] + 1])
+    return np.array([doubtful_above(t, row) for row in alpha])
 
 
 def _notes(answer: ThermoAnswer) -> list[str]:
