@@ -110,7 +110,7 @@ def test_the_static_lattice_of_each_equation_of_state():
         ({"pressures": ["10:0:5"]}, "a range goes up"),
         ({"pressures": ["0:10"]}, "from:to:step"),
         ({"temperatures": ["-5"]}, "above absolute zero"),
-        ({"temperatures": ["5000"]}, "5000 K is asked for, and free energies are known from 0 to 2100 K"),
+        ({"temperatures": ["5000"]}, r"e-v\.dat: 5000 K is asked for, and free energies are known from 0 to 2100 K"),
         ({"kind": "murnaghan"}, "'murnaghan' is not an equation of state known here"),
         ({"figure": Path("x.gif")}, "must end with .pdf"),
         ({"export": "hefesto"}, "it can be burnman"),

@@ -58,8 +58,11 @@ def thermo_answer(
     table = reading.table
     asked = temperatures_K if len(temperatures_K) else _temperatures(reading)
     pressures = np.unique(pressures_GPa) if len(pressures_GPa) else _pressures(reading)
-    table = table.at_temperatures(asked)
-    whole, without = fit_isotherms(table, name)
+    try:
+        table = table.at_temperatures(asked)
+        whole, without = fit_isotherms(table, name)
+    except InputError as error:
+        raise InputError(f"{reading.path}: {error}") from None
     gibbs = minimise(whole, without, pressures, table.temperatures_K, table.atoms)
     _check_reached(reading, gibbs, whole)
     return ThermoAnswer(reading, name, gibbs, whole, _doubts(reading, name, pressures))
@@ -202,7 +205,7 @@ def _why(answer: ThermoAnswer, code: int) -> str:
 
 
 def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return float(value) + 0.0 if np.isfinite(value) else None  # no −0.0
 
 
 def _doubts(reading: ThermalReading, kind: eos.Kind, pressures: Array) -> Array:
