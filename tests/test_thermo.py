@@ -9,7 +9,7 @@ from thermo_solids import Solid
 from megabar.analysis.thermo import debye
 from megabar.analysis.thermo.harmonic import EV_PER_THZ, harmonic
 from megabar.analysis.thermo.ladder import ladder_gibbs, static_curve
-from megabar.analysis.thermo.quasiharmonic import quasiharmonic
+from megabar.analysis.thermo.quasiharmonic import doubtful_above, quasiharmonic
 from megabar.analysis.thermo.table import helmholtz_table
 from megabar.structures.errors import InputError
 
@@ -181,7 +181,9 @@ def test_few_volumes_of_the_thermal_part(count):
     assert found.beyond[2].tolist() == [-1, -1, -1]
     for i, p in enumerate((0.0, 10.0)):
         for j, t in enumerate((0.0, 300.0, 1000.0)):
-            assert found.gibbs_eV[i, j] == pytest.approx(solid.state(p, t)[1], abs=(0.02, 2e-3, 5e-4)[count - 2])
+            exact = solid.state(p, t)[1]
+            assert found.gibbs_eV[i, j] == pytest.approx(exact, abs=(0.02, 2e-3, 5e-4)[count - 2])
+            assert abs(found.gibbs_eV[i, j] - exact) < 2.0 * found.gibbs_error_eV[i, j] < 0.05
     with pytest.raises(InputError, match="two at least"):
         ladder_gibbs(curve, solid.table([15.0], [0.0, 300.0]), [0.0])
     with pytest.raises(InputError, match="no stable volumes between 30"):
@@ -303,3 +305,11 @@ def test_too_few_volumes_and_unknown_equations_of_state():
         quasiharmonic(solid.table(VOLUMES, [300.0]), [0.0], kind="murnaghan")
     four = quasiharmonic(solid.table(VOLUMES[[0, 3, 6, 9]], [300.0]), [0.0])
     assert np.isfinite(four.gibbs_eV).all() and np.isnan(four.gibbs_error_eV).all()
+
+
+def test_where_the_thermal_expansion_bends_upwards():
+    t = np.arange(0.0, 1501.0, 20.0)
+    alpha = 5e-5 * (1 - np.exp(-((t / 150.0) ** 3))) + 1e-5 * (t / 1000.0) ** 3 - 1.8e-5 * (t / 1000.0) ** 2
+    # beyond the rise α'' ∝ 6 t/1000 − 3.6: it turns at 600 K
+    assert doubtful_above(t, alpha) == pytest.approx(610.0, abs=20.0)
+    assert np.isnan(doubtful_above(t, 5e-5 * np.tanh(t / 300.0))) and np.isnan(doubtful_above(t[:8], alpha[:8]))

@@ -1,5 +1,6 @@
 """Lines between phases and triple points, and electrons at temperature, against what is known exactly."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_g_between_the_points_of_its_grid(surfaces):
 def test_the_boundary_of_two_phases_and_its_slope(surfaces):
     (line,) = boundaries("open", "dense", surfaces["dense"] - surfaces["open"])
     assert (line.below, line.above) == ("open", "dense") and len(line.points) == len(TEMPERATURES)
-    for point in line.points:
+    for point in line.points[::3]:
         t = point.temperature_K
         exact = exact_boundary(OPEN, DENSE, t)
         assert point.pressure_GPa == pytest.approx(exact, abs=0.02)
@@ -70,6 +71,17 @@ def test_the_boundary_of_two_phases_and_its_slope(surfaces):
         assert chord == pytest.approx((one.slope_GPa_per_K + other.slope_GPa_per_K) / 2, rel=0.02)
     assert line.pressure_at(650.0) == pytest.approx(exact_boundary(OPEN, DENSE, 650.0), abs=0.02)
     assert np.isnan(line.pressure_at(1300.0))
+
+
+def test_a_line_that_lies_between_two_temperatures_of_the_grid(surfaces):
+    flat, at = surfaces["warm"] - surfaces["open"], np.ix_(range(1, 6), (3, 12))
+    parts = {name: getattr(flat, name)[at] for name in ("g", "g_P", "g_T", "g_PT", "error")}
+    narrow = replace(flat, pressures_GPa=PRESSURES[1:6], temperatures_K=TEMPERATURES[[3, 12]], **parts)
+    [line] = boundaries("open", "warm", narrow)
+    [whole] = boundaries("open", "warm", flat)
+    assert [point.pressure_GPa for point in line.points] == [10.0, 2.0]
+    for point in line.points:
+        assert whole.pressure_at(point.temperature_K) == pytest.approx(point.pressure_GPa, abs=0.3)
 
 
 def test_the_order_of_the_phases_does_not_matter(surfaces):
@@ -118,6 +130,9 @@ def test_the_diagram_of_three_phases(surfaces):
         assert any(end == pytest.approx((triple.pressure_GPa, triple.temperature_K), abs=1e-6) for end in ends)
         cold = (line.below, line.above) == ("open", "dense")
         assert all((point.temperature_K <= triple.temperature_K + 1e-6) == cold for point in line.points[1:-1])
+    for line in found.boundaries:  # the other end lies on an edge of the grid
+        end = line.points[0 if (line.below, line.above) == ("open", "dense") else -1]
+        assert end.temperature_K in (0.0, 1200.0) or end.pressure_GPa in (0.0, 30.0)
     for i, p in list(enumerate(PRESSURES))[::3]:
         for j, t in list(enumerate(TEMPERATURES))[::3]:
             g = [each.state(p, t)[1] for each in (OPEN, DENSE, WARM)]
@@ -196,3 +211,20 @@ def test_densities_of_states_that_cannot_serve(change, said):
     electrons_at(**right)
     with pytest.raises(InputError, match=said):
         electrons_at(**right | change)
+
+
+def test_the_figure_of_a_diagram(surfaces, tmp_path):
+    from megabar.analysis.figures.phase_diagram import name_place, phase_diagram_drawing
+    from megabar.analysis.figures.style import svg
+
+    found = phase_diagram(surfaces)
+    drawing = phase_diagram_drawing(found, {"warm": "warm phase"}, "a model")
+    [axes] = drawing.figure.axes
+    texts = {text.get_text(): text.get_position() for text in axes.texts}
+    assert set(texts) == {"open", "dense", "warm phase", "a model"}
+    for number, (name, solid) in enumerate((("open", OPEN), ("dense", DENSE), ("warm phase", WARM))):
+        assert texts[name] == name_place(found, number)
+        g = [each.state(*texts[name])[1] for each in (OPEN, DENSE, WARM)]
+        assert min(g) == solid.state(*texts[name])[1]  # the name stands in the field of its phase
+    assert len(axes.lines) >= 3 and len(axes.collections) >= 3
+    assert "warm phase" in svg(drawing.figure)

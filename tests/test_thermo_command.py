@@ -110,7 +110,7 @@ def test_the_static_lattice_of_each_equation_of_state():
         ({"pressures": ["10:0:5"]}, "a range goes up"),
         ({"pressures": ["0:10"]}, "from:to:step"),
         ({"temperatures": ["-5"]}, "above absolute zero"),
-        ({"temperatures": ["5000"]}, "5000 K is asked for, and free energies are known from 0 to 2100 K"),
+        ({"temperatures": ["5000"]}, r"e-v\.dat: 5000 K is asked for, and free energies are known from 0 to 2100 K"),
         ({"kind": "murnaghan"}, "'murnaghan' is not an equation of state known here"),
         ({"figure": Path("x.gif")}, "must end with .pdf"),
         ({"export": "hefesto"}, "it can be burnman"),
@@ -174,7 +174,7 @@ def test_the_export_has_the_fit_in_si_units_and_its_covariance(tmp_path):
     table = solid.table(np.linspace(13.0, 17.5, 9), np.linspace(0.0, 1200.0, 61), atoms=2)
     from megabar.analysis.thermo.burnman import burnman_files
 
-    texts, said = burnman_files(table, "solid", "Al")
+    texts, said = burnman_files(table, "solid", "Al", quasiharmonic(table, [0.0, 5.0]))
     space = {}
     exec(texts[".py"].replace("from burnman import Mineral", "Mineral = dict"), space)
     parameters, document = space["mineral"](), json.loads(texts[".json"])
@@ -189,6 +189,7 @@ def test_the_export_has_the_fit_in_si_units_and_its_covariance(tmp_path):
     assert parameters["Debye_0"] == pytest.approx(float(solid.theta(solid.volume(0.0, 300.0))), rel=2e-2)
     assert parameters["grueneisen_0"] == pytest.approx(1.6, rel=2e-2)
     assert parameters["F_0"] == pytest.approx(solid.state(0.0, 300.0)[1] * mol / kJ * 1000, rel=1e-3)
+    assert 0.0 < said["volume_off_at_most"] < 2e-3 and 0.0 < said["bulk_modulus_off_at_most"] < 0.05
     covariance = np.array(document["covariance"]["matrix"])
     assert document["covariance"]["names"] == list(NAMES) and covariance.shape == (7, 7)
     assert (

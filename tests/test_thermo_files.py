@@ -198,6 +198,7 @@ def test_volumes_with_imaginary_modes_are_left_out(tmp_path):
         (["thermal_properties.yaml-0"], "give e-v.dat too"),
         (["e-v.dat", "e-v2.dat", "thermal_properties.yaml-0"], "both have two columns"),
         (["nothing.dat"], "no such file"),
+        (["e-v.dat", "fe-v.dat"], r"a table of 3 columns; .* fe-v.dat, are given with --electronic"),
         (["empty"], "is empty"),
         (["binary"], "this is no text"),
         (["broken.xz"], "cannot be decompressed"),
@@ -209,6 +210,7 @@ def test_files_that_are_not_enough_or_none_of_these(tmp_path, names, said):
     copied(tmp_path)
     shutil.copy(tmp_path / "e-v.dat", tmp_path / "e-v2.dat")
     (tmp_path / "empty").touch()
+    (tmp_path / "fe-v.dat").write_text("0 1.0 2.0\n10 1.0 2.0\n")
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     (tmp_path / "broken.xz").write_bytes(b"abc")
     (tmp_path / "phonopy.yaml").write_text("phonopy:\nsupercell_matrix:\n- [ 2, 0, 0 ]\n")

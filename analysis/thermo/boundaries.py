@@ -5,6 +5,7 @@ dP/dT = ΔS/ΔV (Clapeyron); σ(P) = σ(ΔG)/|ΔV|. G of both must be per the sa
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ class Boundary:
 
 
 def boundaries(first: str, second: str, difference: Surface) -> list[Boundary]:
-    """Return the lines where two phases have the same G, each as far as it goes on from temperature to temperature.
+    """Return the lines where two phases have the same G, from temperature to temperature and on to the grid's edges.
 
     difference: G of the second minus that of the first, per the same amount of matter (surfaces subtract). A line that
     comes back at the same temperature is two lines. Two crossings between neighbouring pressures of the grid are lost.
@@ -78,6 +79,7 @@ def boundaries(first: str, second: str, difference: Surface) -> list[Boundary]:
             line[1].append(point)
             going_on.append(line)
         open_lines = going_on
+    _to_the_edges(found, difference)
     return [
         Boundary(*((first, second) if not rises else (second, first)), tuple(_upward(point) for point in points))
         for rises, points in found
@@ -108,6 +110,48 @@ def _crossings(difference: Surface) -> list[list[BoundaryPoint]]:
     for where, pressure in zip(j, 0.5 * (low + high), strict=True):
         points[where].append(point_at(difference, float(pressure), float(t[where])))
     return points
+
+
+def _to_the_edges(lines: list[tuple[bool, list[BoundaryPoint]]], difference: Surface) -> None:
+    """Lead lines on to the lowest and the highest pressure, which they mostly reach between two temperatures."""
+    t = difference.temperatures_K
+    left: list[tuple[int, bool, BoundaryPoint]] = []
+    for j, point in _edge_points(difference):
+        rises = point.volume_change_A3 > 0.0
+        before = [each for own, each in lines if own == rises and each[-1].temperature_K == t[j]]
+        after = [each for own, each in lines if own == rises and each[0].temperature_K == t[j + 1]]
+        nearest = min(
+            [(abs(_expected(each, point) - point.pressure_GPa), True, each) for each in before]
+            + [(abs(_expected(each[:1], point) - point.pressure_GPa), False, each) for each in after],
+            key=lambda found: found[0],
+            default=None,
+        )
+        if nearest is None:
+            left.append((j, rises, point))
+        elif nearest[1]:
+            nearest[2].append(point)
+        else:
+            nearest[2].insert(0, point)
+    # A line from edge to edge between two temperatures touches none of them.
+    for one, other in itertools.combinations(left, 2):
+        if one[:2] == other[:2]:
+            lines.append((one[1], sorted([one[2], other[2]], key=lambda point: point.temperature_K)))
+
+
+def _edge_points(difference: Surface) -> list[tuple[int, BoundaryPoint]]:
+    """Return where the difference vanishes at the lowest and the highest pressure, with the temperature before it."""
+    p, t = difference.pressures_GPa, difference.temperatures_K
+    found = []
+    for i in (0, len(p) - 1):
+        g = difference.g[i]
+        for j in np.flatnonzero(np.isfinite(g[:-1]) & np.isfinite(g[1:]) & (g[:-1] * g[1:] < 0.0)):
+            low, high = float(t[j]), float(t[j + 1])
+            for _ in range(_BISECTIONS):
+                middle = 0.5 * (low + high)
+                short = (float(difference.at(p[i], middle)[0]) > 0.0) == (g[j] > 0.0)
+                low, high = (middle, high) if short else (low, middle)
+            found.append((int(j), point_at(difference, float(p[i]), 0.5 * (low + high))))
+    return found
 
 
 def _expected(points: list[BoundaryPoint], next_one: BoundaryPoint) -> float:

@@ -13,26 +13,31 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.units import J, _Nav, mol
 from numpy.typing import NDArray
 
-from megabar.analysis.thermo.stixrude import NAMES, REFERENCE_K, ThermalEos, fit_thermal_eos
+from megabar.analysis.thermo.gibbs import GibbsTable
+from megabar.analysis.thermo.stixrude import NAMES, REFERENCE_K, ThermalEos, deviations, fit_thermal_eos
 from megabar.analysis.thermo.table import HelmholtzTable
 from megabar.structures.composition import parse_formula
 from megabar.structures.errors import InputError
 
 Array = NDArray[np.float64]
+OFF = ("volume_off_at_most", "bulk_modulus_off_at_most")
+"""Relative, over the rows of the answer."""
 UNITS = {"F_0": "J/mol", "V_0": "m^3/mol", "K_0": "Pa", "Debye_0": "K"}
 _M3_PER_A3 = 1e-30 * _Nav
 
 
 def burnman_files(
-    table: HelmholtzTable, name: str, formula: str | None = None
+    table: HelmholtzTable, name: str, formula: str | None = None, gibbs: GibbsTable | None = None
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the texts of the files by their endings (.py, .json), and what is to be said of the fit.
 
+    gibbs: V and K_T at some pressures and temperatures; how far the fit is from them is told, and written.
     formula: of the phase, as ``MgSiO3``: the mineral is then per formula unit and has a mass; without, per cell and of
     no mass, so that BurnMan knows no density. Raises InputError where the form cannot be fitted, or for a formula whose
     atoms are not those of the cell.
     """
     fit = fit_thermal_eos(table)
+    off = (np.nan, np.nan) if gibbs is None else deviations(fit, gibbs)
     units = 1 if formula is None else _formula_units(formula, fit.atoms)
     factors = np.array([J**-1 * mol / units, _M3_PER_A3 / units, 1e9, 1.0, 1.0, 1.0, 1.0])
     values, covariance = fit.values * factors, fit.covariance * np.outer(factors, factors)
@@ -45,6 +50,7 @@ def burnman_files(
         "fitted": {
             "misfit_eV": fit.misfit_eV, "volume_from_A3": fit.from_A3, "volume_to_A3": fit.to_A3, "to_K": fit.to_K,
             "atoms": fit.atoms, "formula_units": units,
+            **{name: value for name, value in zip(OFF, off, strict=True) if np.isfinite(value)},
         },
     }  # fmt: skip
     text = json.dumps(document, indent=1, ensure_ascii=False)
@@ -72,6 +78,7 @@ def _said(document: dict[str, Any], covariance: Array) -> dict[str, Any]:
         "parameters": {key: document["parameters"][key] for key in NAMES},
         "errors": {key: float(error) for key, error in zip(NAMES, errors, strict=True)},
         "misfit_eV": document["fitted"]["misfit_eV"],
+        **{name: document["fitted"][name] for name in OFF if name in document["fitted"]},
     }
 
 

@@ -6,7 +6,7 @@ better than 10 meV/atom in soft metals; F_th is smooth, a polynomial in ln V of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase.units import GPa
@@ -29,6 +29,9 @@ from megabar.structures.errors import InputError
 Array = NDArray[np.float64]
 HIGHEST_DEGREE = 3
 """Of F_th in ln V: three left 0.01 meV/atom of a Debye solid with γ ∝ V at two-fold compression."""
+
+USUAL_BEND = 1.5
+"""|F_xx/F_x| of the thermal part, x = ln V: about q = ∂ln γ/∂ln V when hot and γ when cold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,8 @@ def ladder_gibbs(
 
     table: per cell or per atom, with ``atoms``; static energies in it are not used. degree: of F_th in ln V (default:
     one less than there are volumes, at most 3). pressures_GPa: shape (p,); temperatures_K: (m,), without: the table's.
-    The error is that of the static curve, and what leaving out single volumes of the thermal part does (not with two).
+    The error is that of the static curve, and what leaving out single volumes of the thermal part does; of two volumes,
+    what the bend of usual solids does between them.
     Known where both are: between the volumes of the curve and those of the table.
     Raises InputError for a table of one volume, or where curve and table have no volume in common.
     """
@@ -123,6 +127,18 @@ def ladder_gibbs(
     found = minimise(whole, without, pressures_GPa, table.temperatures_K, 1)
     sigma = np.interp(np.log(found.volume_A3), static.knots, static.sigma)
     return found.with_error(sigma)
+
+
+def _bent(straight: LinearIsotherms, half: float) -> LinearIsotherms:
+    """Return isotherms through the same two volumes that bend as much as those of solids do, up and down."""
+    sides = np.array([1.0, -1.0])[:, None, None]
+
+    def bent(coefficients: Array) -> Array:
+        bend = 0.5 * USUAL_BEND * np.abs(coefficients[:, 1:2])
+        return np.asarray(np.concatenate([coefficients - sides * [1.0, 0.0] * half**2 * bend, sides * bend], -1))
+
+    basis = polynomials(straight.middle, 2)
+    return replace(straight, basis=basis, coefficients=bent(straight.coefficients), rates=bent(straight.rates))
 
 
 def ladder_isotherms(
@@ -151,6 +167,7 @@ def ladder_isotherms(
         return LinearIsotherms(ends, basis, *fit, capacity, middle, static)
 
     if len(x) < 3:
-        return isotherms(degree, None), None
+        straight = isotherms(1, None)
+        return straight, _bent(straight, 0.5 * float(x[1] - x[0]))
     # One volume fewer bears one order fewer: what that order does is then part of the error.
     return isotherms(degree, None), isotherms(min(degree, len(x) - 2), leave_one_out(len(x)))

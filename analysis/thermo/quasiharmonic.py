@@ -89,6 +89,23 @@ def minimise(
     )
 
 
+def doubtful_above(temperatures_K: Array, thermal_expansion_per_K: Array) -> float:
+    """Return the temperature (K) from which α(T) bends upwards for good, nan where it does not: both of shape (m,).
+
+    Beyond it anharmonicity cannot be left out. Needs ten temperatures that α is known at, evenly apart.
+    P. Carrier, R. Wentzcovitch & J. Tsuchiya, Phys. Rev. B 76, 064116 (2007), doi:10.1103/PhysRevB.76.064116.
+    """
+    known = np.isfinite(thermal_expansion_per_K)
+    t, alpha = temperatures_K[known], thermal_expansion_per_K[known]
+    if len(t) < 10:
+        return float("nan")
+    bend = np.gradient(np.gradient(alpha, t), t)[2:-2]
+    down = np.flatnonzero(bend < 0.0)
+    if not down.size or down[-1] >= len(bend) - 3:
+        return float("nan")
+    return float(t[2:-2][down[-1] + 1])
+
+
 def lowest_energy(isotherms: Isotherms, below: float, above: float) -> float | None:
     """Return ln V where the first isotherm is lowest, so far (ln V) below and above its volumes; None where nowhere."""
     grid = np.linspace(isotherms.ends[0] - below, isotherms.ends[1] + above, _GRID)
@@ -126,9 +143,7 @@ def _lowest(isotherms: Isotherms, pressures: Array) -> tuple[Array, NDArray[np.i
         pv = (pressures * GPa) * np.exp(x.T)
         move = -(slope + pv) / np.where(curvature + pv > 0.0, curvature + pv, np.nan)
         x = np.clip(x + np.nan_to_num(move.T), ends[0], ends[1])
-    found = there | (edges[1] == 0)
-    inside = (x >= low - 1e-9) & (x <= high + 1e-9)
-    beyond = np.where(found & inside, 0, np.where(edges[1] != 0, edges[1], 1)).astype(np.int8)
+    beyond = np.where(there, 0, edges[1]).astype(np.int8)
     return x, np.where(np.isnan(total).any(-1), np.int8(2), beyond)
 
 

@@ -14,7 +14,7 @@ from megabar.analysis import eos
 from megabar.analysis.thermo.debye import debye_temperature_from_entropy
 from megabar.analysis.thermo.gibbs import GibbsTable
 from megabar.analysis.thermo.isotherms import Isotherms, equation, fit_isotherms, smooth_polynomial
-from megabar.analysis.thermo.quasiharmonic import lowest_energy, minimise
+from megabar.analysis.thermo.quasiharmonic import doubtful_above, lowest_energy, minimise
 from megabar.analysis.thermo.readers.reading import ThermalReading
 from megabar.analysis.thermo.table import static_table
 from megabar.structures.errors import InputError
@@ -58,8 +58,11 @@ def thermo_answer(
     table = reading.table
     asked = temperatures_K if len(temperatures_K) else _temperatures(reading)
     pressures = np.unique(pressures_GPa) if len(pressures_GPa) else _pressures(reading)
-    table = table.at_temperatures(asked)
-    whole, without = fit_isotherms(table, name)
+    try:
+        table = table.at_temperatures(asked)
+        whole, without = fit_isotherms(table, name)
+    except InputError as error:
+        raise InputError(f"{reading.path}: {error}") from None
     gibbs = minimise(whole, without, pressures, table.temperatures_K, table.atoms)
     _check_reached(reading, gibbs, whole)
     return ThermoAnswer(reading, name, gibbs, whole, _doubts(reading, name, pressures))
@@ -110,13 +113,13 @@ def _check_reached(reading: ThermalReading, gibbs: GibbsTable, isotherms: Isothe
         raise InputError(f"{reading.path}: no equation of state fits these free energies; are they of one phase?")
     if (gibbs.beyond != 0).all():
         asked = ", ".join(f"{p:g}" for p in gibbs.pressures_GPa)
-        raise InputError(f"{reading.path}: its volumes do not bracket {asked} GPa; {_served(isotherms, gibbs)}")
+        raise InputError(f"{reading.path}: its volumes do not bracket {asked} GPa; they {_served(isotherms, gibbs)}")
 
 
 def _served(isotherms: Isotherms, gibbs: GibbsTable) -> str:
     """Which pressures the volumes bracket."""
     (low, high), t = pressure_range(isotherms), gibbs.temperatures_K
-    text = f"they serve {low[0]:.2f} to {high[0]:.2f} GPa at {t[0]:g} K"
+    text = f"serve {low[0]:.2f} to {high[0]:.2f} GPa at {t[0]:g} K"
     return text if len(t) == 1 else f"{text} and {low[-1]:.2f} to {high[-1]:.2f} GPa at {t[-1]:g} K"
 
 
@@ -202,14 +205,11 @@ def _why(answer: ThermoAnswer, code: int) -> str:
 
 
 def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return float(value) + 0.0 if np.isfinite(value) else None  # no −0.0
 
 
 def _doubts(reading: ThermalReading, kind: eos.Kind, pressures: Array) -> Array:
-    """Return where α(T) turns from bending down to bending up for good: beyond, anharmonicity cannot be left out.
-
-    P. Carrier, R. Wentzcovitch & J. Tsuchiya, Phys. Rev. B 76, 064116 (2007), doi:10.1103/PhysRevB.76.064116.
-    """
+    """Return the temperature (K) of each pressure from which the approximation is in doubt, nan where there is none."""
     known = reading.table.temperatures_K
     nothing = np.full(len(pressures), np.nan)
     if len(known) < 15:
@@ -219,19 +219,7 @@ def _doubts(reading: ThermalReading, kind: eos.Kind, pressures: Array) -> Array:
     # errors are not wanted here: one fit a temperature
     whole, _ = fit_isotherms(table, kind, errors=False)
     alpha = minimise(whole, None, pressures, t).thermal_expansion_per_K
-    return np.array([_turn(t, row) for row in alpha])
-
-
-def _turn(t: Array, alpha: Array) -> float:
-    inside = np.isfinite(alpha)
-    t, alpha = t[inside], alpha[inside]
-    if len(t) < 10:
-        return float("nan")
-    bend = np.gradient(np.gradient(alpha, t), t)[2:-2]
-    down = np.flatnonzero(bend < 0.0)
-    if not down.size or down[-1] >= len(bend) - 3:
-        return float("nan")
-    return float(t[2:-2][down[-1] + 1])
+    return np.array([doubtful_above(t, row) for row in alpha])
 
 
 def _notes(answer: ThermoAnswer) -> list[str]:
@@ -245,7 +233,9 @@ def _notes(answer: ThermoAnswer) -> list[str]:
         )
     nowhere = [f"{p:g}" for p, row in zip(g.pressures_GPa, g.beyond, strict=True) if row.all()]
     if nowhere:
-        notes.append(f"no temperature has a number at {', '.join(nowhere)} GPa: {_served(answer.isotherms, g)}")
+        notes.append(
+            f"no temperature has a number at {', '.join(nowhere)} GPa: the volumes {_served(answer.isotherms, g)}"
+        )
     for p, limit in zip(g.pressures_GPa, answer.doubt_K, strict=True):
         if np.isfinite(limit) and g.temperatures_K[-1] > limit:
             notes.append(

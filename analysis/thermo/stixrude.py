@@ -19,6 +19,7 @@ from megabar.analysis.thermo.debye import (
     debye_temperature_from_entropy,
     debye_temperature_from_zero_point,
 )
+from megabar.analysis.thermo.gibbs import GibbsTable
 from megabar.analysis.thermo.table import HelmholtzTable
 from megabar.structures.errors import InputError
 
@@ -90,6 +91,20 @@ def fit_thermal_eos(table: HelmholtzTable) -> ThermalEos:
     covariance = np.linalg.pinv(found.jac.T @ found.jac) * noise * np.outer(scale, scale)
     misfit = float(np.sqrt((found.fun**2).mean()))
     return ThermalEos(start + scale * found.x, covariance, atoms, misfit, float(v[0]), float(v[-1]), float(known[-1]))
+
+
+def deviations(fit: ThermalEos, gibbs: GibbsTable) -> tuple[float, float]:
+    """Return how far V and K_T of the fit are from those of a table at most, relative; nan where the table has none."""
+    known = (gibbs.beyond == 0) & (gibbs.volume_A3 >= fit.from_A3) & (gibbs.volume_A3 <= fit.to_A3)
+    if not known.any():
+        return float("nan"), float("nan")
+    i, j = np.nonzero(known)
+    v, t, h = gibbs.volume_A3[known], gibbs.temperatures_K[j], 1e-3
+    up, down = (fit.pressure(v * np.exp(side * h), t) for side in (1.0, -1.0))
+    bulk = (down - up) / (2.0 * h)
+    # what the pressure is off by at the same volume is what ln V is off by at the same pressure, times K
+    volume = np.abs(fit.pressure(v, t) - gibbs.pressures_GPa[i]) / bulk
+    return float(volume.max()), float(np.abs(bulk / gibbs.bulk_modulus_GPa[known] - 1.0).max())
 
 
 def _start(table: HelmholtzTable) -> Array:

@@ -10,6 +10,7 @@ from megabar.launchers.answering.figure_files import check_figure, is_image, wri
 from megabar.structures.errors import InputError
 
 if TYPE_CHECKING:
+    from megabar.analysis.thermo.gibbs import GibbsTable
     from megabar.analysis.thermo.table import HelmholtzTable
 
 MOST = 100_000
@@ -49,7 +50,7 @@ def thermo_of(
     answer = thermo_answer(read_free_energies(sources, electronic, at_K or None), at_GPa, at_K, kind)
     document = thermo_document(answer)
     if target is not None:
-        document |= burnman_written(answer.reading.table, target, formula)
+        document |= burnman_written(answer.reading.table, target, formula, answer.gibbs)
     if figure is not None:
         from megabar.analysis.figures.thermo import thermo_drawings
 
@@ -108,11 +109,16 @@ def export_target(export: str | None, to: Path | None) -> Path | None:
     return target
 
 
-def burnman_written(table: HelmholtzTable, target: Path, formula: str | None) -> dict[str, Any]:
-    """Write the thermal equation of state of a table for BurnMan, and return what the document says of it."""
+def burnman_written(
+    table: HelmholtzTable, target: Path, formula: str | None, gibbs: GibbsTable | None = None
+) -> dict[str, Any]:
+    """Write the thermal equation of state of a table for BurnMan, and return what the document says of it.
+
+    gibbs: V and K of the phase, which the fit is held against.
+    """
     from megabar.analysis.thermo.burnman import burnman_files
 
-    texts, said = burnman_files(table, target.stem, formula)
+    texts, said = burnman_files(table, target.stem, formula, gibbs)
     written = []
     try:
         for suffix, text in texts.items():

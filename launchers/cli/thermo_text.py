@@ -78,4 +78,10 @@ def _export(document: dict[str, Any]) -> list[str]:
     parameters = ", ".join(
         f"{name} {value:.5g} ± {said['errors'][name]:.2g}" for name, value in said["parameters"].items()
     )
-    return [f"Written: {', '.join(document['exported'])}", parameters]
+    lines = [f"Written: {', '.join(document['exported'])}", parameters]
+    if "volume_off_at_most" in said:
+        volume, bulk = 100 * said["volume_off_at_most"], 100 * said["bulk_modulus_off_at_most"]
+        lines.append(
+            f"At the pressures and temperatures above its V is off by {volume:.2g}% at most, its K_T by {bulk:.2g}%"
+        )
+    return lines

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from megabar.analysis.thermo.readers.phonopy_qha import MARK, is_energies, number_of, read_phonopy_qha
 from megabar.analysis.thermo.readers.qha_input import is_qha_input, read_qha_input
 from megabar.analysis.thermo.readers.qha_settings import is_settings, read_qha_settings
-from megabar.analysis.thermo.readers.reading import ThermalReading, text_of
+from megabar.analysis.thermo.readers.reading import ThermalReading, numbers_in, text_of
 from megabar.structures.errors import InputError
 
 WHAT = (
@@ -82,4 +82,7 @@ def _missing(energies: list[Path], thermal: list[Path]) -> str:
 def _guess(text: str) -> str:
     if "force_constants" in text or "supercell_matrix" in text or "displacements:" in text:
         return "this is a file of phonopy without free energies (`phonopy -t` writes them, one file a volume)"
+    rows = numbers_in(text)
+    if rows and len(rows[0]) > 2 and len({len(row) for row in rows}) == 1:
+        return f"a table of {len(rows[0])} columns; free energies of electrons, fe-v.dat, are given with --electronic"
     return "this is not known here"
