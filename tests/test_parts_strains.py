@@ -225,21 +225,21 @@ def test_self_consistency_is_sharpened_never_dulled() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="Quantum ESPRESSO is not installed")
 def test_silicon_by_quantum_espresso_has_published_constants_its_atoms_relaxed(tmp_path: Path) -> None:
-    """LDA: 159, 61, 85 GPa, C44 with clamped atoms 111 (Nielsen & Martin, Phys. Rev. B 32, 3792 (1985))."""
-    atoms, config, espresso = bulk("Si", a=5.38), Config(data=tmp_path / "data"), code("espresso")
+    """Measured: 165.6, 63.9 and 79.5 GPa (McSkimin & Andreatch, J. Appl. Phys. 35, 2161 (1964))."""
+    atoms, config, espresso = bulk("Si", a=5.40), Config(data=tmp_path / "data"), code("espresso")
     data = espresso.atomic_data(["Si"], "LDA", "fast", {("Si", "Si"): 2.3}, config)
-    settings = espresso.settings(Request(atoms, "fast", "LDA", True, data))
+    settings = {**espresso.settings(Request(atoms, "fast", "LDA", True, data)), "kpoints": [8, 8, 8]}
     method = Method("espresso", espresso.installation(config).version, "fast", "LDA", tuple(data))
     plan = strain_set("Si", atoms, method, settings, Relax(0.02, 1.0, shape=True))
     assert [type(plan.calculation(number).task) for number in plan.numbers] == [SinglePoint] * 3 + [RelaxAtoms]
     rungs, records, histories = run(plan, tmp_path, config)
     found = elastic_constants(strain_set_state(plan, rungs, records), histories)
     b = dict(zip(plan.crystal.names, found.stiffness.constants_GPa, strict=True))
-    assert abs(found.stiffness.pressure_GPa) < 3
-    assert b == pytest.approx({"11": 159, "12": 61, "44": 85}, rel=0.08)
-    # The first step of the relaxation has the atoms where the strain alone takes them.
+    assert abs(found.stiffness.pressure_GPa) < 0.5
+    assert b == pytest.approx({"11": 165.6, "12": 63.9, "44": 79.5}, rel=0.08)
+    # The first step of the relaxation has the atoms where the strain alone takes them; they soften C44 by a third.
     clamped = histories(rungs[3]["key"])["stress_GPa"][0]
-    assert clamped[3] / (np.sqrt(2) * 0.01) == pytest.approx(111, rel=0.08)
+    assert clamped[3] / (np.sqrt(2) * 0.01) > 1.3 * b["44"]
 
 
 def test_the_task_goes_through_json_and_returns_what_it_says(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SYMPREC_A = 1e-4
 """A strained cell has less symmetry than its crystal: at the tolerance of ``relax`` (0.01 Å) small strains would not be
 seen, and the cell made symmetric again."""
+STIFFNESS_eV_A2 = 20.0
+"""Curvature that it begins with: atoms move by hundredths of an Å here, and the soft guess of other relaxations took
+those of silicon eight times too far at first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class RelaxAtoms:
 
     def begin(self, calculation: Calculation, parents: Sequence[CalculationRecord], histories: Histories) -> Begin:
         """Return the structure itself: a cell of other calculations is not strained."""
-        return Begin(calculation.structure.atoms())
+        return Begin(calculation.structure.atoms(), STIFFNESS_eV_A2)
 
     def run(self, run: Run) -> dict[str, Any]:
         """Relax, from the last ionic step where it was stopped."""
