@@ -92,23 +92,27 @@ def from_matrices(
     places = np.repeat(cell.get_scaled_positions(wrap=False), 3, axis=0)
     phases = np.exp(2j * np.pi * np.einsum("qc,ijc->qij", matrices.q, places[None, :] - places[:, None]))
     root = np.sqrt(np.repeat(cell.get_masses(), 3))
-    transform = DynmatToForceConstants(whole.primitive, whole.supercell)
+    primitive = np.eye(3) if primitive_matrix is None else np.asarray(primitive_matrix, float)
+    several = not np.allclose(primitive, np.eye(3))  # then all rows, of which those of the primitive atoms are taken
+    transform = DynmatToForceConstants(whole.primitive, whole.supercell, is_full_fc=several)
     transform.commensurate_points = matrices.q
     transform.dynamical_matrices = matrices.values * phases / (root[:, None] * root)
     transform.run()
     constants = np.array(transform.force_constants)
+    if several:
+        rows = phonopy_of(cell, supercell_matrix, primitive).primitive.p2s_map
+        constants = np.ascontiguousarray(constants[rows])
+    else:
+        rows = whole.primitive.p2s_map
     if sum_rule:
-        _impose_sum_rule(constants)
-    primitive = np.eye(3) if primitive_matrix is None else np.asarray(primitive_matrix, float)
-    rows = phonopy_of(cell, supercell_matrix, primitive).primitive.p2s_map
-    return Harmonic(cell, supercell_matrix, primitive, np.ascontiguousarray(constants[rows]), polar)
+        _impose_sum_rule(constants, rows)
+    return Harmonic(cell, supercell_matrix, primitive, constants, polar)
 
 
-def _impose_sum_rule(constants: Array) -> None:
-    """Make what a force on each atom does to itself what the sum rule wants; constants: of all pairs, changed here."""
-    each = np.arange(len(constants))
+def _impose_sum_rule(constants: Array, own: NDArray[np.int64]) -> None:
+    """Make the force of an atom on itself what the sum rule wants; constants: changed here; own: its column, by row."""
     excess = constants.sum(axis=1)
-    constants[each, each] -= (excess + excess.transpose(0, 2, 1)) / 2
+    constants[np.arange(len(constants)), own] -= (excess + excess.transpose(0, 2, 1)) / 2
 
 
 def _check_reversal(matrices: QMatrices, source: str) -> None:

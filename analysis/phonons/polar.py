@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from megabar.analysis.phonons.harmonic import Array, Polar, phonopy_of
 from megabar.structures.errors import InputError
 
+BROKEN_E = 0.1
+"""Largest change (e) that symmetry may make to a component: phonopy's own limit."""
 SAME_PLACE_A = 0.05
 """Distance (Å) up to which an atom of one cell is that of another."""
 
@@ -42,8 +44,11 @@ def charges(cell: Atoms, born: ArrayLike, dielectric: ArrayLike) -> Charges:
     """Return Born charges as the crystal's symmetry and the acoustic sum rule have them.
 
     born: (e), shape (atoms, 3, 3), the field first: Z_ij = V ∂P_i/∂u_j = ∂F_j/∂E_i. dielectric: at fixed nuclei, 3 × 3.
-    Sum rule: Pick, Cohen & Martin, Phys. Rev. B 1, 910 (1970). Raises InputError where the shapes are not those.
+    Sum rule: Pick, Cohen & Martin, Phys. Rev. B 1, 910 (1970). Raises InputError where the shapes are not those, or the
+    charges have not the symmetry of the cell.
     """
+    import warnings
+
     from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 
     found, tensor = np.asarray(born, float), np.asarray(dielectric, float)
@@ -54,7 +59,15 @@ def charges(cell: Atoms, born: ArrayLike, dielectric: ArrayLike) -> Charges:
         )
     violation = float(np.abs(found.sum(axis=0)).max())
     unitcell = phonopy_of(cell, np.eye(3, dtype=int), np.eye(3)).unitcell
-    own, tensor = symmetrize_borns_and_epsilon(found - found.mean(axis=0), tensor, unitcell)
+    found = found - found.mean(axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is told here
+        own, tensor = symmetrize_borns_and_epsilon(found, tensor, unitcell)
+    broken = float(np.abs(own - found).max())
+    if broken > BROKEN_E:
+        raise InputError(
+            f"the Born charges lack the symmetry of their cell by {broken:.2g} e: are they in the order of its atoms?"
+        )
     return Charges(cell, Polar(np.array(own), np.array(tensor)), violation)
 
 

@@ -23,7 +23,6 @@ from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.dispersion import split_functional
 from megabar.workflows.codes.gpaw.calculator import band_gap, parameters, setup_data
-from megabar.workflows.codes.gpaw.symmetry import symmetry_parameter
 from megabar.workflows.codes.interface import CalculationFailed
 from megabar.workflows.config import Config
 from megabar.workflows.files import packed, read_json, write_atomically, write_json
@@ -39,6 +38,8 @@ NOTE, LOG = "response.json", "gpaw-response.txt"
 LEAST_GAP_EV = 0.1
 NO_SYMMETRY = {"point_group": False, "time_reversal": False}
 OCCUPATIONS = {"name": "fermi-dirac", "width": 0.0}
+FURTHER_BANDS = 6
+"""Beyond those of the response, which need not converge."""
 DIRECTIONS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0))
 
 
@@ -126,8 +127,8 @@ class _Response:
 
         pairs = sum(float(self.setups[symbol].Nv) for symbol in self.atoms.symbols) / 2
         bands = round(np.ceil(pairs) * (1 + float(self.own["bands_per_occupied"])))
-        extra = {"nbands": bands + 6, "symmetry": symmetry_parameter(self.atoms)}
-        calculator = self._converged(self.atoms, extra, {"bands": bands})
+        # With GPAW's own symmetry: its response knows no operations with translations.
+        calculator = self._converged(self.atoms, {"nbands": bands + FURTHER_BANDS}, {"bands": bands})
         eigenvalues = np.asarray(calculator.eigenvalues())[0]
         gap = band_gap(eigenvalues, 2 * pairs) or 0.0
         if gap <= LEAST_GAP_EV:
