@@ -18,7 +18,7 @@ from megabar.analysis.phonons.motion import (
     mean_square_A2,
     sound_velocity_km_s,
 )
-from megabar.analysis.phonons.spectrum import LENGTH_A, Spectrum, spectrum
+from megabar.analysis.phonons.spectrum import LENGTH_A, ZERO_THZ, Spectrum, spectrum
 from megabar.analysis.phonons.supercells import shortest_vector
 from megabar.structures.errors import InputError
 
@@ -178,7 +178,7 @@ def _frequencies(crystal: Harmonic, asked: Asked, otherwise: Alternatives, notes
         )
     highest = float(modes.frequencies_THz.max())
     worst = max(float(shift.max()) for shift in shifts.values())
-    if worst > UNCONVERGED * highest:
+    if worst > max(UNCONVERGED * highest, ZERO_THZ):  # at Γ there may be translations alone
         notes.append(
             f"the supercell is too small for these frequencies: in one of two thirds of its size they move by up to "
             f"{worst:.2g} THz"

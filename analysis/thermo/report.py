@@ -210,10 +210,11 @@ def _doubts(reading: ThermalReading, kind: eos.Kind, pressures: Array) -> Array:
     # errors are not wanted here: one fit a temperature
     whole, _ = fit_isotherms(table, kind, errors=False)
     alpha = minimise(whole, None, pressures, t).thermal_expansion_per_K
-    return np.array([_turn(t, row) for row in alpha])
+    return np.array([bends_up_K(t, row) for row in alpha])
 
 
-def _turn(t: Array, alpha: Array) -> float:
+def bends_up_K(t: Array, alpha: Array) -> float:
+    """Return the temperature (K) from which α(T) bends upwards for good, nan where it does not; both of shape (m,)."""
     inside = np.isfinite(alpha)
     t, alpha = t[inside], alpha[inside]
     if len(t) < 10:
