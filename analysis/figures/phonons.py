@@ -38,7 +38,7 @@ def corner(name: str) -> str:
 
 def phonon_figure(found: Dispersion, title: str = "") -> Figure:
     """Return the dispersion with the density of states beside it on the same axis; imaginary frequencies below zero."""
-    from megabar.analysis.figures.style import FAINT, PAGE_IN, PALETTE, journal_style, new_figure, wanted_width
+    from megabar.analysis.figures.style import FAINT, PALETTE, given_axes, journal_style
 
     parts = [
         PathPart(corner(one.labels[0]), corner(one.labels[1]), one.distance, one.frequencies_THz)
@@ -46,13 +46,7 @@ def phonon_figure(found: Dispersion, title: str = "") -> Figure:
     ]
     low, high = _limits(found)
     with journal_style():
-        width_in = wanted_width(PAGE_IN)
-        figure = new_figure(width_in, HEIGHT_IN)
-        beside = min(max(DENSITY_SHARE * width_in, DENSITY_IN[0]), DENSITY_IN[1])
-        wide = width_in - LEFT_IN - RIGHT_IN - BETWEEN_IN - beside
-        height = (HEIGHT_IN - TOP_IN - BOTTOM_IN) / HEIGHT_IN
-        places = ((LEFT_IN, wide), (LEFT_IN + wide + BETWEEN_IN, beside))
-        axes = [figure.add_axes((x / width_in, BOTTOM_IN / HEIGHT_IN, w / width_in, height)) for x, w in places]
+        axes = given_axes(2) or _side_by_side()
         draw_path(axes[0], parts, PALETTE[1])
         _density(axes[1], found)
         for each in axes:
@@ -65,11 +59,24 @@ def phonon_figure(found: Dispersion, title: str = "") -> Figure:
                 0.94, 0.02, "imaginary", transform=axes[1].transAxes, color=PALETTE[1], ha="right", va="bottom", size=7
             )
         axes[0].set_ylabel("Frequency (THz)")
-        axes[1].set_yticklabels([])
+        axes[1].tick_params(labelleft=False)
         axes[1].set_xlabel("States (1/THz cell)")
         if title:
             axes[0].text(0, 1.03, title, transform=axes[0].transAxes, ha="left", va="bottom")
-    return figure
+    return axes[0].figure  # type: ignore[return-value]  # or a part of a figure
+
+
+def _side_by_side() -> list[Axes]:
+    """Return the axes of the dispersion and of the density of states beside it."""
+    from megabar.analysis.figures.style import PAGE_IN, new_figure, wanted_width
+
+    width_in = wanted_width(PAGE_IN)
+    figure = new_figure(width_in, HEIGHT_IN)
+    beside = min(max(DENSITY_SHARE * width_in, DENSITY_IN[0]), DENSITY_IN[1])
+    wide = width_in - LEFT_IN - RIGHT_IN - BETWEEN_IN - beside
+    height = (HEIGHT_IN - TOP_IN - BOTTOM_IN) / HEIGHT_IN
+    places = ((LEFT_IN, wide), (LEFT_IN + wide + BETWEEN_IN, beside))
+    return [figure.add_axes((x / width_in, BOTTOM_IN / HEIGHT_IN, w / width_in, height)) for x, w in places]
 
 
 def phonon_caption(found: Dispersion, polar: bool) -> str:
@@ -90,6 +97,8 @@ def _limits(found: Dispersion) -> tuple[float, float]:
 
 
 def _density(axes: Axes, found: Dispersion) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     from megabar.analysis.figures.style import INK, PALETTE
 
     axes.fill_betweenx(found.density_THz, 0, found.density, color=PALETTE[0], alpha=0.25, linewidth=0)
@@ -98,7 +107,7 @@ def _density(axes: Axes, found: Dispersion) -> None:
     if unstable.any():
         axes.plot(found.density[unstable], found.density_THz[unstable], color=PALETTE[1], linewidth=1.1)
     axes.set_xlim(0, 1.08 * float(found.density.max()) or 1.0)  # levels without dispersion have no linear tetrahedra
-    axes.locator_params(axis="x", nbins=3)
+    axes.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))  # the first one would touch the name of the last q
 
 
 def temperatures_K(asked: Sequence[float]) -> Array:
@@ -133,7 +142,7 @@ def thermal_figure(found: Spectrum, errors_eV: Array, at_K: Array, title: str = 
         axes[2].axhline(3, color=FAINT, linewidth=0.6, zorder=0)
         axes[2].set_ylim(0, 3.2)
         if title:
-            axes[0].text(0.12, 1.03, title, transform=axes[0].transAxes, ha="left", va="bottom")
+            axes[0].text(0.15, 1.03, title, transform=axes[0].transAxes, ha="left", va="bottom")
     return figure
 
 

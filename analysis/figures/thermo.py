@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,21 +25,30 @@ HEIGHT_IN = 2.3
 _PER_MOL = mol / kJ * 1000.0
 
 
-def thermo_drawings(gibbs: GibbsTable, doubt_K: Array, title: str = "") -> list[Drawing]:
-    """Return the page of all quantities and each of them alone; doubt_K: where each pressure's lines become dashed."""
+def thermo_drawings(gibbs: GibbsTable, doubt_K: Array, title: str = "", suffix: str = "") -> list[Drawing]:
+    """Return the page of all quantities and each of them alone; doubt_K: where each pressure's lines become dashed.
+
+    title: of what, written above; suffix: that the names of the figures end with.
+    """
     caption = (
         "Quasi-harmonic approximation; shaded: how far single volumes, left out, move V; dashed: where the thermal "
-        "expansion bends upwards and the approximation is in doubt. Per "
-        + (f"cell of {gibbs.atoms} atoms." if gibbs.atoms else "cell.")
+        f"expansion bends upwards and the approximation is in doubt. Per {_amount(gibbs)}."
     )
     quantities = _quantities(gibbs)
-    page = Drawing("thermo", "Against temperature", caption, _page(gibbs, doubt_K, quantities, title))
+    of = f" of {title}" if title else ""
+    whole = partial(_page, gibbs, doubt_K, quantities, title)
+    page = Drawing(f"thermo{suffix}", f"Against temperature{f', {title}' if title else ''}", caption, whole)
     single = [
-        Drawing(f"thermo-{name}", label, caption, _alone(gibbs, doubt_K, each, title))
+        Drawing(f"thermo-{each[0]}{suffix}", f"{each[1]}{of}", caption, partial(_alone, gibbs, doubt_K, each, title))
         for each in quantities
-        for name, label in ((each[0], each[1]),)
     ]
     return [page, *single]
+
+
+def _amount(gibbs: GibbsTable) -> str:
+    if gibbs.atoms is None:
+        return "cell"
+    return "atom" if gibbs.atoms == 1 else f"cell of {gibbs.atoms} atoms"
 
 
 def _quantities(g: GibbsTable) -> list[tuple[str, str, Array]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -80,3 +82,13 @@ METHODS = (
     ),
     Citation("FireWorks", "A. Jain et al., Concurrency Computat.: Pract. Exper. 27, 5037 (2015)", "10.1002/cpe.3505"),
 )  # fmt: skip
+
+
+def bibtex(cited: Sequence[Citation]) -> str:
+    """Return the citations that have a DOI as BibTeX, for tools that fetch the rest by DOI."""
+    entries = {each.doi: each for each in cited if each.doi}
+    return "\n".join(
+        f"@misc{{{re.sub('[^A-Za-z0-9]+', '-', doi)},\n"
+        f"  note = {{{each.subject}: {each.text}}},\n  doi = {{{doi}}}\n}}\n"
+        for doi, each in entries.items()
+    )

@@ -26,7 +26,10 @@ PHONONS = Kind(
     wants=wanted_next,
     answer=Late("megabar.workflows.kinds.phonons.answer:answer"),
     estimate=Late("megabar.workflows.kinds.phonons.cost:estimate"),
+    report=Late("megabar.workflows.kinds.phonons.report:write_report"),
     text=Late("megabar.workflows.kinds.phonons.text:study_text"),
+    figures=Late("megabar.workflows.kinds.phonons.figures:PhononFigures"),
+    view=Late("megabar.workflows.kinds.phonons.view:PhononView"),
     phases=_phases,
     publish=published_definition,
 )

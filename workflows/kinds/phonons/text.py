@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from megabar.workflows.kinds.phonons.words import notes_of
+
 
 def study_text(answer: dict[str, Any]) -> str:
     """Return the text of the answer: stability, zero-point energies, frequencies asked for, G(P,T), errors, notes."""
@@ -24,7 +26,7 @@ def study_text(answer: dict[str, Any]) -> str:
         lines.append(f"Failed: {each['phase']}, {each['what']}: {each['detail'] or each['cause']}")
     for key, what in (("figures", "Figure"), ("exported", "Written")):
         lines += [f"{what}: {path}" for path in answer.get(key, [])]
-    return "\n".join([*lines, *(f"Note: {note}" for note in _notes(answer))])
+    return "\n".join([*lines, *(f"Note: {note}" for note in notes_of(answer))])
 
 
 def _crystal(each: dict[str, Any], width: int) -> str:
@@ -90,16 +92,3 @@ def _row(row: dict[str, Any]) -> str:
         f"{number('adiabatic_bulk_modulus_GPa', 1):>10}{number('heat_capacity_J_per_mol_K', 2):>14}"
         f"{number('gruneisen', 2):>7}"
     )
-
-
-def _notes(answer: dict[str, Any]) -> list[str]:
-    """Return the notes, those that several crystals share once."""
-    said: dict[str, list[str]] = {}
-    for each in answer["phases"]:
-        for note in each["notes"]:
-            said.setdefault(note, []).append(f"{each['phase']} at {each['pressure_GPa']:g} GPa")
-    found = [
-        f"{', '.join(where) if len(where) < 4 else f'{len(where)} crystals'}: {note}" for note, where in said.items()
-    ]
-    found += [f"{each['phase']}: {note}" for each in answer["thermo"] for note in each["notes"]]
-    return [*found, *answer["notes"]]

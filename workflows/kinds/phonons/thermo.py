@@ -22,13 +22,17 @@ from megabar.workflows.parts.lattice.free_energy import FreeEnergy, Vibrations, 
 from megabar.workflows.parts.volumes.at_pressure import curve_through
 from megabar.workflows.parts.volumes.ladder import Ladder
 
+FINE = 51
+"""Temperatures of figures, besides those asked for."""
+
 
 @dataclass(frozen=True, eq=False)
 class PhaseThermo:
     """G(P,T) of a phase per atom at the study's pressures and temperatures.
 
     atoms: of the phase's cell. gibbs: None where there is none; missing says why. notes: what a reader must know.
-    table: F(V,T) at the volumes with phonons, with static energies, per atom.
+    table: F(V,T) at the volumes with phonons, with static energies, per atom. fine: ``gibbs`` at more temperatures,
+    from 0 to the highest, for figures.
     """
 
     phase: str
@@ -38,6 +42,7 @@ class PhaseThermo:
     missing: str
     notes: tuple[str, ...] = ()
     table: HelmholtzTable | None = None
+    fine: GibbsTable | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row a pressure (GPa) and temperature (K), per cell and per atom; null where nothing is known."""
@@ -76,19 +81,28 @@ def thermo_of(
     known = [Vibrations(each.crystal, each.further) for each in crystals if each.constants is not None]
     if curve is None or len(known) < 2:
         return without("force constants are needed at two volumes at least")
-    found = free_energy(known, [0.0, *plan.temperatures_K])
+    asked = [0.0, *plan.temperatures_K]
+    found = free_energy(known, [*asked, *np.linspace(0.0, asked[-1], FINE)])
     if found is None:
         return without("all volumes have imaginary modes: the phase has no harmonic free energy")
     notes = _notes(found)
     try:
-        gibbs = ladder_gibbs(curve, found.table, plan.pressures_GPa)
+        fine = ladder_gibbs(curve, found.table, plan.pressures_GPa)
     except InputError as error:
         return without(str(error), notes)
     # The error of the force constants is one for all volumes: that of the nearest would only pretend to know better.
-    gibbs = gibbs.with_error(np.sqrt((found.error_eV**2).mean(axis=1))[None, :])
-    atoms = len(ladder.structure.symbols)
-    notes = (*notes, *_beyond(gibbs))
-    return PhaseThermo(ladder.phase, ladder.formula, atoms, gibbs, "", notes, _with_static(found.table, curve))
+    fine = fine.with_error(np.sqrt((found.error_eV**2).mean(axis=1))[None, :])
+    gibbs = fine.within(asked)
+    return PhaseThermo(
+        phase=ladder.phase,
+        formula=ladder.formula,
+        atoms=len(ladder.structure.symbols),
+        gibbs=gibbs,
+        missing="",
+        notes=(*notes, *_beyond(gibbs)),
+        table=_with_static(found.table, curve),
+        fine=fine,
+    )
 
 
 def _with_static(table: HelmholtzTable, curve: EnthalpyCurve) -> HelmholtzTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from megabar.analysis.superconductivity.formulas import FORMULAS
 from megabar.workflows.kinds.superconductivity.answer import TcAnswer
@@ -62,16 +61,6 @@ def _split(source: str) -> tuple[str, str]:
     """Return a source without its first DOI, and that DOI."""
     found = _DOI.search(source)
     return (source, "") if found is None else (_DOI.sub("", source, count=1), found[1])
-
-
-def bibtex(cited: Sequence[Citation]) -> str:
-    """Return the citations that have a DOI as BibTeX, for tools that fetch the rest by DOI."""
-    entries = {each.doi: each for each in cited if each.doi}
-    return "\n".join(
-        f"@misc{{{re.sub('[^A-Za-z0-9]+', '-', doi)},\n"
-        f"  note = {{{each.subject}: {each.text}}},\n  doi = {{{doi}}}\n}}\n"
-        for doi, each in entries.items()
-    )
 
 
 def _functional(name: str) -> list[Citation]:

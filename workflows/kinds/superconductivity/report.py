@@ -20,11 +20,11 @@ from megabar.analysis.superconductivity.readers.reading import Reading
 from megabar.analysis.superconductivity.spectral import broadened, drawn_width_meV
 from megabar.workflows.files import write_atomically
 from megabar.workflows.kinds.superconductivity.answer import NATURAL, TcAnswer, TcAt
-from megabar.workflows.kinds.superconductivity.citations import bibtex, cited_by
+from megabar.workflows.kinds.superconductivity.citations import cited_by
 from megabar.workflows.kinds.superconductivity.drawings import draw, suffix_at
 from megabar.workflows.kinds.superconductivity.plan import TcRung
 from megabar.workflows.report.cells import csv_text
-from megabar.workflows.report.citations import Citation
+from megabar.workflows.report.citations import Citation, bibtex
 from megabar.workflows.report.drawings import write_drawings
 from megabar.workflows.report.page import style, templates
 from megabar.workflows.report.provenance import cpu_seconds, provenance
