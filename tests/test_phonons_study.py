@@ -12,6 +12,7 @@ import pytest
 from ase import units
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.io import write
 from playing import Played, play
 
 from megabar.analysis.phonons.harmonic import Harmonic
@@ -266,3 +267,22 @@ def _skewed():  # type: ignore[no-untyped-def]
     random = np.random.default_rng(3)
     cell = np.diag([5.0, 5.4, 5.9]) + random.uniform(-0.4, 0.4, (3, 3))
     return Atoms("Al8", cell=cell, scaled_positions=random.uniform(size=(8, 3)), pbc=True)
+
+
+@pytest.mark.slow
+def test_imaginary_modes_are_followed_to_lower_structures(tmp_path: Path) -> None:
+    # Nothing holds a simple cubic metal under shear.
+    write(tmp_path / "sc.cif", bulk("Cu", "sc", a=2.4))
+    phase = "{file: sc.cif, name: Cu-sc, pressure: 0}"
+    text = f"kind: phonons\nphases: {phase}\npressures: 0\nmethod: {{code: emt}}\nfollow: true\ncheck: false\n"
+    played = play("phonons", planned(tmp_path, text), tmp_path)
+    answer = played.answer().json()
+    assert not answer["phases"][0]["stable"]
+    assert answer["followed"]
+    for row in answer["followed"]:
+        assert row["frequency_THz"] < 0
+        assert row["gain_eV_per_atom"] > 1e-3  # the mode led downhill
+        assert row["space_group"] != "Pm-3m"
+    assert "Where imaginary modes lead to" in study_text(answer)
+    asked = [rung for rung in played.rungs if rung["kind"] == "followed"]
+    assert len(asked) == 2 * len(answer["followed"])

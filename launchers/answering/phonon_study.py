@@ -75,12 +75,16 @@ def masses_asked(masses: Sequence[str]) -> dict[str, float]:
 
 
 def write_all(found: PhononAnswer, folder: Path) -> list[str]:
-    """Write the force constants of all phases at all pressures as phonopy's files, and return these."""
+    """Write force constants as phonopy's files, and the structures that imaginary modes led to; return the files."""
+    from ase.io import write
+
     from megabar.analysis.phonons.writing import write_params
 
     there = [each for each in found.crystals if each.constants is not None]
+    led_to = [each for each in found.followed if each.structure is not None]
     targets = [folder / f"{each.phase}-{each.pressure_GPa:g}GPa.yaml" for each in there]
-    known = [target for target in targets if target.exists()]
+    cells = [folder / f"{each.name}.cif" for each in led_to]
+    known = [target for target in (*targets, *cells) if target.exists()]
     if known:
         raise InputError(f"--export: {known[0]} is there already; name another folder")
     try:
@@ -89,4 +93,7 @@ def write_all(found: PhononAnswer, folder: Path) -> list[str]:
         raise InputError(f"--export: {folder} cannot be made ({error.strerror or error})") from None
     for each, target in zip(there, targets, strict=True):
         write_params(each.crystal, target, each.reached_GPa)
-    return [str(target) for target in targets]
+    for one, target in zip(led_to, cells, strict=True):
+        assert one.structure is not None
+        write(target, one.structure.atoms(), format="cif")
+    return [str(target) for target in (*targets, *cells)]

@@ -10,6 +10,7 @@ from typing import Any
 from megabar.analysis.phonons.report import Asked, phonon_document
 from megabar.workflows.kinds.phonons.crystals import CrystalAt, crystals_of
 from megabar.workflows.kinds.phonons.elastic import ElasticAt, elastic_of, hot_elastic
+from megabar.workflows.kinds.phonons.follow import Followed, followed_of
 from megabar.workflows.kinds.phonons.plan import PhononPlan
 from megabar.workflows.kinds.phonons.thermo import PhaseThermo, curve_of, thermo_of
 from megabar.workflows.kinds.phonons.wants import Records, Rungs
@@ -20,6 +21,7 @@ NAMES = {
     "structure": "structure",
     "forces": "supercell",
     "strain": "strained cell",
+    "followed": "cell of an imaginary mode",
     "dfpt-ground-state": "ground state",
     "dynamical-matrix": "q-point",
     "dielectric": "Born charges",
@@ -53,6 +55,7 @@ class PhononAnswer:
     crystals: tuple[CrystalAt, ...]
     thermo: tuple[PhaseThermo, ...]
     elastic: tuple[ElasticAt, ...]
+    followed: tuple[Followed, ...]
     failures: tuple[Failed, ...]
     notes: tuple[str, ...]
 
@@ -87,6 +90,7 @@ class PhononAnswer:
             "phases": self._documents if asked is None else self.documents(asked),
             "thermo": [each.json() for each in self.thermo],
             "elastic": [each.json() for each in self.elastic],
+            "followed": [each.json() for each in self.followed],
             "failures": [vars(each) for each in self.failures],
             "notes": list(self.notes),
         }
@@ -131,7 +135,9 @@ def answer(plan: PhononPlan, rungs: Rungs, records: Records, histories: Historie
             static = elastic_of(plan, ladder, curve_of(ladder, rungs, records), rungs, records, histories)
             elastic += [*static, *hot_elastic(static, thermo[-1].gibbs if plan.temperatures_K else None)]
     notes = [] if plan.toy else ["phonons are harmonic at each volume; electrons stay in their ground state"]
-    return PhononAnswer(plan, tuple(crystals), tuple(thermo), tuple(elastic), failures, tuple(notes))
+    return PhononAnswer(
+        plan, tuple(crystals), tuple(thermo), tuple(elastic), tuple(followed_of(rungs, records)), failures, tuple(notes)
+    )
 
 
 def at_temperatures(asked: Asked, temperatures_K: Sequence[float]) -> Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from megabar.workflows.kinds.interface import Kind, Late, Records, Rungs
+from megabar.workflows.kinds.phonons.follow import FOLLOWED, refined
 from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, MAIN, PhononPlan, published_definition, resolve
 from megabar.workflows.kinds.phonons.question import read
 from megabar.workflows.kinds.phonons.response import KINDS
@@ -19,11 +20,12 @@ def _phases(plan: PhononPlan, rungs: Rungs, records: Records) -> dict[str, Phase
 PHONONS = Kind(
     name="phonons",
     command="phonons",
-    rungs=(MAIN, AT_PRESSURE, FORCES, STRAIN, *KINDS),
+    rungs=(MAIN, AT_PRESSURE, FORCES, STRAIN, FOLLOWED, *KINDS),
     question=read,
     resolve=resolve,
     read=PhononPlan.from_dict,
     wants=wanted_next,
+    refine=refined,
     answer=Late("megabar.workflows.kinds.phonons.answer:answer"),
     estimate=Late("megabar.workflows.kinds.phonons.cost:estimate"),
     report=Late("megabar.workflows.kinds.phonons.report:write_report"),

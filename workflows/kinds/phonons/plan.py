@@ -18,6 +18,8 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest, only_known
+from megabar.workflows.kinds.phonons import follow
+from megabar.workflows.kinds.phonons.follow import FOLLOWED
 from megabar.workflows.kinds.phonons.question import PhononStudy
 from megabar.workflows.kinds.phonons.response import KINDS, WITH_CHARGES, Response, response_for
 from megabar.workflows.parts.force_sets import KIND as FORCES
@@ -68,6 +70,7 @@ class PhononPlan:
     responses: tuple[Response, ...] = ()
     born: bool = False
     elastic: bool = False
+    follow: bool = False
 
     @property
     def method(self) -> Method:
@@ -111,6 +114,8 @@ class PhononPlan:
         if kind in (MAIN, AT_PRESSURE):
             ladder = self.ladder(rung["phase"] if kind == MAIN else rung["crystal"])
             return ladder.calculation(self.method, Fraction(rung["index"]), tuple(rung["starts"]))
+        if kind == FOLLOWED:
+            return follow.calculation(self, self.ladder(rung["crystal"]), rung)
         if kind in KINDS and rung.get("structure"):
             return self.response_site(rung["crystal"], rung).calculation(rung)
         if kind == STRAIN and rung.get("structure"):
@@ -143,6 +148,12 @@ class PhononPlan:
         structure = Structure.from_dict(rung["structure"])
         return found.site(rung["phase"], structure, rung["structure_of"], self.method, bool(rung["insulating"]))
 
+    @property
+    def loosest_limits(self) -> Relax:
+        """How far atoms are relaxed where a phase itself has nothing to relax."""
+        limits = protocol(self.method.code, self.method.protocol)
+        return Relax(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=False)
+
     def elastic_GPa(self, phase: str) -> tuple[float, ...]:
         """Return the pressures (GPa) at which a phase has elastic constants: where it expands to, too."""
         if not self.elastic:
@@ -157,7 +168,7 @@ class PhononPlan:
         if known not in _strain_sets:
             if len(_strain_sets) >= MOST_SETS:
                 _strain_sets.clear()
-            limits = ladder.relaxation or loosest_limits(self.method)
+            limits = ladder.relaxation or self.loosest_limits
             _strain_sets[known] = strain_set(name, structure.atoms(), self.method, ladder.settings, limits)
         return _strain_sets[known]
 
@@ -178,6 +189,7 @@ class PhononPlan:
             "responses": [each.to_dict() for each in self.responses],
             "born": self.born,
             "elastic": self.elastic,
+            "follow": self.follow,
         }
 
     def published(self) -> dict[str, Any]:
@@ -199,13 +211,8 @@ class PhononPlan:
             responses=tuple(Response.from_dict(each) for each in content["responses"]),
             born=content["born"],
             elastic=content["elastic"],
+            follow=content["follow"],
         )
-
-
-def loosest_limits(method: Method) -> Relax:
-    """Return how far atoms are relaxed by a method where a phase itself has nothing to relax."""
-    limits = protocol(method.code, method.protocol)
-    return Relax(force_eV_A=limits.force_eV_per_A, stress_GPa=limits.stress_GPa, shape=False)
 
 
 def published_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,6 +272,7 @@ def resolve(file: StudyFile[PhononStudy], config: Config) -> PhononPlan:
         responses=responses,
         born=born,
         elastic=study.elastic,
+        follow=study.follow,
     )
 
 

@@ -59,6 +59,10 @@ class PhononStudy(PressureStudy):
     elastic: bool = Field(
         default=False, description="elastic constants at each pressure, with sound velocities and mechanical stability"
     )
+    follow: bool = Field(
+        default=False,
+        description="relax the structures that imaginary modes lead to, with their symmetry and what is gained by them",
+    )
     check: bool = Field(
         default=True,
         description="displace atoms twice as far at one pressure of each phase too, to see how far forces are linear",

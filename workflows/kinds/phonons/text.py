@@ -22,6 +22,10 @@ def study_text(answer: dict[str, Any]) -> str:
         from megabar.workflows.kinds.phonons.elastic import summary
 
         lines += ["", "Elastic constants (stress-strain):", *summary(answer["elastic"])]
+    if answer["followed"]:
+        from megabar.workflows.kinds.phonons import follow
+
+        lines += ["", "Where imaginary modes lead to:", *follow.summary(answer["followed"])]
     for each in answer["failures"]:
         lines.append(f"Failed: {each['phase']}, {each['what']}: {each['detail'] or each['cause']}")
     for key, what in (("figures", "Figure"), ("exported", "Written")):
