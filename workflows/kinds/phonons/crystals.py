@@ -120,7 +120,7 @@ def _perturbed(
     if crystal is None:
         failed = f", {len(state.failed)} calculations failed" if state.failed else ""
         return known(done, missing=f"{count - done} of {count} q-points are missing{failed}", count=count)
-    return known(done, _of_isotopes(plan, ForceConstants(crystal, 0.0, None)), count=count)
+    return known(done, ForceConstants(crystal, 0.0, None).with_masses(plan.masses), count=count)
 
 
 def _with_charges(
@@ -132,12 +132,6 @@ def _with_charges(
         return constants
     crystal = constants.crystal
     return replace(constants, crystal=replace(crystal, polar=found.of(crystal.primitive)))
-
-
-def _of_isotopes(plan: PhononPlan, found: ForceConstants) -> ForceConstants:
-    symbols = found.crystal.cell.get_chemical_symbols()
-    present = {each: mass for each, mass in plan.masses.items() if each in symbols}
-    return replace(found, crystal=found.crystal.with_masses(present)) if present else found
 
 
 def _no_structure(at: Trials, rungs: Rungs, records: Records) -> str:
@@ -158,4 +152,4 @@ def _constants(
         every = len(state.plan.numbers)
         failed = f", {len(state.failed)} of them failed" if state.failed else ""
         return done, None, f"{every - len(state.done)} of {every} supercells are missing{failed}"
-    return done, _of_isotopes(plan, found), ""
+    return done, found.with_masses(plan.masses), ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from megabar.workflows.structure import Structure
 if TYPE_CHECKING:
     from megabar.analysis.enthalpy import EnthalpyCurve
     from megabar.analysis.phonons.volumes import ModeSeries
+    from megabar.workflows.parts.lattice.free_energy import Vibrations
     from megabar.workflows.store import CalculationRecord
     from megabar.workflows.tasks.interface import Histories
 
@@ -213,18 +213,12 @@ class Vibrating:
 
     def with_masses(self, masses: Mapping[str, float]) -> Vibrating:
         """Return the same of isotopes (u)."""
-        crystal = self.constants.crystal
-        present = {each: mass for each, mass in masses.items() if each in crystal.cell.get_chemical_symbols()}
-        if not present:
-            return self
-        return replace(self, constants=replace(self.constants, crystal=crystal.with_masses(present)))
+        return replace(self, constants=self.constants.with_masses(masses))
 
-    @cached_property
-    def vibrations(self) -> Any:
+    @property
+    def vibrations(self) -> Vibrations:
         """The spectrum and its errors."""
-        from megabar.workflows.parts.lattice.free_energy import Vibrations
-
-        return Vibrations(self.constants.crystal)
+        return self.constants.vibrations
 
 
 def vibrating(

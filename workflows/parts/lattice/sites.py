@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from megabar.workflows.parts.force_sets import (
     force_set_state,
     forces_wanted,
 )
+from megabar.workflows.parts.lattice.free_energy import Vibrations
 from megabar.workflows.parts.lattice.supercell import Supercell
 from megabar.workflows.parts.method import Method
 from megabar.workflows.parts.rung import NumberedRung
@@ -25,10 +27,10 @@ from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Histories
 
 if TYPE_CHECKING:
-    from megabar.analysis.phonons.harmonic import Harmonic, Polar
+    from megabar.analysis.phonons.harmonic import Harmonic
 
 FORCES = KIND
-MOST_SETS = 16
+MOST_SETS, MOST_CONSTANTS = 16, 128
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Site:
         return force_set_state(plan, rungs, records)
 
 
+_constants: dict[tuple[str, ...], ForceConstants] = {}
 _displaced: dict[tuple[str, str, Structure, float], ForceSet] = {}
 
 
@@ -90,6 +93,25 @@ class ForceConstants:
     drift_eV_A: float
     misfit: float | None
 
+    @cached_property
+    def vibrations(self) -> Vibrations:
+        """The spectrum of the crystal with its errors."""
+        return Vibrations(self.crystal)
+
+    @cached_property
+    def _of_isotopes(self) -> dict[tuple[tuple[str, float], ...], ForceConstants]:
+        return {}
+
+    def with_masses(self, masses_u: Mapping[str, float]) -> ForceConstants:
+        """Return the same of isotopes (u); of elements that are not there nothing is said."""
+        symbols = self.crystal.cell.get_chemical_symbols()
+        present = tuple(sorted((element, mass) for element, mass in masses_u.items() if element in symbols))
+        if not present:
+            return self
+        if present not in self._of_isotopes:
+            self._of_isotopes[present] = replace(self, crystal=self.crystal.with_masses(dict(present)))
+        return self._of_isotopes[present]
+
 
 def wanted(site: Site, rungs: Sequence[Mapping[str, Any]], records: Records) -> list[SiteRung]:
     """Return the supercells of a site that were not asked for yet."""
@@ -111,14 +133,24 @@ def wanted(site: Site, rungs: Sequence[Mapping[str, Any]], records: Records) -> 
     ]
 
 
-def force_constants(
-    site: Site, state: ForceSetState, histories: Histories, polar: Polar | None = None
-) -> ForceConstants | None:
+def force_constants(site: Site, state: ForceSetState, histories: Histories) -> ForceConstants | None:
     """Return the force constants of a site; None while forces are missing, or where some have failed for good.
 
     Of random displacements those that are there serve, as long as they determine the force constants.
-    Raises InputError where the forces do not make force constants.
+    Kept in this process for the next time. Raises InputError where the forces do not make force constants.
     """
+    known = (site.name, site.structure_of, *(state.keys[number] for number in state.done))
+    if known not in _constants:
+        found = _force_constants(site, state, histories)
+        if found is None:
+            return None
+        if len(_constants) >= MOST_CONSTANTS:
+            del _constants[next(iter(_constants))]
+        _constants[known] = found
+    return _constants[known]
+
+
+def _force_constants(site: Site, state: ForceSetState, histories: Histories) -> ForceConstants | None:
     from megabar.analysis.phonons.harmonic import harmonic
 
     enough = state.complete or (site.supercell.random and not _open(state) and len(state.done) > 1)
@@ -134,7 +166,6 @@ def force_constants(
         np.array(site.supercell.primitive),
         forces.displacements_A,
         forces.forces_eV_A,
-        polar,
     )
     left = misfit(crystal, forces.displacements_A, forces.forces_eV_A) if site.supercell.random else None
     return ForceConstants(crystal, forces.drift_eV_A, left)
