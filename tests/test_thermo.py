@@ -49,6 +49,19 @@ def test_quasi_harmonic_properties_of_a_debye_solid(kind, tolerance, gibbs_eV):
     assert v[1, 3] > v[1, 0] and v[2, 3] < v[1, 3]
 
 
+@pytest.mark.parametrize("kind", ["vinet", "bm3"])
+def test_g_v_s_and_alpha_belong_together_exactly(kind):
+    """Though neither fits the solid to more than 1e-4: S = −∂G/∂T, α = ∂V/∂T/V, V = ∂G/∂P, K_T = −V ∂P/∂V."""
+    h, dp = 0.5, 0.01
+    table = Solid().table(VOLUMES, [600.0 - h, 600.0, 600.0 + h])
+    found = quasiharmonic(table, [10.0 - dp, 10.0, 10.0 + dp], kind=kind)
+    g, v = found.gibbs_eV, found.volume_A3
+    assert found.entropy_eV_per_K[1, 1] == pytest.approx(-(g[1, 2] - g[1, 0]) / (2 * h), rel=1e-6)
+    assert found.thermal_expansion_per_K[1, 1] == pytest.approx((v[1, 2] - v[1, 0]) / (2 * h * v[1, 1]), rel=1e-5)
+    assert v[1, 1] == pytest.approx((g[2, 1] - g[0, 1]) / (2 * dp * GPa), rel=1e-7)
+    assert found.bulk_modulus_GPa[1, 1] == pytest.approx(-2 * dp * v[1, 1] / (v[2, 1] - v[0, 1]), rel=1e-5)
+
+
 def test_a_static_solid_is_fitted_exactly():
     solid = Solid(theta0=1e-6)
     found = quasiharmonic(solid.table(VOLUMES, [0.0]), [0.0, 30.0])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.units import GPa, kJ, mol
+from ase.units import GPa, kB, kJ, mol
 from test_thermo_files import COPPER, PHONOPY, QHA, SILICON, copied, files
 from thermo_solids import Solid
 
@@ -167,6 +167,20 @@ def test_a_thermal_equation_of_state_comes_back():
     found = fit_thermal_eos(helmholtz_table(volumes, static, temperatures, free - static, atoms=1))
     assert found.values == pytest.approx(values, rel=2e-3)
     assert found.misfit_eV < 1e-5
+
+
+def test_gamma_and_q_of_the_thermal_equation_of_state_are_what_they_say():
+    """γ = −∂ln θ/∂ln V and q = ∂ln γ/∂ln V at V0, told by the classical limit of F, 3kT ln θ."""
+    gamma0, q0, t, h = 1.7, 1.3, 40_000.0, 1e-2
+    model = ThermalEos(np.array([0.0, 16.0, 110.0, 4.2, 420.0, gamma0, q0]), np.zeros((7, 7)), 1, 0.0, 13.0, 17.5, t)
+
+    def ln_theta(volume):
+        warm = model.free_energy(volume, t) - model.free_energy(volume, 0.5 * t)
+        return float(warm - model.free_energy(16.0, t) + model.free_energy(16.0, 0.5 * t)) / (3 * kB * 0.5 * t)
+
+    up, down = ln_theta(16.0 * np.exp(h)), ln_theta(16.0 * np.exp(-h))
+    assert -(up - down) / (2 * h) == pytest.approx(gamma0, rel=1e-3)
+    assert (up + down) / h**2 == pytest.approx(-q0 * gamma0, rel=1e-3)
 
 
 def test_the_export_has_the_fit_in_si_units_and_its_covariance(tmp_path):

@@ -260,6 +260,11 @@ def test_an_input_of_qha_in_other_units(tmp_path):
 def test_imaginary_modes_in_an_input_of_qha(tmp_path):
     text = lzma.decompress(QHA.read_bytes()).decode()
     assert not read_free_energies([QHA]).notes  # the translations at Γ are −0.0000
+    gamma = "       -0.0000000000\n       -0.0000000000\n        0.0000000000\n"
+    assert gamma in text
+    small, large = (text.replace(gamma, f"{nu}\n" * 3, 1) for nu in (-20.0, -80.0))
+    assert len(read_free_energies([written(tmp_path, small)]).table.volumes_A3) == 11
+    assert len(read_free_energies([written(tmp_path, large)]).table.volumes_A3) == 10
     worse = text.replace("       72.0276000000", "      -72.0276000000", 1)
     found = read_free_energies([written(tmp_path, worse)])
     assert len(found.table.volumes_A3) == 10 and "imaginary modes" in found.notes[0]
