@@ -306,6 +306,11 @@ def conflicting_units(folder: Path) -> None:
     edited(folder / DISPLACED, "phonopy:\n", "phonopy:\n  calculator: qe\n")
 
 
+def units_of_no_kind(folder: Path) -> None:
+    edited(folder / DISPLACED, "physical_unit:\n", "physical_unit: [eV]\nother:\n")
+    edited(folder / DISPLACED, "phonopy:\n", "phonopy:\n  calculator: 7\n")
+
+
 def unknown_code(folder: Path) -> None:
     edited(folder / DISPLACED, "phonopy:\n", "phonopy:\n  calculator: crayon\n")
 
@@ -372,6 +377,7 @@ def no_dielectric(folder: Path) -> None:
         (broken_document, "no"),
         (conflicting_units, "names the calculator qe and other units"),
         (unknown_code, "its calculator is 'crayon'"),
+        (units_of_no_kind, "its calculator is '7'"),
         (wrong_primitive, "make no supercell or primitive cell"),
         (other_supercell_cell, "its supercell is not what its unit cell and supercell_matrix make"),
         (bad_pressure, "pressure_GPa is 'high'"),

@@ -22,7 +22,8 @@ UNSYMMETRIC = 0.3
 
 def polar_in_document(document: Mapping[str, Any], path: Path, cells: Cells, units: Units) -> Polar | None:
     """Return the charges of a document of phonopy; None where it holds none."""
-    own = document.get("nac") or document
+    nac = document.get("nac")
+    own = nac if isinstance(nac, dict) else document
     if "born_effective_charge" not in own or "dielectric_constant" not in own:
         return None
     try:

@@ -56,7 +56,7 @@ def sets_in_document(document: Mapping[str, Any], path: Path, cells: Cells, unit
                 rows = {len(each["forces"]) for each in dataset["first_atoms"] if "forces" in each}
                 _check_count(rows.pop() if len(rows) == 1 else 0, len(cells.own.supercell), path)
         moves, forces = get_displacements_and_forces(dataset)
-    except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError) as error:
         raise InputError(f"{path}: its displacements cannot be read ({type(error).__name__}: {error})") from None
     _check_count(moves.shape[1], len(cells.own.supercell), path)
     return _in_order(path, np.asarray(moves), np.asarray(forces) if there else None, cells, units)

@@ -47,7 +47,9 @@ def units_of(document: Mapping[str, Any], path: Path) -> Units:
 
     header = document.get("phonopy")
     code = header.get("calculator") if isinstance(header, dict) else None
-    told = {key: str(value).lower() for key, value in (document.get("physical_unit") or {}).items() if key in KEYS}
+    units = document.get("physical_unit")
+    named = units if isinstance(units, dict) else {}
+    told = {key: str(value).lower() for key, value in named.items() if key in KEYS}
 
     def fits(name: str) -> bool:
         units = get_calculator_physical_units(name)
@@ -67,8 +69,8 @@ def units_of(document: Mapping[str, Any], path: Path) -> Units:
         if code is None:
             words = ", ".join(f"{key} in {value}" for key, value in told.items())
             raise InputError(f"{path}: no code that phonopy knows has these units: {words}")
-    units = get_calculator_physical_units(code)
-    return Units(code, float(units.distance_to_A), float(units.force_to_eVperA))
+    found = get_calculator_physical_units(code)
+    return Units(code, float(found.distance_to_A), float(found.force_to_eVperA))
 
 
 def coulomb(factor: float | None, units: Units, source: Path) -> float | None:
