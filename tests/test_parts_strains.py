@@ -20,7 +20,7 @@ from megabar.analysis.elasticity.pulay import without_pulay
 from megabar.analysis.elasticity.strains import strained
 from megabar.structures.errors import InputError
 from megabar.workflows.calculation import Calculation
-from megabar.workflows.codes.interface import Request
+from megabar.workflows.codes.interface import AtomicData, Request
 from megabar.workflows.codes.registry import CODES, code
 from megabar.workflows.config import Config
 from megabar.workflows.execution import execute, is_known, prepare
@@ -173,6 +173,9 @@ def test_stresses_are_collected_as_they_are_stored_and_pulay_stress_is_taken_out
     corrected = elastic_constants(state, spring_arrays(plan), pulay_eV=constant).stiffness
     assert corrected.pressure_GPa == pytest.approx(25.0)
     assert corrected.constants_GPa == pytest.approx([225.0, 105.0, 60.0], rel=1e-4)
+    # Cells with a higher cutoff than the phase do not have the phase's Pulay stress.
+    raised = strain_set_state(replace(plan, raised=True), rungs, state.records)
+    assert elastic_constants(raised, spring_arrays(plan), pulay_eV=constant).stiffness.pressure_GPa == pytest.approx(20)
     assert without_pulay([np.eye(3)], [2.0], 3.0 * units.GPa)[0] == pytest.approx(2.5 * np.eye(3))
 
 
@@ -217,6 +220,11 @@ def test_self_consistency_is_sharpened_never_dulled() -> None:
     assert all(found["scf"][name] < dull[name] for name in dull)
     assert (found["cutoff_eV"], gpaw["scf"]["steps"], found["scf"]["steps"]) == (400, 60, 100)
     assert sharp("gpaw", found) == found
+    assert [sharp("gpaw", gpaw, needed)["cutoff_eV"] for needed in (300.0, 700.0)] == [400, 700]
+    atomic = AtomicData("Cu", "cu.xml", "0" * 64, 1.0, 700.0, "made")
+    method = Method("gpaw", "1", "fast", "PBE", (atomic, replace(atomic, element="O", cutoff_eV=900.0)))
+    plans = [strain_set("Cu", FCC, method, {**gpaw, "cutoff_eV": cutoff}, LIMITS) for cutoff in (400, 800)]
+    assert [(plan.settings["cutoff_eV"], plan.raised) for plan in plans] == [(700, True), (800, False)]
     assert sharp("espresso", {"scf_energy_eV": 1e-5})["scf_energy_eV"] < 1e-6
     assert sharp("espresso", {"scf_energy_eV": 1e-12})["scf_energy_eV"] == 1e-12
     assert sharp("emt", {}) == {}

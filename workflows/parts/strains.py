@@ -50,6 +50,7 @@ class StrainSet:
     phase: what their rungs go by; where a phase has strains at several pressures, each set needs a name of its own.
     structure: relaxed at its pressure and exactly symmetric (``strain_set`` makes it so). settings: of all its cells.
     force_eV_A: largest force that relaxing the atoms leaves. amplitudes: of the strains; further ones come after.
+    raised: whether the cutoff is higher than that of the phase, whose Pulay stress these cells do not have then.
     """
 
     phase: str
@@ -58,6 +59,7 @@ class StrainSet:
     settings: Mapping[str, Any]
     force_eV_A: float
     amplitudes: tuple[float, ...] = (AMPLITUDE,)
+    raised: bool = False
 
     @cached_property
     def crystal(self) -> Crystal:
@@ -151,26 +153,34 @@ def strain_set(
 ) -> StrainSet:
     """Return the strained cells of a structure that is relaxed at its pressure.
 
-    settings: of the phase; they are made as sharp as stresses need. limits: how far the phase is relaxed.
+    settings: of the phase; they are made as sharp as stresses need (``sharp``). limits: how far the phase is relaxed.
     Raises InputError where no symmetry can be determined.
     """
+    data = [each for each in method.data if each.element in atoms.symbols]
+    sharpened = sharp(method.code, settings, max((each.cutoff_eV for each in data), default=0.0))
     return StrainSet(
         phase=phase,
         structure=Structure.of(symmetrised(atoms)),
         method=method,
-        settings=sharp(method.code, settings),
+        settings=sharpened,
         force_eV_A=TIGHTER * limits.force_eV_A,
         amplitudes=tuple(amplitudes),
+        raised=sharpened.get("cutoff_eV") != settings.get("cutoff_eV"),
     )
 
 
-def sharp(code: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings whose self-consistency is as sharp as the stresses of strained cells need it."""
+def sharp(code: str, settings: Mapping[str, Any], cutoff_eV: float = 0.0) -> dict[str, Any]:
+    """Return settings that are as sharp as the stresses of strained cells need them.
+
+    cutoff_eV: what the atomic data need. With fewer plane waves than that GPAW's stresses are wrong under shear too;
+    Quantum ESPRESSO's, at a constant cutoff, are not.
+    """
     found = dict(settings)
     if code == "gpaw":
         scf = dict(settings["scf"])
         found["scf"] = {**scf, **{name: min(scf[name], value) for name, value in GPAW_SCF.items()}}
         found["scf"]["steps"] = max(scf["steps"], GPAW_STEPS)
+        found["cutoff_eV"] = max(settings["cutoff_eV"], cutoff_eV)
     elif "scf_energy_eV" in settings:
         found["scf_energy_eV"] = min(settings["scf_energy_eV"], SCF_ENERGY_eV)
     return found
@@ -193,7 +203,8 @@ def strains_wanted(state: StrainSetState, purpose: str = "elastic constants") ->
 def collect(state: StrainSetState, histories: Histories, pulay_eV: float = 0.0) -> Stresses:
     """Return the stresses that are there; raises InputError where the code gives none, or the unstrained cell's lacks.
 
-    pulay_eV: the constant of the Pulay stress (of an atom; ``EnthalpyCurve.pulay_eV``), which is taken out.
+    pulay_eV: the constant of the phase's Pulay stress (of an atom; ``EnthalpyCurve.pulay_eV``), which is taken out
+    where the cells have the cutoff of the phase.
     What failed is left out: whether the rest determines the elastic constants, and how well, is for the fit to say.
     """
     if 0 not in state.done:
@@ -204,7 +215,7 @@ def collect(state: StrainSetState, histories: Histories, pulay_eV: float = 0.0) 
             raise RuntimeError(f"{state.plan.phase}: cell {number} was computed for another structure or method")
     computed = np.array([_stress(state, number, histories) for number in (0, *numbers)])
     volumes = [Structure.of(state.plan.cell(number)).volume_per_atom for number in (0, *numbers)]
-    rest, *stresses = without_pulay(computed, volumes, pulay_eV)
+    rest, *stresses = without_pulay(computed, volumes, 0.0 if state.plan.raised else pulay_eV)
     return Stresses(
         numbers=tuple(numbers),
         strains=np.array([state.plan.strains[number - 1].tensor for number in numbers]).reshape(-1, 3, 3),
