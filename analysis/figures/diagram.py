@@ -144,16 +144,27 @@ def _name(formula: str, key: Key, transition: Transition, labels: Mapping[str, s
 
 
 def _stretches(points: Mapping[float, LinePoint], told_K: Sequence[float]) -> Iterator[tuple[LinePoint, ...]]:
-    """Yield points at neighbouring temperatures: where a transition is missing between two, no line joins them."""
+    """Yield points at neighbouring temperatures that a line joins; where one is missing between two, none does."""
     stretch: list[LinePoint] = []
     for temperature in told_K:
-        if temperature in points:
-            stretch.append(points[temperature])
-        elif stretch:
+        point = points.get(temperature)
+        if stretch and (point is None or not _joined(stretch[-1], point)):
             yield tuple(stretch)
             stretch = []
+        if point is not None:
+            stretch.append(point)
     if stretch:
         yield tuple(stretch)
+
+
+def _joined(one: LinePoint, other: LinePoint) -> bool:
+    """Whether the slopes at two points lead from one to the other: else something has happened between them."""
+    if one.slope_GPa_K is None or other.slope_GPa_K is None:
+        return True
+    step = other.temperature_K - one.temperature_K
+    miss = abs(other.pressure_GPa - one.pressure_GPa - step * (one.slope_GPa_K + other.slope_GPa_K) / 2)
+    steepest = max(abs(one.slope_GPa_K), abs(other.slope_GPa_K))
+    return miss <= steepest * step + (one.error_GPa or 0.0) + (other.error_GPa or 0.0)
 
 
 def _regions(formula: str, hulls: Sequence[WarmHull], labels: Mapping[str, str]) -> list[Region]:
@@ -348,6 +359,11 @@ def diagram_caption(panels: Sequence[DiagramPanel]) -> str:
     )
     if any(line.isotopes for panel in panels for line in panel.lines):
         text += " Broken lines: other isotopes, whose errors are the same."
+    if any(len(line.parts) > 1 for panel in panels for line in panel.lines):
+        text += (
+            " A line is broken where the transition is missing at a temperature, or where the slopes at two do not "
+            "lead from one to the other: ask for temperatures between them."
+        )
     lost = [line.name for panel in panels for line in panel.lines if not line.parts]
     if lost:
         text += f" Of the static lattice alone: {', '.join(lost)}."
