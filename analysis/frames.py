@@ -74,6 +74,29 @@ def transitions_frame(stability: Stability | None) -> DataFrame:
     return DataFrame(rows, columns=[*first, *columns.values(), *rest]).astype({"error_GPa": float})
 
 
+def warm_transitions_frame(
+    hulls: Sequence[tuple[float, str, Stability | None, Sequence[float | None]]],
+) -> DataFrame:
+    """Return the transitions of hulls at temperatures, a row each; columns as `transitions_frame`, and three more.
+
+    hulls: temperature (K), isotopes, stability, and the slopes dP/dT (GPa/K) of its transitions, None where not known.
+    """
+    from pandas import DataFrame, concat
+
+    found = []
+    for temperature, isotopes, stability, slopes in hulls:
+        frame = transitions_frame(stability)
+        frame.insert(0, "temperature_K", float(temperature))
+        frame.insert(1, "isotopes", isotopes)
+        frame.insert(4, "slope_GPa_per_K", np.array(slopes, dtype=float))
+        found.append(frame)
+    known = [frame for frame in found if len(frame)]
+    if not known:
+        columns = ["temperature_K", "isotopes", *TRANSITION_COLUMNS[:2], "slope_GPa_per_K", *TRANSITION_COLUMNS[2:]]
+        return DataFrame([], columns=columns)
+    return concat(known, ignore_index=True)
+
+
 def enthalpies_frame(curves: Sequence[Curve], pressures_GPa: ArrayLike) -> DataFrame:
     """Return enthalpy, uncertainty and volume at some pressures (GPa), a row a phase and pressure at which it is known.
 

@@ -8,6 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from megabar.analysis.curve import Curve
+from megabar.analysis.figures.diagram import (
+    DiagramPanel,
+    WarmHull,
+    diagram_caption,
+    diagram_figure,
+    diagram_panels,
+)
 from megabar.analysis.figures.differences import Break, pressure_range
 from megabar.analysis.figures.drawing import Drawing, Drawings, Options
 from megabar.analysis.figures.enthalpies import (
@@ -51,7 +58,10 @@ _UNRESOLVED = "in parentheses and dotted: not resolved, the error leaves a phase
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What figures are drawn from: curves, the hull where it is known, pressures (GPa), and what is wanted of them."""
+    """What figures are drawn from: curves, the hull where it is known, pressures (GPa), and what is wanted of them.
+
+    warm: hulls at temperatures, and that of the static lattice beside them.
+    """
 
     curves: Sequence[Curve]
     stability: Stability | None
@@ -61,6 +71,7 @@ class Material:
     near: Mapping[str, float]
     look: Mapping[str, Look]
     limits_GPa: tuple[float, float]
+    warm: Sequence[WarmHull] = ()
 
     @classmethod
     def of(
@@ -70,6 +81,7 @@ class Material:
         pressures_GPa: Sequence[float],
         warning: str,
         options: Options,
+        warm: Sequence[WarmHull] = (),
     ) -> Material:
         """Return the material; raises InputError where a label is that of no phase."""
         near = nearness(curves, stability)
@@ -77,7 +89,7 @@ class Material:
         if unknown:
             raise InputError(f"a label is given to {unknown[0]}, which is no phase here ({', '.join(list(near)[:12])})")
         limits = pressure_range(curves, pressures_GPa)
-        return cls(curves, stability, pressures_GPa, warning, options, near, looks(curves, near), limits)
+        return cls(curves, stability, pressures_GPa, warning, options, near, looks(curves, near), limits, warm)
 
     def draw(self) -> Drawings:
         """Return the figures, or those figures and panels that are asked for.
@@ -114,6 +126,12 @@ class Material:
                 found["compounds"] = "formation and decomposition enthalpies of the compounds"
                 found |= {panel.gid: f"{panel.ylabel.split(' (')[0]}, {panel.title}" for panel in self.compound_panels}
             found["distance"] = "height of each phase above the hull over pressure"
+        if self.diagrams:
+            found["diagram"] = "transitions over temperature, with zero-point motion"
+            found |= {
+                f"diagram-{each.formula}": f"transitions of {pretty_formula(each.formula)} over temperature"
+                for each in self.diagrams
+            }
         if self.polymorphs[0]:
             found["polymorphs"] = "enthalpies of the phases of one composition among themselves"
             panels = self.polymorph_panels
@@ -143,6 +161,11 @@ class Material:
         return compound_panels(self.curves, known, self.stability, self.limits_GPa, self.options.labels)
 
     @cached_property
+    def diagrams(self) -> list[DiagramPanel]:
+        """The panels of the diagrams over temperature."""
+        return diagram_panels(self.warm, self.options.labels)
+
+    @cached_property
     def polymorphs(self) -> tuple[dict[str, Choice], list[str]]:
         """The phases of compositions with several that are shown, and the compositions that are not."""
         several = {formula: group for formula, group in by_formula(self.curves).items() if len(group) > 1}
@@ -166,6 +189,14 @@ class Material:
         never = never_stable(self.stability)
         missing = f" Stable nowhere: {listed(never)}." if never else ""
         return Drawing("stability", "Stable phases", _STABILITY + missing, figure)
+
+    def diagram(self, name: str) -> Drawing | None:
+        """Return the diagrams over temperature, or the one of the composition that is named."""
+        panels = [each for each in self.diagrams if name in ("", f"diagram-{each.formula}")]
+        if not panels:
+            return None
+        figure = diagram_figure(panels, (min(self.pressures_GPa), max(self.pressures_GPa)))
+        return Drawing(name or "diagram", "Transitions over temperature", diagram_caption(panels), figure)
 
     def hulls(self, name: str) -> Drawing | None:
         """Return the hulls, or the one that is named."""
@@ -269,6 +300,7 @@ class Material:
 
 FIGURES: Mapping[str, Callable[[Material, str], Drawing | None]] = {
     "stability": Material.stable,
+    "diagram": Material.diagram,
     "hull": Material.hulls,
     "compounds": Material.compound,
     "polymorphs": Material.polymorph,

@@ -21,7 +21,7 @@ from megabar.structures.magnetism import spin_matters
 from megabar.structures.molecules import formula_unit
 from megabar.workflows.kinds.stability.budget import Background, budgeted, error_sources, not_included, protocol_part
 from megabar.workflows.kinds.stability.functionals import ByFunctional, by_functional
-from megabar.workflows.kinds.stability.hot import HotHull, hot_hull, vibrations_json
+from megabar.workflows.kinds.stability.hot import HOW_KNOWN, VIBRATIONS, HotHull, hot_hull, vibrations_json
 from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.kinds.stability.vibrations import phase_vibrations, vibrating
 from megabar.workflows.parts.volumes.ladder import Rung
@@ -98,6 +98,14 @@ class StabilityAnswer:
         return [] if self.plan.toy else not_included(self.stability)
 
     @property
+    def hot_error_sources(self) -> dict[str, str]:
+        """The same of hulls with zero-point motion and at temperatures."""
+        transitions = [each for hull in self.hot if hull.stability for each in hull.stability.transitions]
+        named = {name for each in transitions for name in each.error_parts_GPa}
+        own = {VIBRATIONS: HOW_KNOWN} if VIBRATIONS in named else {}
+        return {name: how for name, how in (self.error_sources | own).items() if name in named}
+
+    @property
     def without_spin(self) -> dict[str, str]:
         """The phases that may be magnetic, which no calculation here knows of, and why."""
         phases = {ladder.phase: spin_matters(set(ladder.structure.symbols)) for ladder in self.plan.ladders}
@@ -139,7 +147,7 @@ class StabilityAnswer:
         else:
             content |= {"stable": [], "transitions": [], "notes": ["an element has no converged calculation yet"]}
         if self.hot:
-            content["with_vibrations"] = [each.json(at_GPa) for each in self.hot]
+            content["with_vibrations"] = [self._hot_json(each, at_GPa) for each in self.hot]
             content["vibrations"] = vibrations_json(self.hot[0].vibrations)
         for name, without in (("failures", self.failures), ("left_phase", self.left)):
             content[name] = [
@@ -159,6 +167,10 @@ class StabilityAnswer:
             ]
         content["notes"] = [*content.get("notes", []), *self.warnings]
         return content
+
+    def _hot_json(self, hull: HotHull, at_GPa: float | None) -> dict[str, Any]:
+        lacking = [] if self.plan.toy else hull.not_included
+        return {**hull.json(at_GPa), "error_sources": self.hot_error_sources, "error_not_included": lacking}
 
     def _functional_json(self, other: ByFunctional) -> dict[str, Any]:
         own = self.stability.transitions if self.stability else ()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PROTOCOL, JUDGE, FUNCTIONAL = "protocol", "judge", "functional"
 STATIC = ("zero-point motion", "temperature")
 """What an answer for the static lattice leaves out."""
+AT_REST, WARM = ("anharmonicity",), ("anharmonicity", "the electrons' entropy")
+"""What an answer with zero-point motion leaves out, and one at a temperature."""
 TOY_ERROR = ProtocolError(0.0, 0, True, "a toy: exact for itself")
 
 
@@ -93,13 +95,13 @@ def spread_GPa(transition: Transition, others: Sequence[ByFunctional]) -> float 
     return math.sqrt(sum(move**2 for move in found) / len(found)) if found else None
 
 
-def not_included(stability: Stability | None) -> list[str]:
-    """Return what no part of some transitions' errors stands for, in words."""
+def not_included(stability: Stability | None, besides: Sequence[str] = STATIC) -> list[str]:
+    """Return what no part of some transitions' errors stands for, in words; besides: what the answer leaves out."""
     lacking = [] if stability is None else [each for each in stability.transitions if not _has_functional(each)]
     if stability is None or len(lacking) == len(stability.transitions):
-        return ["the functional", *STATIC]
+        return ["the functional", *besides]
     names = ", ".join(each.reaction.phases_text for each in lacking)
-    return [*([f"the functional for {names}, which no other one has"] if lacking else []), *STATIC]
+    return [*([f"the functional for {names}, which no other one has"] if lacking else []), *besides]
 
 
 def _has_functional(transition: Transition) -> bool:

@@ -20,11 +20,13 @@ from megabar.analysis.resolution import resolved
 from megabar.analysis.stability import Stability, Transition, analyse
 from megabar.analysis.stability_output import stability_json
 from megabar.structures.errors import InputError
-from megabar.workflows.kinds.stability.budget import Background, budgeted
+from megabar.workflows.kinds.stability.budget import AT_REST, WARM, Background, budgeted, not_included
 from megabar.workflows.kinds.stability.vibrations import PhaseVibrations
 from megabar.workflows.parts.volumes.phase_state import BRIDGED_LN_VOLUME, PhaseState, volume_point
 
 VIBRATIONS = "vibrations"
+HOW_KNOWN = "supercell of the phonons, and their interpolation between the volumes that have them"
+"""The part that vibrations have in an error."""
 BEYOND_LN_VOLUME = 0.35
 """How far beyond the volumes with phonons a curve goes on, by the Grüneisen parameters at their end."""
 
@@ -67,6 +69,11 @@ class HotHull:
             volume = float(np.asarray(by_name[phase].volume(transition.pressure_GPa)))
             total += share * series.entropy_eV_K(volume, self.temperature_K)
         return float(total / transition.delta_volume / GPa)
+
+    @property
+    def not_included(self) -> list[str]:
+        """What no part of the errors stands for."""
+        return not_included(self.stability, WARM if self.temperature_K > 0 else AT_REST)
 
     def lines(self) -> list[Line]:
         """Return the transitions at this temperature with their slopes."""

@@ -36,8 +36,11 @@ def hull_text(answer: dict[str, Any]) -> str:
             f"Verification by {each['code']}: {each['reaction']} at {each['judged_pressure_GPa']:.1f} GPa "
             f"instead of {each['pressure_GPa']:.1f} GPa"
         )
-    for hull in answer.get("with_vibrations", []):
+    hulls = answer.get("with_vibrations", [])
+    for hull in hulls:
         lines += ["", *_hot_lines(hull)]
+    sources = hulls[-1].get("error_sources", {}) if hulls else {}
+    lines += [f"  ± {name}: {how}" for name, how in sources.items() if name not in answer.get("error_sources", {})]
     lines += _imaginary_lines(answer)
     lines += _source_lines(answer)
     lines += [f"Note: {note}" for note in answer.get("notes", [])]
@@ -111,6 +114,8 @@ def _hot_lines(hull: dict[str, Any]) -> list[str]:
     if not rows:
         lines.append("  no transition" if hull["stable"] else "  no hull: phonons of an element are missing")
     lines += [f"  without {phase}: {why}" for phase, why in hull["absent"].items()]
+    if rows and hull.get("error_not_included"):
+        lines.append(f"  not included in ±: {', '.join(hull['error_not_included'])}")
     return lines
 
 

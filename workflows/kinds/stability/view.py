@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pymatgen.entries.computed_entries import ComputedEntry
 
     from megabar.workflows.kinds.stability.answer import StabilityAnswer
+    from megabar.workflows.kinds.stability.hot import HotHull
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +29,8 @@ class HullView:
     """Which phases are stable at which pressures.
 
     curves: enthalpy curves by phase. stability: stable intervals and transitions as dataclasses, None while an element
-    has no curve. pressures_GPa: those asked for. figures: what can be drawn.
+    has no curve. pressures_GPa: those asked for. figures: what can be drawn. warm: the same with zero-point motion and
+    at temperatures, where the study asks for them.
     """
 
     curves: Mapping[str, Curve]
@@ -36,6 +38,7 @@ class HullView:
     pressures_GPa: Sequence[float]
     figures: StabilityFigures
     _document: Callable[[float | None], dict[str, Any]] = field(repr=False)
+    warm: Sequence[HotHull] = ()
 
     @property
     def stable(self) -> DataFrame:
@@ -46,6 +49,21 @@ class HullView:
     def transitions(self) -> DataFrame:
         """What happens on compression: pressure, its error with all its parts (GPa), reaction, ΔV (Å³/atom)."""
         return frames.transitions_frame(self.stability)
+
+    @property
+    def transitions_over_temperature(self) -> DataFrame:
+        """The same with zero-point motion (0 K) and at temperatures (K), by isotopes, with the slope dP/dT (GPa/K)."""
+        return frames.warm_transitions_frame(
+            [
+                (
+                    each.temperature_K,
+                    each.isotopes or "natural",
+                    each.stability,
+                    [line.slope_GPa_K for line in each.lines()],
+                )
+                for each in self.warm
+            ]
+        )
 
     def hull(self, at: float) -> DataFrame:
         """Return formation enthalpy and height above the hull (eV/atom) of every phase at a pressure (GPa).
@@ -71,8 +89,9 @@ class HullView:
         return frames.phase_diagram_at(self._hull_curves, pressure)
 
     def frames(self) -> dict[str, DataFrame]:
-        """Return the tables of the answer: ``stable``, ``transitions``, ``enthalpies``."""
-        return {"stable": self.stable, "transitions": self.transitions, "enthalpies": self.enthalpies()}
+        """Return the tables of the answer: ``stable``, ``transitions``, ``enthalpies``, and those over temperature."""
+        found = {"stable": self.stable, "transitions": self.transitions, "enthalpies": self.enthalpies()}
+        return found | ({"transitions_over_temperature": self.transitions_over_temperature} if self.warm else {})
 
     def figure(
         self,
@@ -113,10 +132,12 @@ class HullView:
         return self.text
 
     def _repr_html_(self) -> str:
-        return showing.page({"stable": self.stable, "transitions": self.transitions})
+        found = {"stable": self.stable, "transitions": self.transitions}
+        warm = {"transitions over temperature": self.transitions_over_temperature} if self.warm else {}
+        return showing.page(found | warm)
 
 
 def view_of(answer: StabilityAnswer) -> HullView:
     """Return what the answer of a study offers."""
     curves = {curve.phase: curve for curve in answer.curves}
-    return HullView(curves, answer.stability, answer.plan.pressures_GPa, figures_of(answer), answer.json)
+    return HullView(curves, answer.stability, answer.plan.pressures_GPa, figures_of(answer), answer.json, answer.hot)

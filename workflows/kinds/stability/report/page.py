@@ -17,6 +17,7 @@ from megabar.workflows.kinds.stability.answer import StabilityAnswer
 from megabar.workflows.kinds.stability.plan import StabilityPlan
 from megabar.workflows.kinds.stability.report.citations import citations, phase_sources
 from megabar.workflows.kinds.stability.report.tables import CalculationRow, phase_rows, settings_by_phase
+from megabar.workflows.kinds.stability.report.vibrations import imaginary_modes, vibration_rows
 from megabar.workflows.kinds.stability.report.words import headline
 from megabar.workflows.parts.volumes.notes import spin_notes
 from megabar.workflows.protocols import Protocol, protocol
@@ -102,6 +103,9 @@ def _context(
         "drawings": drawings,
         "svgs": {name: Markup(svg) for name, svg in svgs.items()},
         "phase_rows": phase_rows(answer),
+        "vibrations": vibration_rows(answer),
+        "imaginary": imaginary_modes(answer),
+        "isotopes": any(each.isotopes for each in answer.hot),
         "rows": rows,
         "most": Most(),
         "counts": {state: sum(row.state == state for row in rows) for state in ("done", "failed", "left", "open")},
