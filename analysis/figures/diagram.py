@@ -266,7 +266,7 @@ def _draw(axes: Axes, line: DiagramLine, color: str, style: object, static_x: fl
     busy = []
     for part in line.parts:
         at, pressure, error = _through(part)
-        axes.plot(at, pressure, color=color, linestyle=style, marker="" if len(part) > 1 else "o")  # type: ignore[arg-type]
+        axes.plot(at, pressure, color=color, linestyle=style, marker="" if len(part) > 1 else "o")
         if not line.isotopes:  # that of the others is the same, and would only cover it
             axes.fill_between(at, pressure - error, pressure + error, color=color, alpha=0.18, linewidth=0)
         told = [(point.temperature_K, point.pressure_GPa, point.error_GPa or 0.0) for point in part]
