@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,18 @@ class Played:
         """Return the calculation of a rung, its structure as the database would give it."""
         source = rung.get("structure_of")
         return self.plan.calculation({**rung, "structure": self.records[source].structure} if source else rung)
+
+
+class Shelf:
+    """What a report asks a store for."""
+
+    def __init__(self, records: dict[str, CalculationRecord]) -> None:
+        """Take results by key."""
+        self.records = records
+
+    def summaries(self, keys: Iterable[str]) -> dict[str, CalculationRecord]:
+        """Return those of some calculations that are there."""
+        return {key: self.records[key] for key in keys if key in self.records}
 
 
 def play(kind: str, plan: Plan, folder: Path, fails: Callable[[dict[str, Any]], bool] = lambda rung: False) -> Played:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import units
-from playing import Played, play
+from playing import Played, Shelf, play
 from test_phonons import with_forces
 
 from megabar.analysis.phonons.harmonic import Harmonic
@@ -18,8 +19,14 @@ from megabar.structures.errors import InputError
 from megabar.workflows.config import Config
 from megabar.workflows.kinds.registry import load_study, resolve
 from megabar.workflows.kinds.stability.answer import StabilityAnswer
+from megabar.workflows.kinds.stability.budget import not_included
+from megabar.workflows.kinds.stability.hot import HotHull
 from megabar.workflows.kinds.stability.plan import StabilityPlan
+from megabar.workflows.kinds.stability.report import write_report
 from megabar.workflows.kinds.stability.text import hull_text
+from megabar.workflows.kinds.stability.view import view_of
+from megabar.workflows.report.values import measured
+from megabar.workflows.store import StudyRecord
 
 STATIC = """\
 kind: stability
@@ -193,3 +200,70 @@ def test_unstable_phases_take_no_silent_part(found: StabilityAnswer) -> None:
     assert "At 300 K:" in text
     assert "Al-bcc is dynamically unstable" in text
     assert "without Al-bcc" in text
+
+
+def test_what_errors_leave_out_is_true_of_each_hull() -> None:
+    assert not_included(None) == ["the functional", "zero-point motion", "temperature"]
+    rest, warm = (HotHull(temperature, "", None, (), {}, {}) for temperature in (0.0, 300.0))
+    assert rest.not_included == ["the functional", "anharmonicity"]
+    assert warm.not_included == ["the functional", "anharmonicity", "the electrons' entropy"]
+
+
+def test_the_terminal_tells_it_below_each_hull() -> None:
+    row = {"reaction": "Na-bcc → Na-fcc", "pressure_GPa": 60.0, "error_GPa": 2.0, "phases": ["Na-bcc", "Na-fcc"]}
+    common = {"isotopes": "natural", "absent": {}, "stable": [], "error_sources": {"vibrations": "of the supercell"}}
+    hulls = [
+        {**common, "temperature_K": 0.0, "transitions": [row], "error_not_included": ["anharmonicity"]},
+        {**common, "temperature_K": 300.0, "transitions": [row], "error_not_included": ["the electrons' entropy"]},
+    ]
+    static = {"stable": [], "transitions": [row], "error_not_included": ["zero-point motion", "temperature"]}
+    before, zero, warm = re.split("With zero-point motion:|At 300 K:", hull_text({**static, "with_vibrations": hulls}))
+    assert "not included in ±: zero-point motion, temperature" in before
+    assert "not included in ±: anharmonicity" in zero
+    assert "not included in ±: the electrons' entropy" in warm
+    assert "± vibrations: of the supercell" in warm
+    assert "temperature" not in zero + warm
+
+
+@pytest.mark.slow
+def test_the_page_tells_the_hulls_at_temperature(played: Played, found: StabilityAnswer, tmp_path: Path) -> None:
+    study = StudyRecord(
+        identifier="al-1", name="al", kind="stability", definition={}, resolved={}, rungs=played.rungs,
+        wanted=[rung["key"] for rung in played.rungs],
+    )  # fmt: skip
+    write_report(tmp_path, study, found, Shelf(played.records))  # type: ignore[arg-type]
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    part = text.partition('id="vibrations"')[2].partition("<h3>")[0]
+    rows = re.findall(r"<tr><td class=\"n\">(\d+)</td><td>(natural|Al=54)</td>", part)
+    counted = [
+        (f"{each.temperature_K:g}", each.isotopes or "natural")
+        for each in found.hot
+        for _ in (each.stability.transitions if each.stability and each.stability.transitions else [None])
+    ]
+    assert rows == counted
+    hottest = found.hot[3]
+    assert hottest.stability is not None
+    for transition, line in zip(hottest.stability.transitions, hottest.lines(), strict=True):
+        assert measured(transition.pressure_GPa, transition.error_GPa) in part
+        assert line.slope_GPa_K is not None
+        assert measured(1000 * line.slope_GPa_K, None, 1) in part
+    assert "imaginary modes at all its volumes" in part
+    assert " i</td>" in part
+    assert "The lattice is static: no zero-point motion" not in text
+    assert '<a href="#vibrations">below</a>' in text
+    assert (tmp_path / "figures" / "diagram.pdf").exists()
+
+
+@pytest.mark.slow
+def test_python_has_the_transitions_over_temperature(found: StabilityAnswer) -> None:
+    view = view_of(found)
+    frame = view.transitions_over_temperature
+    hottest = frame[(frame["temperature_K"] == 800) & (frame["isotopes"] == "natural")]
+    stability = found.hot[3].stability
+    assert stability is not None
+    assert list(hottest["pressure_GPa"]) == [each.pressure_GPa for each in stability.transitions]
+    assert (hottest["error_vibrations_GPa"] > 0).all()
+    assert set(frame["isotopes"]) == {"natural", "Al=54"}
+    assert "transitions_over_temperature" in view.frames()
+    assert {"diagram", "diagram-Al"} <= set(view.figure_names())
+    assert len(view.figure("diagram-Al").axes) == 1

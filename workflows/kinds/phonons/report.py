@@ -25,9 +25,10 @@ from megabar.workflows.report.values import duration, flat
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
 
 THERMO_COLUMNS = (
-    "phase", "formula", "pressure_GPa", "temperature_K", "volume_A3_per_atom", "volume_error_A3_per_atom",
-    "gibbs_eV_per_atom", "gibbs_error_eV_per_atom", "entropy_J_per_mol_K", "thermal_expansion_per_K",
-    "bulk_modulus_GPa", "adiabatic_bulk_modulus_GPa", "heat_capacity_J_per_mol_K", "gruneisen",
+    "phase", "formula", "atoms", "pressure_GPa", "temperature_K", "volume_A3", "volume_error_A3", "gibbs_eV",
+    "gibbs_error_eV", "thermal_expansion_per_K", "bulk_modulus_GPa", "adiabatic_bulk_modulus_GPa",
+    "entropy_J_per_mol_K", "heat_capacity_J_per_mol_K", "heat_capacity_v_J_per_mol_K", "gruneisen",
+    "volume_A3_per_atom", "gibbs_eV_per_atom", "gibbs_error_eV_per_atom", "missing",
 )  # fmt: skip
 CALCULATION_COLUMNS = (
     "where", "kind", "index", "state", "volume_A3_per_atom", "pressure_GPa", "energy_eV_per_atom", "cpu_s", "key",
@@ -97,9 +98,10 @@ def write_constants(folder: Path, answer: PhononAnswer) -> list[Path]:
 
 
 def thermo_csv(document: Mapping[str, Any]) -> str:
-    """Return the quasi-harmonic free energies of an answer, a row a phase, pressure and temperature."""
+    """Return the quasi-harmonic free energies of an answer, a row a phase, pressure and temperature, per cell."""
+    own = ("phase", "formula", "atoms")
     rows = [
-        tuple({"phase": each["phase"], "formula": each["formula"], **row}[name] for name in THERMO_COLUMNS)
+        tuple({**{name: each[name] for name in own}, **row}.get(name) for name in THERMO_COLUMNS)
         for each in document["thermo"]
         for row in each.get("rows", ())
     ]

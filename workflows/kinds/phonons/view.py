@@ -23,9 +23,10 @@ PHONON_COLUMNS = (
     "highest_frequency_THz", "zero_point_eV_per_atom", "zero_point_error_eV_per_atom", "debye_temperature_K", "missing",
 )  # fmt: skip
 THERMO_COLUMNS = (
-    "phase", "pressure_GPa", "temperature_K", "volume_A3_per_atom", "volume_error_A3_per_atom", "gibbs_eV_per_atom",
-    "gibbs_error_eV_per_atom", "entropy_J_per_mol_K", "thermal_expansion_per_K", "bulk_modulus_GPa",
-    "adiabatic_bulk_modulus_GPa", "heat_capacity_J_per_mol_K", "gruneisen",
+    "phase", "atoms", "pressure_GPa", "temperature_K", "volume_A3", "volume_error_A3", "gibbs_eV", "gibbs_error_eV",
+    "thermal_expansion_per_K", "bulk_modulus_GPa", "adiabatic_bulk_modulus_GPa", "entropy_J_per_mol_K",
+    "heat_capacity_J_per_mol_K", "heat_capacity_v_J_per_mol_K", "gruneisen", "volume_A3_per_atom", "gibbs_eV_per_atom",
+    "gibbs_error_eV_per_atom",
 )  # fmt: skip
 
 
@@ -48,12 +49,16 @@ class PhononView:
 
     @property
     def thermo(self) -> DataFrame:
-        """A row a phase, pressure and temperature by the quasi-harmonic approximation; nan beyond the known volumes."""
+        """A row a phase, pressure and temperature, quasi-harmonic, of a cell of so many atoms; nan where not known."""
         from pandas import DataFrame
 
-        rows = [{"phase": each["phase"], **row} for each in self.json()["thermo"] for row in each.get("rows", ())]
+        rows = [
+            {"phase": each["phase"], "atoms": each["atoms"], **row}
+            for each in self.json()["thermo"]
+            for row in each.get("rows", ())
+        ]
         frame = DataFrame(rows, columns=list(THERMO_COLUMNS))
-        return frame.astype(dict.fromkeys(THERMO_COLUMNS[1:], float))
+        return frame.astype(dict.fromkeys(THERMO_COLUMNS[2:], float))
 
     def phonopy(self, phase: str, pressure: float) -> Phonopy:
         """Return a crystal as phonopy's object, with its force constants, at a pressure (GPa) of the study.
