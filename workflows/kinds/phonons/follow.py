@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from megabar.structures.errors import InputError
-from megabar.workflows.calculation import AS_IT_IS, Calculation
-from megabar.workflows.protocols import kpoint_grid
+from megabar.workflows.kinds.phonons.mode_cells import FOLLOWED
 from megabar.workflows.structure import Structure
 
 if TYPE_CHECKING:
     from megabar.workflows.kinds.phonons.crystals import CrystalAt
     from megabar.workflows.kinds.phonons.plan import PhononPlan
     from megabar.workflows.kinds.phonons.wants import Records, Rungs
-    from megabar.workflows.parts.volumes.ladder import Ladder
     from megabar.workflows.tasks.interface import Histories
 
-FOLLOWED = "followed"
-"""Kind of the rungs: number 0 is the cell that holds the mode as it is, number 1 the one that it leads to."""
 AMPLITUDE_A = 0.15
 """How far the atom that moves most is moved (Å): beyond what symmetry finding forgives, and within most wells."""
 MOST_MODES, MOST_ATOMS = 2, 200
@@ -68,24 +61,6 @@ class Followed:
         }
 
 
-def calculation(plan: PhononPlan, ladder: Ladder, rung: Mapping[str, Any]) -> Calculation:
-    """Return the calculation of a rung: a single point of the cell as it is, the relaxation of the distorted one."""
-    structure = Structure.from_dict(rung["structure"])
-    atoms = structure.atoms()
-    own = np.linalg.norm(ladder.structure.atoms().cell.reciprocal()[:], axis=1) * 2 * np.pi
-    density = float(max(np.array(ladder.settings["kpoints"]) / own)) - 1e-3
-    settings = {**ladder.settings, "kpoints": kpoint_grid(atoms, density * (1 - 1e-3))}
-    limits = ladder.relaxation or plan.loosest_limits
-    return Calculation(
-        code=plan.method.code,
-        version=plan.method.version,
-        settings=settings,
-        structure=structure,
-        data=tuple(each for each in plan.method.data if each.element in structure.symbols),
-        task=AS_IT_IS if int(rung["index"]) == 0 else replace(limits, shape=True),
-    )
-
-
 def followed_wanted(plan: PhononPlan, crystals: list[CrystalAt], rungs: Rungs) -> list[dict[str, Any]]:
     """Return the cells of imaginary modes that were not asked for yet, at the pressures asked for."""
     from megabar.analysis.phonons.imaginary import imaginary_modes
@@ -125,7 +100,7 @@ def followed_wanted(plan: PhononPlan, crystals: list[CrystalAt], rungs: Rungs) -
                     "q": list(mode.q),
                     "frequency_THz": mode.frequency_THz,
                 }
-                found.append({**rung, "key": calculation(plan, plan.ladder(each.phase), rung).key})
+                found.append({**rung, "key": plan.calculation(rung).key})
     return found
 
 

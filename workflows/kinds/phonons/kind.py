@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from megabar.workflows.kinds.interface import Kind, Late, Records, Rungs
-from megabar.workflows.kinds.phonons.follow import FOLLOWED, refined
+from megabar.workflows.kinds.phonons.follow import refined
+from megabar.workflows.kinds.phonons.mode_cells import FOLLOWED
 from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, MAIN, PhononPlan, published_definition, resolve
 from megabar.workflows.kinds.phonons.question import read
 from megabar.workflows.kinds.phonons.response import KINDS

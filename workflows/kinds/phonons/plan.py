@@ -18,8 +18,8 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.codes.registry import code as find_code
 from megabar.workflows.config import Config
 from megabar.workflows.hashing import digest, only_known
-from megabar.workflows.kinds.phonons import follow
-from megabar.workflows.kinds.phonons.follow import FOLLOWED
+from megabar.workflows.kinds.phonons import mode_cells
+from megabar.workflows.kinds.phonons.mode_cells import FOLLOWED
 from megabar.workflows.kinds.phonons.question import PhononStudy
 from megabar.workflows.kinds.phonons.response import KINDS, WITH_CHARGES, Response, response_for
 from megabar.workflows.parts.force_sets import KIND as FORCES
@@ -115,7 +115,8 @@ class PhononPlan:
             ladder = self.ladder(rung["phase"] if kind == MAIN else rung["crystal"])
             return ladder.calculation(self.method, Fraction(rung["index"]), tuple(rung["starts"]))
         if kind == FOLLOWED:
-            return follow.calculation(self, self.ladder(rung["crystal"]), rung)
+            ladder = self.ladder(rung["crystal"])
+            return mode_cells.calculation(self.method, ladder, ladder.relaxation or self.loosest_limits, rung)
         if kind in KINDS and rung.get("structure"):
             return self.response_site(rung["crystal"], rung).calculation(rung)
         if kind == STRAIN and rung.get("structure"):
