@@ -25,10 +25,16 @@ CODES_KEY = "codes.<code>"
 def models() -> dict[str, type[BaseModel]]:
     """Return the model of each table in reference.md, by the name that marks its place."""
     from megabar.workflows.config import Config
+    from megabar.workflows.kinds.phonons.question import PhononStudy
     from megabar.workflows.kinds.stability.question import StabilityStudy
     from megabar.workflows.kinds.superconductivity.question import SuperconductivityStudy
 
-    return {"stability": StabilityStudy, "superconductivity": SuperconductivityStudy, "configuration": Config}
+    return {
+        "stability": StabilityStudy,
+        "phonons": PhononStudy,
+        "superconductivity": SuperconductivityStudy,
+        "configuration": Config,
+    }
 
 
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
