@@ -48,6 +48,8 @@ FEWEST_VOLUMES = 5
 """Volumes over which a free energy is known well enough to be differentiated twice."""
 GRUNEISEN, SOFTEST = 2.0, 0.12
 """Of a usual solid, to guess its thermal pressure; the share of its bulk modulus that it is stretched by at most."""
+DEBYE_K, DEBYE_U = 430.0, 27.0
+"""Debye temperature of aluminium and its mass (u), from which that of others is guessed."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,9 @@ def _expanded(phase: Phase, asked_GPa: tuple[float, ...], temperatures_K: tuple[
     low, high = asked_GPa[0], asked_GPa[-1]
     volume = guess_volume(phase, low)
     modulus = -volume / (guess_volume(phase, low + 0.5) - guess_volume(phase, low - 0.5))
-    thermal = GRUNEISEN * 3 * units.kB * temperatures_K[-1] / volume / units.GPa
+    # Zero-point motion pushes as the atoms would at about 3/8 of the Debye temperature.
+    debye = DEBYE_K * math.sqrt(DEBYE_U / float(np.mean(phase.atoms.get_masses())))
+    thermal = GRUNEISEN * 3 * units.kB * (temperatures_K[-1] + 0.375 * debye) / volume / units.GPa
     first = max(LOWEST_GPA, math.floor(low - min(thermal, SOFTEST * modulus)))
     # Equal steps in ln V, found among whole pressures, as far from those asked for as those are from each other.
     fine = np.arange(first, high + 1e-9, 1.0)
