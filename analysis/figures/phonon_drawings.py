@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -16,10 +16,12 @@ def crystal_drawings(
     temperatures_K: Sequence[float] = (),
     title: str = "",
     suffix: str = "",
+    only: Collection[str] | None = None,
 ) -> list[Drawing]:
     """Return dispersion with density of states, and thermal functions where no mode is imaginary.
 
     other: with symmetry imposed, or without, for the error. temperatures_K: that the thermal functions must reach.
+    only: names of those that are wanted; None: all.
     """
     from megabar.analysis.figures.phonons import (
         THERMAL_CAPTION,
@@ -34,9 +36,13 @@ def crystal_drawings(
     from megabar.analysis.phonons.errors import alternatives
     from megabar.analysis.phonons.spectrum import spectrum
 
-    path = dispersion(crystal)
-    caption = phonon_caption(path, crystal.polar is not None)
-    found = [Drawing(f"phonons{suffix}", f"Phonons of {title}", caption, phonon_figure(path, title))]
+    found = []
+    if only is None or f"phonons{suffix}" in only:
+        path = dispersion(crystal)
+        caption = phonon_caption(path, crystal.polar is not None)
+        found = [Drawing(f"phonons{suffix}", f"Phonons of {title}", caption, phonon_figure(path, title))]
+    if only is not None and f"thermal{suffix}" not in only:
+        return found
     modes = spectrum(crystal)
     if modes.imaginary == 0:
         at = of_figure(temperatures_K)

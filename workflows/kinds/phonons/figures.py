@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from megabar.analysis.figures.drawing import Drawing, Drawings, Options
@@ -24,7 +25,7 @@ class PhononFigures:
 
     def panels(self, options: Options) -> dict[str, str]:
         """Return the names of the figures with what they show."""
-        return {each.name: each.title for each in self._drawings(options, parts=True)}
+        return self._names(options, parts=True)
 
     def draw(self, options: Options) -> Drawings:
         """Return the figures, single panels where they are named.
@@ -35,41 +36,87 @@ class PhononFigures:
 
         if options.labels:
             raise InputError("--label names phases of a hull; figures of phonons have none")
-        drawings = list(self._drawings(options, parts=bool(options.panels)))
-        names = [each.name for each in drawings]
+        names = list(self._names(options, parts=bool(options.panels)))
         for wanted in options.panels:
             if wanted not in names:
                 raise InputError(
                     f"there is no panel {wanted!r}{nearest(wanted, names)} (there are: {', '.join(names)})"
                 )
-        chosen = tuple(each for each in drawings if not options.panels or each.name in options.panels)
+        chosen = tuple(self._drawings(options.panels or names))
         plan = self.answer.plan
         for each in chosen:  # drawn now, in the width or the axes that are wanted now
             mark(each.figure, f"{plan.method.code}: a toy, no physical meaning" if plan.toy else "")
         return Drawings(chosen, ())
 
-    def _drawings(self, options: Options, parts: bool) -> Iterator[Drawing]:
-        """Yield the figures; parts: those too that stand in another one already."""
-        known = [each for each in self.answer.crystals if each.constants is not None]
-        asked = [each for each in known if each.asked]
-        for pressure in options.hull_GPa:
-            if not any(abs(pressure - each.pressure_GPa) < 1e-6 for each in asked):
-                raise InputError(f"--pressure is {pressure:g} GPa, at which there are no force constants")
-        chosen = [each for each in asked if not options.hull_GPa or _among(each.pressure_GPa, options.hull_GPa)]
-        for phase in dict.fromkeys(each.phase for each in known):
-            yield from self._at_pressures([each for each in chosen if each.phase == phase])
+    def _names(self, options: Options, parts: bool) -> dict[str, str]:
+        """Return names and titles without drawing; parts: of those too that stand in another one already."""
+        found: dict[str, str] = {}
+        for phase, crystals in self._known.items():
+            for each in crystals:
+                if not each.asked or (options.hull_GPa and not _among(each.pressure_GPa, options.hull_GPa)):
+                    continue
+                found[f"phonons{_suffix(each)}"] = f"Phonons of {_title(each)}"
+                if self._stable(each):
+                    found[f"thermal{_suffix(each)}"] = f"Thermal functions of {_title(each)}"
             if not options.hull_GPa:
-                yield from _gruneisen([each for each in known if each.phase == phase], self.answer.plan.temperatures_K)
-                thermo = _thermo(next((each for each in self.answer.thermo if each.phase == phase), None))
-                yield from thermo if parts else thermo[:1]
+                if _comparable(crystals):
+                    found[f"gruneisen-{phase}"] = f"Grüneisen parameters of {phase}"
+                found |= {each.name: each.title for each in self._thermo(phase)[: None if parts else 1]}
+        self._check(options.hull_GPa)
+        return found
 
-    def _at_pressures(self, crystals: Sequence[CrystalAt]) -> Iterator[Drawing]:
-        from megabar.analysis.figures.phonon_drawings import crystal_drawings
+    def _drawings(self, names: Collection[str]) -> Iterator[Drawing]:
+        from megabar.analysis.figures.phonon_drawings import crystal_drawings, gruneisen_drawing
 
-        for each in crystals:
-            title = f"{each.phase}, {each.pressure_GPa:g} GPa"
-            suffix = suffix_at(each.phase, each.pressure_GPa)
-            yield from crystal_drawings(each.crystal, None, self.answer.plan.temperatures_K, title, suffix)
+        temperatures = self.answer.plan.temperatures_K
+        for phase, crystals in self._known.items():
+            for each in crystals:
+                wanted = [name for name in (f"phonons{_suffix(each)}", f"thermal{_suffix(each)}") if name in names]
+                if each.asked and wanted:
+                    title, suffix = _title(each), _suffix(each)
+                    yield from crystal_drawings(each.crystal, None, temperatures, title, suffix, wanted)
+            if f"gruneisen-{phase}" in names:
+                yield gruneisen_drawing([each.crystal for each in crystals], temperatures, phase, f"-{phase}")
+            yield from (each for each in self._thermo(phase) if each.name in names)
+
+    @cached_property
+    def _known(self) -> dict[str, list[CrystalAt]]:
+        """The crystals that have force constants, by phase."""
+        found: dict[str, list[CrystalAt]] = {}
+        for each in self.answer.crystals:
+            if each.constants is not None:
+                found.setdefault(each.phase, []).append(each)
+        return found
+
+    @cached_property
+    def _stability(self) -> dict[tuple[str, float], bool]:
+        return {}
+
+    def _stable(self, each: CrystalAt) -> bool:
+        """Return whether no mode is imaginary, as what draws thermal functions asks."""
+        from megabar.analysis.phonons.spectrum import spectrum
+
+        key = (each.phase, each.pressure_GPa)
+        if key not in self._stability:
+            self._stability[key] = spectrum(each.crystal).imaginary == 0
+        return self._stability[key]
+
+    def _thermo(self, phase: str) -> list[Drawing]:
+        return _thermo(next((each for each in self.answer.thermo if each.phase == phase), None))
+
+    def _check(self, pressures_GPa: Sequence[float]) -> None:
+        asked = [each.pressure_GPa for crystals in self._known.values() for each in crystals if each.asked]
+        for pressure in pressures_GPa:
+            if not _among(pressure, asked):
+                raise InputError(f"--pressure is {pressure:g} GPa, at which there are no force constants")
+
+
+def _title(each: CrystalAt) -> str:
+    return f"{each.phase}, {each.pressure_GPa:g} GPa"
+
+
+def _suffix(each: CrystalAt) -> str:
+    return suffix_at(each.phase, each.pressure_GPa)
 
 
 def suffix_at(phase: str, pressure_GPa: float) -> str:
@@ -81,16 +128,12 @@ def _among(pressure_GPa: float, pressures_GPa: Sequence[float]) -> bool:
     return any(abs(each - pressure_GPa) < 1e-6 for each in pressures_GPa)
 
 
-def _gruneisen(crystals: Sequence[CrystalAt], temperatures_K: Sequence[float]) -> Iterator[Drawing]:
-    """Return the Grüneisen parameters of a phase, where it has force constants at two volumes that fit each other."""
-    from megabar.analysis.figures.phonon_drawings import gruneisen_drawing
+def _comparable(crystals: Sequence[CrystalAt]) -> bool:
+    """Return whether a phase has force constants at two volumes that fit each other: it has Grüneisen parameters."""
     from megabar.analysis.phonons.gruneisen import same_phase
 
     own = [each.crystal for each in crystals]
-    if len(own) < 2 or not all(same_phase(own[0], each) for each in own[1:]):
-        return
-    phase = crystals[0].phase
-    yield gruneisen_drawing(own, temperatures_K, phase, f"-{phase}")
+    return len(own) > 1 and all(same_phase(own[0], each) for each in own[1:])
 
 
 def _thermo(found: PhaseThermo | None) -> list[Drawing]:
