@@ -240,3 +240,17 @@ def test_help_does_not_import_phonopy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_files_of_ph_x_are_taken_as_they_are(tmp_path: Path) -> None:
+    import tarfile
+
+    with tarfile.open(Path(__file__).parent / "data" / "dfpt" / "mgo_q222.tar.xz") as archive:
+        archive.extractall(tmp_path)
+    folder = phonons_of([tmp_path / "mgo_q222"], mesh="4 4 4")
+    file = phonons_of([tmp_path / "mgo_q222" / "mgo.fc"], mesh="4 4 4")
+    for document in (folder, file):
+        assert document["stable"]
+        assert document["polar"]
+        assert document["frequencies_THz"][0][3:] == pytest.approx([11.396] * 3, abs=0.02)  # as ph.x prints them
+    assert file["zero_point_eV_per_atom"] == pytest.approx(folder["zero_point_eV_per_atom"], rel=1e-4)

@@ -1,4 +1,4 @@
-"""Lattice dynamics from the files of phonopy: force constants or forces with their cells, Born charges; checked."""
+"""Lattice dynamics from the files of phonopy, ph.x and q2r.x: force constants or forces, Born charges; checked."""
 
 from __future__ import annotations
 
@@ -34,13 +34,16 @@ SEEN = 0.05
 
 
 def read_phonons(source: str | Path) -> PhononReading:
-    """Return the crystal of a document of phonopy, or of a folder with one, and what is beside it.
+    """Return the crystal of a document of phonopy, or of a folder with one, and what is beside it; or that of ph.x's.
 
     A document: phonopy_params.yaml, phonopy.yaml, phonopy_disp.yaml, disp.yaml. What it lacks of forces, force
     constants and Born charges is read from FORCE_CONSTANTS, force_constants.hdf5, FORCE_SETS and BORN beside it.
+    A folder without one that has dyn files of ph.x, and a file of q2r.x, are read as these.
     Raises InputError, which names the file, for what contradicts itself.
     """
     named = Path(source)
+    if _of_espresso(named):
+        return _espresso(named)
     path = _document_path(named)
     document = document_of(path)
     units = units_of(document, path)
@@ -59,6 +62,32 @@ def read_phonons(source: str | Path) -> PhononReading:
     notes += more + _polar_notes(crystal, polar_from)
     pressure = _pressure(document, path)
     return PhononReading(named, units.code, crystal, pressure, origin, polar_from, fit, other, tuple(notes))
+
+
+def _of_espresso(source: Path) -> bool:
+    from megabar.analysis.phonons.readers.espresso import is_espresso
+
+    if source.is_dir() and any((source / name).exists() for name in DOCUMENTS):
+        return False
+    return source.exists() and source.suffix.lower() not in (".yaml", ".yml") and is_espresso(source)
+
+
+def _espresso(source: Path) -> PhononReading:
+    from megabar.analysis.phonons.readers.espresso import read_espresso
+
+    crystal = read_espresso(source)
+    notes = _polar_notes(crystal, source if crystal.polar is not None else None)
+    return PhononReading(
+        source=source,
+        code="qe",
+        harmonic=crystal,
+        pressure_GPa=None,
+        constants_from=source,
+        polar_from=source if crystal.polar is not None else None,
+        fit=None,
+        other=read_espresso(source, sum_rule=False),
+        notes=tuple(notes),
+    )
 
 
 def _document_path(source: Path) -> Path:
