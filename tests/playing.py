@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import units
 
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
@@ -57,8 +58,14 @@ class Shelf:
         return {key: self.records[key] for key in keys if key in self.records}
 
 
-def play(kind: str, plan: Plan, folder: Path, fails: Callable[[dict[str, Any]], bool] = lambda rung: False) -> Played:
-    """Play a study to its end; fails: whether the calculation of a rung is to fail."""
+def play(
+    kind: str,
+    plan: Plan,
+    folder: Path,
+    fails: Callable[[dict[str, Any]], bool] = lambda rung: False,
+    pulay_eV: float = 0.0,
+) -> Played:
+    """Play a study to its end; fails: whether the calculation of a rung is to fail. pulay_eV: of an atom, by V."""
     played, own = Played(kind, plan), KINDS[kind]
     for _ in range(MOST_ROUNDS):
         wanted = own.wants(plan, played.rungs, played.records)
@@ -72,11 +79,11 @@ def play(kind: str, plan: Plan, folder: Path, fails: Callable[[dict[str, Any]], 
             item = played.calculation(rung)
             assert item.key == rung["key"]
             if rung["key"] not in played.records:
-                _compute(played, item, folder, fails(rung))
+                _compute(played, item, folder, fails(rung), pulay_eV)
     raise AssertionError("the study never ends")
 
 
-def _compute(played: Played, item: Calculation, folder: Path, fail: bool) -> None:
+def _compute(played: Played, item: Calculation, folder: Path, fail: bool, pulay_eV: float) -> None:
     if fail:
         failure = {"state": "failed", "cause": "scf-not-converged", "detail": "by a test"}
         played.records[item.key] = record_of(item, failure, {})
@@ -84,6 +91,9 @@ def _compute(played: Played, item: Calculation, folder: Path, fail: bool) -> Non
     place = folder / item.key
     parents = [played.records[key] for key in item.starts]
     prepare(place, item, item.task.begin(item, parents, played.histories))
-    played.records[item.key] = record_of(item, execute(place, Config()), {})
+    result = execute(place, Config())
+    if pulay_eV:
+        result["pressure_GPa"] += pulay_eV / result["volume_A3_per_atom"] / units.GPa
+    played.records[item.key] = record_of(item, result, {})
     played.arrays[item.key] = dict(unpacked((place / HISTORY).read_bytes()))
     assert all(np.isfinite(each).all() for each in played.arrays[item.key].values())

@@ -88,6 +88,8 @@ def test_codes_without_forces_and_impossible_supercells_are_refused_before_anyth
         planned(tmp_path, GOOD + "supercell: {length_A: 60}\n")
     with pytest.raises(InputError, match="perturbation theory is not set up"):
         planned(tmp_path, GOOD + "force_constants: dfpt\n")
+    with pytest.raises(InputError, match=r"Al-fcc: atoms of this supercell \(1 of them\) are 2.* Å from their images"):
+        planned(tmp_path, GOOD + "supercell: {repeats: [1, 1, 1]}\n")
 
 
 def test_a_plan_comes_back_from_the_database(tmp_path: Path) -> None:
@@ -225,6 +227,26 @@ def test_other_masses_move_frequencies_and_nothing_else(played: Played) -> None:
     light = played.answer()
     one, two = (each.json()["phases"][0]["zero_point_eV_per_atom"] for each in (light, heavy))
     assert one / two == pytest.approx(np.sqrt(2), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_pulay_stress_keeps_no_study_from_its_supercells(tmp_path: Path) -> None:
+    plan = planned(tmp_path, GOOD.replace("[0, 20]", "20"))
+    done = play("phonons", plan, tmp_path, pulay_eV=-0.5)
+    at = done.answer().crystals[0]
+    assert at.constants is not None
+    assert at.reached_GPa == pytest.approx(20, abs=0.5)
+    raw = next(done.records[rung["key"]].pressure_GPa for rung in done.rungs if rung["kind"] == "structure")
+    assert raw < 17  # what the code said, 7 GPa of it the basis
+
+
+@pytest.mark.slow
+def test_sound_of_isotopes_is_theirs(played: Played) -> None:
+    plan = replace(played.plan, masses={"Al": 2 * 26.98})  # type: ignore[type-var]
+    heavy = KINDS["phonons"].answer(plan, played.rungs, played.records, played.histories)
+    one, two = (each.elastic[0].json() for each in (played.answer(), heavy))
+    assert two["density_g_cm3"] / one["density_g_cm3"] == pytest.approx(2, rel=1e-3)
+    assert one["sound_debye_km_s"] / two["sound_debye_km_s"] == pytest.approx(np.sqrt(2), rel=1e-3)
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from megabar.workflows.kinds.phonons.crystals import CrystalAt, crystals_of
 from megabar.workflows.kinds.phonons.elastic import ElasticAt, elastic_of, hot_elastic
 from megabar.workflows.kinds.phonons.follow import Followed, followed_of
 from megabar.workflows.kinds.phonons.plan import PhononPlan
-from megabar.workflows.kinds.phonons.thermo import PhaseThermo, curve_of, thermo_of
-from megabar.workflows.kinds.phonons.wants import Records, Rungs
+from megabar.workflows.kinds.phonons.thermo import PhaseThermo, thermo_of
+from megabar.workflows.kinds.phonons.wants import Records, Rungs, phase_curve
 from megabar.workflows.tasks.interface import Histories
 
 NAMES = {
@@ -132,7 +132,7 @@ def answer(plan: PhononPlan, rungs: Rungs, records: Records, histories: Historie
         if plan.temperatures_K:
             thermo.append(thermo_of(plan, ladder, found, rungs, records))
         if plan.elastic:
-            static = elastic_of(plan, ladder, curve_of(ladder, rungs, records), rungs, records, histories)
+            static = elastic_of(plan, ladder, phase_curve(ladder, rungs, records), rungs, records, histories)
             elastic += [*static, *hot_elastic(static, thermo[-1].gibbs if plan.temperatures_K else None)]
     notes = [] if plan.toy else ["phonons are harmonic at each volume; electrons stay in their ground state"]
     return PhononAnswer(

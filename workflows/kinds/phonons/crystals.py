@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.analysis.phonons.harmonic import Harmonic
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.phonons.plan import PhononPlan
 from megabar.workflows.kinds.phonons.response import has_gap
-from megabar.workflows.kinds.phonons.wants import Records, Rungs, Trials, response_at, sites_at, trials
+from megabar.workflows.kinds.phonons.wants import Records, Rungs, Trials, phase_curve, response_at, sites_at, trials
 from megabar.workflows.parts.lattice import dfpt
 from megabar.workflows.parts.lattice.dfpt import PerturbedSite
 from megabar.workflows.parts.lattice.sites import ForceConstants, Site, force_constants
+from megabar.workflows.parts.volumes.at_pressure import pressure_of
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Histories
 
@@ -52,14 +54,22 @@ def crystals_of(
 ) -> list[CrystalAt]:
     """Return what is known of a phase at all its pressures, ascending; rungs of the whole study."""
     own = [rung for rung in rungs if phase in (rung["phase"], rung.get("crystal"))]
+    curve = phase_curve(plan.ladder(phase), own, records)
     return [
-        _at(plan, phase, formula, trials(plan, phase, pressure, own, records), own, records, histories)
+        _at(plan, formula, phase, trials(plan, phase, pressure, own, records, curve), curve, own, records, histories)
         for pressure in plan.pressures_of(phase)
     ]
 
 
 def _at(
-    plan: PhononPlan, phase: str, formula: str, at: Trials, rungs: Rungs, records: Records, histories: Histories
+    plan: PhononPlan,
+    formula: str,
+    phase: str,
+    at: Trials,
+    curve: EnthalpyCurve | None,
+    rungs: Rungs,
+    records: Records,
+    histories: Histories,
 ) -> CrystalAt:
     record = at.record
 
@@ -75,7 +85,7 @@ def _at(
             formula=formula,
             pressure_GPa=at.pressure_GPa,
             asked=at.pressure_GPa in plan.pressures_GPa,
-            reached_GPa=record.pressure_GPa if record else None,
+            reached_GPa=pressure_of(record, curve) if record else None,
             structure=Structure.from_dict(record.structure or {}) if record else None,
             insulating=record is not None and has_gap(record),
             done=done,
@@ -96,6 +106,8 @@ def _at(
         if constants is not None and perturbed is not None:
             constants = _with_charges(constants, perturbed, rungs, records, histories)
         checked = _constants(plan, others[0], rungs, records, histories)[1] if others else None
+        if checked is not None and perturbed is not None:
+            checked = _with_charges(checked, perturbed, rungs, records, histories)
     except InputError as error:
         return known(missing=str(error))
     return known(done, constants, checked.crystal if checked else None, missing)
@@ -139,6 +151,8 @@ def _no_structure(at: Trials, rungs: Rungs, records: Records) -> str:
         return "the structure at this pressure could not be computed"
     if rungs and all(rung["key"] in records for rung in rungs) and not at.tried:
         return "the volumes computed do not reach this pressure"
+    if rungs and all(rung["key"] in records for rung in rungs):
+        return "no structure near enough to this pressure was found"
     return "the structure is not computed yet"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase.data import atomic_masses, atomic_numbers
 
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.phonons.plan import PhononPlan
@@ -54,7 +55,7 @@ def elastic_of(
     own = [rung for rung in rungs if ladder.phase in (rung["phase"], rung.get("crystal"))]
     found = []
     for pressure in plan.elastic_GPa(ladder.phase):
-        at = trials(plan, ladder.phase, pressure, own, records)
+        at = trials(plan, ladder.phase, pressure, own, records, curve)
         constants, missing = _at(plan, ladder.phase, at, curve, own, records, histories)
         found.append(ElasticAt(ladder.phase, pressure, None, constants, missing))
     return found
@@ -77,9 +78,21 @@ def _at(
     if open_:
         return None, f"{open_} of {len(state.plan.numbers)} strained cells are missing"
     try:
-        return elastic_constants(state, histories, curve.pulay_eV if curve is not None else 0.0), ""
+        found = elastic_constants(state, histories, curve.pulay_eV if curve is not None else 0.0)
+        return _of_isotopes(found, strains.structure.symbols, plan.masses), ""
     except InputError as error:
         return None, str(error)
+
+
+def _of_isotopes(found: Elasticity, symbols: Sequence[str], masses_u: Mapping[str, float]) -> Elasticity:
+    """Return the same of other isotopes (u), whose density and sound differ."""
+    from megabar.analysis.elasticity.elasticity import elasticity_of
+
+    usual = [float(atomic_masses[atomic_numbers[each]]) for each in symbols]
+    own = [masses_u.get(each, mass) for each, mass in zip(symbols, usual, strict=True)]
+    if own == usual:
+        return found
+    return elasticity_of(found.stiffness, found.density * sum(own) / sum(usual), found.volume_A3_per_atom)
 
 
 def hot_elastic(static: Sequence[ElasticAt], gibbs: GibbsTable | None) -> list[ElasticAt]:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from ase import units
 
 from megabar.structures.errors import InputError
 from megabar.structures.phase import Phase
@@ -25,6 +24,7 @@ from megabar.workflows.kinds.phonons.response import KINDS, WITH_CHARGES, Respon
 from megabar.workflows.parts.force_sets import KIND as FORCES
 from megabar.workflows.parts.lattice import dfpt
 from megabar.workflows.parts.lattice.dfpt import PerturbedSite, check_method
+from megabar.workflows.parts.lattice.expansion import push_GPa
 from megabar.workflows.parts.lattice.sites import Site, displaced
 from megabar.workflows.parts.lattice.supercell import Supercell, supercell_for
 from megabar.workflows.parts.method import Method, check_forces
@@ -46,10 +46,6 @@ FURTHER = 2.0
 """How much further atoms are displaced where it is checked how far forces are linear."""
 FEWEST_VOLUMES = 5
 """Volumes over which a free energy is known well enough to be differentiated twice."""
-GRUNEISEN, SOFTEST = 2.0, 0.12
-"""Of a usual solid, to guess its thermal pressure; the share of its bulk modulus that it is stretched by at most."""
-DEBYE_K, DEBYE_U = 430.0, 27.0
-"""Debye temperature of aluminium and its mass (u), from which that of others is guessed."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ class PhononPlan:
     @staticmethod
     def place(phase: str, pressure_GPa: float) -> str:
         """Return the name that the calculations of a phase at a pressure go by."""
-        return f"{phase} at {pressure_GPa:g} GPa"
+        return f"{phase} at {pressure_GPa:.10g} GPa"
 
     def site(self, phase: str, pressure_GPa: float, structure: Structure, structure_of: str, times: float = 1) -> Site:
         """Return where force constants are computed: a relaxed structure of a phase.
@@ -292,10 +288,8 @@ def _expanded(phase: Phase, asked_GPa: tuple[float, ...], temperatures_K: tuple[
     low, high = asked_GPa[0], asked_GPa[-1]
     volume = guess_volume(phase, low)
     modulus = -volume / (guess_volume(phase, low + 0.5) - guess_volume(phase, low - 0.5))
-    # Zero-point motion pushes as the atoms would at about 3/8 of the Debye temperature.
-    debye = DEBYE_K * math.sqrt(DEBYE_U / float(np.mean(phase.atoms.get_masses())))
-    thermal = GRUNEISEN * 3 * units.kB * (temperatures_K[-1] + 0.375 * debye) / volume / units.GPa
-    first = max(LOWEST_GPA, math.floor(low - min(thermal, SOFTEST * modulus)))
+    push = push_GPa(volume, phase.atoms.get_masses(), temperatures_K[-1], modulus)
+    first = max(LOWEST_GPA, math.floor(low - push))
     # Equal steps in ln V, found among whole pressures, as far from those asked for as those are from each other.
     fine = np.arange(first, high + 1e-9, 1.0)
     ln_volume = np.log([guess_volume(phase, each) for each in fine])

@@ -16,10 +16,9 @@ from megabar.analysis.thermo.report import gibbs_rows
 from megabar.analysis.thermo.table import HelmholtzTable
 from megabar.structures.errors import InputError
 from megabar.workflows.kinds.phonons.crystals import CrystalAt
-from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, MAIN, PhononPlan
-from megabar.workflows.kinds.phonons.wants import Records, Rungs
+from megabar.workflows.kinds.phonons.plan import PhononPlan
+from megabar.workflows.kinds.phonons.wants import Records, Rungs, phase_curve
 from megabar.workflows.parts.lattice.free_energy import FreeEnergy, Vibrations, free_energy
-from megabar.workflows.parts.volumes.at_pressure import curve_through
 from megabar.workflows.parts.volumes.ladder import Ladder
 
 FINE = 51
@@ -59,16 +58,6 @@ class PhaseThermo:
         return {**content, "rows": self.rows(), "notes": list(self.notes)}
 
 
-def curve_of(ladder: Ladder, rungs: Rungs, records: Records) -> EnthalpyCurve | None:
-    """Return the enthalpy curve of all volumes of a phase."""
-    own = [
-        rung["key"]
-        for rung in rungs
-        if rung.get("kind", MAIN) in (MAIN, AT_PRESSURE) and ladder.phase in (rung["phase"], rung.get("crystal"))
-    ]
-    return curve_through(ladder, own, records)
-
-
 def thermo_of(
     plan: PhononPlan, ladder: Ladder, crystals: Sequence[CrystalAt], rungs: Rungs, records: Records
 ) -> PhaseThermo:
@@ -77,7 +66,7 @@ def thermo_of(
     def without(why: str, notes: tuple[str, ...] = ()) -> PhaseThermo:
         return PhaseThermo(ladder.phase, ladder.formula, len(ladder.structure.symbols), None, why, notes)
 
-    curve = curve_of(ladder, rungs, records)
+    curve = phase_curve(ladder, rungs, records)
     known = [Vibrations(each.crystal, each.further) for each in crystals if each.constants is not None]
     if curve is None or len(known) < 2:
         return without("force constants are needed at two volumes at least")

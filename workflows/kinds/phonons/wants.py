@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from megabar.analysis.enthalpy import EnthalpyCurve
 from megabar.workflows.kinds.phonons.plan import AT_PRESSURE, FURTHER, MAIN, PhononPlan
 from megabar.workflows.kinds.phonons.response import has_gap, wants_charges
 from megabar.workflows.parts.lattice import dfpt, sites
@@ -17,6 +18,7 @@ from megabar.workflows.parts.lattice.dfpt import PerturbedSite
 from megabar.workflows.parts.lattice.sites import Site
 from megabar.workflows.parts.strains import StrainSet, strain_set_state, strains_wanted
 from megabar.workflows.parts.volumes import at_pressure
+from megabar.workflows.parts.volumes.ladder import Ladder
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 from megabar.workflows.parts.volumes.wants import ladders_wanted
 from megabar.workflows.store import CalculationRecord
@@ -39,14 +41,36 @@ class Trials:
     open: bool
 
 
-def trials(plan: PhononPlan, phase: str, pressure_GPa: float, rungs: Rungs, records: Records) -> Trials:
-    """Return the structures that were tried for a phase at a pressure (GPa)."""
+def trials(
+    plan: PhononPlan, phase: str, pressure_GPa: float, rungs: Rungs, records: Records, curve: EnthalpyCurve | None
+) -> Trials:
+    """Return the structures that were tried for a phase at a pressure (GPa); curve: of all its volumes."""
     name = plan.place(phase, pressure_GPa)
     own = [rung for rung in rungs if rung.get("kind") == AT_PRESSURE and rung["phase"] == name]
     tried = {Fraction(rung["index"]): str(rung["key"]) for rung in own}
     open_ = any(key not in records for key in tried.values())
-    record = None if open_ else at_pressure.settled(pressure_GPa, tried.values(), records)
+    # What supercells were made of stays the structure there, though the curve may have moved since.
+    made_of = next((rung["structure_of"] for rung in rungs if rung.get("structure_of") and _is_at(rung, name)), None)
+    if made_of is not None:
+        record = records.get(made_of)
+    else:
+        record = None if open_ else at_pressure.settled(pressure_GPa, tried.values(), records, curve)
     return Trials(pressure_GPa, tried, record, open_)
+
+
+def _is_at(rung: Mapping[str, Any], name: str) -> bool:
+    """Return whether a rung belongs to a place, under its own name or with more said behind it."""
+    return bool(rung["phase"] == name or rung["phase"].startswith(f"{name}, "))
+
+
+def phase_curve(ladder: Ladder, rungs: Rungs, records: Records) -> EnthalpyCurve | None:
+    """Return the enthalpy curve of all volumes of a phase; rungs: of the study, or of the phase alone."""
+    own = [
+        rung["key"]
+        for rung in rungs
+        if rung.get("kind", MAIN) in (MAIN, AT_PRESSURE) and ladder.phase in (rung["phase"], rung.get("crystal"))
+    ]
+    return at_pressure.curve_through(ladder, own, records)
 
 
 def sites_at(plan: PhononPlan, phase: str, at: Trials) -> list[Site]:
@@ -98,13 +122,12 @@ def wanted_next(plan: PhononPlan, rungs: Rungs, records: Records) -> list[dict[s
 def _of_phase(plan: PhononPlan, state: PhaseState, rungs: Rungs, records: Records) -> list[dict[str, Any]]:
     phase = state.ladder.phase
     own = [rung for rung in rungs if phase in (rung["phase"], rung.get("crystal"))]
-    keys = [rung["key"] for rung in own if rung.get("kind", MAIN) in (MAIN, AT_PRESSURE)]
-    curve = at_pressure.curve_through(state.ladder, keys, records)
+    curve = phase_curve(state.ladder, own, records)
     if curve is None:
         return []
     found: list[dict[str, Any]] = []
     for pressure in plan.pressures_of(phase):
-        at = trials(plan, phase, pressure, own, records)
+        at = trials(plan, phase, pressure, own, records, curve)
         if at.open:
             continue
         if at.record is None:

@@ -7,7 +7,7 @@ the hull, its transitions and their errors then follow as those of the static la
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ from megabar.workflows.parts.volumes.phase_state import BRIDGED_LN_VOLUME, Phase
 VIBRATIONS = "vibrations"
 HOW_KNOWN = "supercell of the phonons, and their interpolation between the volumes that have them"
 """The part that vibrations have in an error."""
+REACHED_GPA = 0.3
+"""Pressures that a curve misses by less are not told."""
 BEYOND_LN_VOLUME = 0.35
 """How far beyond the volumes with phonons a curve goes on, by the Grüneisen parameters at their end."""
 
@@ -47,7 +49,8 @@ class HotHull:
     """The hull at a temperature, with zero-point motion; zero: at 0 K.
 
     isotopes: what atoms are of another mass, in words; empty: natural. curves: of the phases that take part; absent:
-    why others do not, by phase.
+    why others do not, by phase. partly: which pressures asked for a phase does not reach, in words: it takes no part
+    there, and may be stable all the same.
     """
 
     temperature_K: float
@@ -56,6 +59,7 @@ class HotHull:
     curves: tuple[EnthalpyCurve, ...]
     absent: Mapping[str, str]
     vibrations: Mapping[str, PhaseVibrations]
+    partly: Mapping[str, str] = field(default_factory=dict)
 
     def slope_GPa_K(self, transition: Transition) -> float | None:
         """Return dP/dT of a transition, from the entropies at its pressure."""
@@ -91,6 +95,7 @@ class HotHull:
             "temperature_K": self.temperature_K,
             "isotopes": self.isotopes or "natural",
             "absent": dict(self.absent),
+            "partly": dict(self.partly),
         }
         if self.stability is None:
             return {**content, "stable": [], "transitions": []}
@@ -127,7 +132,28 @@ def hot_hull(
         return HotHull(temperature_K, isotopes, None, tuple(curves), absent, vibrations)
     views = [view for curve in curves if (view := clipped(curve, asked_GPa[0], asked_GPa[-1])) is not None]
     found = _with_errors(analyse(views, units=units or {}), views, vibrations, temperature_K, background, resolution_eV)
-    return HotHull(temperature_K, isotopes, found, tuple(curves), absent, vibrations)
+    partly = _partly(states, curves, asked_GPa)
+    return HotHull(temperature_K, isotopes, found, tuple(curves), absent, vibrations, partly)
+
+
+def _partly(
+    states: Sequence[PhaseState], curves: Sequence[EnthalpyCurve], asked_GPa: tuple[float, ...]
+) -> dict[str, str]:
+    """Return where phases are known at rest and not with their vibrations, within the pressures asked for (GPa)."""
+    at_rest = {state.ladder.phase: state.curve() for state in states}
+    found = {}
+    for curve in curves:
+        rest = at_rest[curve.phase]
+        assert rest is not None
+        low, high = max(rest.from_GPa, asked_GPa[0]), min(rest.to_GPa, asked_GPa[-1])
+        said = []
+        if curve.from_GPa > low + REACHED_GPA:
+            said.append(f"below {curve.from_GPa:.1f} GPa")
+        if curve.to_GPa < high - REACHED_GPA:
+            said.append(f"above {curve.to_GPa:.1f} GPa")
+        if said:
+            found[curve.phase] = f"its vibrations are not known {' and '.join(said)}"
+    return found
 
 
 def _with_errors(
@@ -176,7 +202,7 @@ def hot_curve(state: PhaseState, vibrations: PhaseVibrations, temperature_K: flo
     points = []
     for record in state.done.values():
         own = volume_point(record)
-        if not low <= own.volume_A3 <= high:
+        if not low <= own.volume_A3 <= high or not vibrations.known_at(own.volume_A3):
             continue
         added = series.free_energy_eV(own.volume_A3, temperature_K)
         pressure = own.pressure_GPa + series.pressure_GPa(own.volume_A3, temperature_K)

@@ -15,10 +15,12 @@ import numpy as np
 from ase import units
 
 from megabar.analysis.hull import hulls_at
+from megabar.structures.errors import InputError
 from megabar.workflows.parts.lattice import sites
 from megabar.workflows.parts.lattice.sites import FORCES, Site
 from megabar.workflows.parts.lattice.supercell import Supercell
 from megabar.workflows.parts.method import Method
+from megabar.workflows.parts.volumes.at_pressure import pressure_of
 from megabar.workflows.parts.volumes.phase_state import PhaseState
 from megabar.workflows.structure import Structure
 
@@ -188,7 +190,8 @@ class PhaseVibrations:
     """The vibrations of a phase over its volumes.
 
     series: modes against volume, None where there are none; missing says why. error_eV: of the force constants, by
-    temperature (K), an atom. unstable: pressures (GPa), frequencies (THz) and q of the lowest imaginary modes.
+    temperature (K), an atom. unstable: pressures (GPa), frequencies (THz) and q of the lowest imaginary modes;
+    unstable_A3: the volumes (Å³/atom) that have them.
     """
 
     phase: str
@@ -196,6 +199,14 @@ class PhaseVibrations:
     error_eV: Mapping[float, float]
     unstable: tuple[tuple[float, float, tuple[float, float, float]], ...]
     missing: str
+    unstable_A3: tuple[float, ...] = ()
+
+    def known_at(self, volume_A3: float) -> bool:
+        """Return whether a volume (Å³/atom) is nearer to one without imaginary modes than to one with them."""
+        if self.series is None:
+            return False
+        off = float(np.abs(np.log(self.series.volumes_A3 / volume_A3)).min())
+        return all(abs(float(np.log(each / volume_A3))) > off for each in self.unstable_A3)
 
     def free_energy_error_eV(self, volume_A3: float, temperature_K: float) -> float:
         """Return the error of the free energy (eV/atom) at a volume (Å³/atom)."""
@@ -228,11 +239,15 @@ def vibrating(
     found, missing = [], ""
     asked = places_asked(plan, state, method, rungs)
     for each in asked:
-        constants = sites.force_constants(each.site, each.site.state(rungs, records), histories)
+        try:
+            constants = sites.force_constants(each.site, each.site.state(rungs, records), histories)
+        except InputError as error:
+            missing = str(error)
+            continue
         if constants is None:
-            missing = "not all supercells are computed"
+            missing = f"not all supercells are computed of volume {each.index}"
         else:
-            found.append(Vibrating(each, float(state.done[each.index].pressure_GPa or 0.0), constants))
+            found.append(Vibrating(each, pressure_of(state.done[each.index], state.curve()), constants))
     return found, missing if asked else "its phonons are not asked for: it is too far above the static hull"
 
 
@@ -254,4 +269,5 @@ def phase_vibrations(plan: VibrationsPlan, phase: str, places: Sequence[Vibratin
     errors = np.array([each.vibrations.error_eV(plan.told_K) for each in stable])
     mean = np.sqrt((errors**2).mean(axis=0))
     by_temperature = {each: float(value) for each, value in zip(plan.told_K, mean, strict=True)}
-    return PhaseVibrations(phase, series, by_temperature, tuple(unstable), "")
+    volumes = tuple(each.constants.crystal.volume_A3_per_atom for each in places if not each.vibrations.stable)
+    return PhaseVibrations(phase, series, by_temperature, tuple(unstable), missing, volumes)

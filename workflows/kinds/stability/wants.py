@@ -16,17 +16,21 @@ from megabar.workflows.kinds.stability.answer import answer, judged_transitions
 from megabar.workflows.kinds.stability.functionals import functionals_wanted
 from megabar.workflows.kinds.stability.hot import unsure
 from megabar.workflows.kinds.stability.plan import StabilityPlan
-from megabar.workflows.kinds.stability.vibrations import further_place, phonons_wanted
+from megabar.workflows.kinds.stability.vibrations import VibrationsPlan, further_place, phonons_wanted, within_reach
 from megabar.workflows.parts.force_sets import KIND as FORCES
 from megabar.workflows.parts.lattice import sites
+from megabar.workflows.parts.lattice.expansion import push_GPa
 from megabar.workflows.parts.volumes.ladder import FINEST, STEP, Rung
 from megabar.workflows.parts.volumes.phase_state import PhaseState, phase_states
 from megabar.workflows.parts.volumes.wants import COVERED_WITHIN_GPA, MOST_RUNGS, beyond, ladders_wanted, rung_at
+from megabar.workflows.question import LOWEST_GPA
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.tasks.interface import Histories
 
 GRID_POINTS = 201
 SMALLEST_STEP = STEP / 7
+EXPANDED_WITHIN_GPA = 1.0
+"""How near (GPa) the largest volume must come to where vibrations may expand a phase to."""
 CROSSING_WITHIN = Fraction(1, 16)
 """Distance (in rungs) at which a computed volume serves for a transition: ΔE of two codes hardly changes over it."""
 
@@ -59,7 +63,29 @@ def everything_wanted(
     if static or plan.vibrations is None or any(rung["key"] not in records for rung in own):
         return static
     states = phase_states(plan, own, records)
+    larger = [rung for state in states for rung in _expansion(plan, plan.vibrations, state, states)]
+    if larger:
+        return [rung.to_dict() for rung in larger]
     return phonons_wanted(plan.vibrations, plan.method, states, plan.pressures_GPa, rungs, records)
+
+
+def _expansion(
+    plan: StabilityPlan, vibrations: VibrationsPlan, state: PhaseState, states: Sequence[PhaseState]
+) -> list[Rung]:
+    """Return a larger volume of a phase that may matter where its vibrations expand it, beyond all that it has."""
+    ends = [ends for each, ends in within_reach(vibrations, states, plan.pressures_GPa) if each is state]
+    curve = state.curve()
+    if not ends or curve is None or not state.done:
+        return []
+    lowest = ends[0][0]
+    volume = float(np.asarray(curve.volume(max(lowest, curve.from_GPa))))
+    modulus = 4.0 * max(lowest, 0.0) + (curve.eos().k0 if len(state.done) > 2 else 20.0)
+    masses = state.ladder.structure.atoms().get_masses()
+    push = push_GPa(volume, masses, max(vibrations.temperatures_K, default=0.0), modulus)
+    wanted = max(lowest - push, LOWEST_GPA)
+    if curve.from_GPa <= wanted + EXPANDED_WITHIN_GPA:
+        return []
+    return beyond(plan, state, "low", "expansion")
 
 
 def refined(

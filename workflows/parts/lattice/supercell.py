@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("protocols.yaml")
 SEED = 1
 """Of random displacements: the same in all studies, so that they share calculations."""
-MOST_ATOMS = 2000
+MOST_ATOMS, LEAST_LENGTH_A = 2000, 3.0
 NARROW = {"kind": "fermi-dirac", "width_eV": 0.02}
 """Smearing of supercells of insulators."""
 Way = Literal["auto", "finite", "random"]
@@ -168,7 +168,7 @@ def supercell_for(
 
 
 def _matrix(cell: Atoms, asked: LatticeAsked, accuracy: Mapping[str, Any], name: str) -> Any:
-    from megabar.analysis.phonons.supercells import supercell_matrix
+    from megabar.analysis.phonons.supercells import shortest_vector, supercell_matrix
 
     try:
         matrix = (
@@ -179,6 +179,12 @@ def _matrix(cell: Atoms, asked: LatticeAsked, accuracy: Mapping[str, Any], name:
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     atoms = len(cell) * round(abs(float(np.linalg.det(matrix))))
+    images = shortest_vector(matrix.T @ cell.cell.array)
+    if images < LEAST_LENGTH_A:
+        raise InputError(
+            f"{name}: atoms of this supercell ({atoms} of them) are {images:.2f} Å from their images, and less than "
+            f"{LEAST_LENGTH_A:g} Å makes no force constants; ask for more repeats"
+        )
     if atoms > MOST_ATOMS:
         raise InputError(f"{name}: a supercell of {atoms} atoms is more than {MOST_ATOMS}; ask for a smaller one")
     return matrix

@@ -10,7 +10,7 @@ import numpy as np
 from megabar.analysis.enthalpy import EnthalpyCurve, enthalpy_curve
 from megabar.structures.errors import InputError
 from megabar.workflows.parts.method import Method
-from megabar.workflows.parts.volumes.ladder import Ladder, Rung, chain_parents
+from megabar.workflows.parts.volumes.ladder import FINEST, STEP, Ladder, Rung, chain_parents
 from megabar.workflows.parts.volumes.phase_state import BRIDGED_LN_VOLUME, volume_point
 from megabar.workflows.store import CalculationRecord
 
@@ -30,18 +30,37 @@ def curve_through(ladder: Ladder, keys: Iterable[str], records: Records) -> Enth
         return None
 
 
-def settled(pressure_GPa: float, tried: Iterable[str], records: Records) -> CalculationRecord | None:
+def settled(
+    pressure_GPa: float, tried: Iterable[str], records: Records, curve: EnthalpyCurve | None = None
+) -> CalculationRecord | None:
     """Return the structure that a pressure is computed at: near enough, or the nearest after all trials.
 
-    tried: keys of the structures computed for it.
+    tried: keys of the structures computed for it. curve: of the phase, whose Pulay stress is taken out of the
+    pressures; with it the structure at its own volume is near enough, whatever the noise of its stress.
     """
     done = [records[key] for key in tried if key in records and records[key].done]
     known = [record for record in done if record.pressure_GPa is not None]
     if not known:
         return None
-    best = min(known, key=lambda record: _off(record, pressure_GPa))
-    enough = _off(best, pressure_GPa) <= max(LEAST_GPA, SHARE * abs(pressure_GPa))
-    return best if enough or len(known) >= MOST_TRIALS else None
+    best = min(known, key=lambda record: abs(pressure_of(record, curve) - pressure_GPa))
+    enough = abs(pressure_of(best, curve) - pressure_GPa) <= max(LEAST_GPA, SHARE * abs(pressure_GPa))
+    return best if enough or len(known) >= MOST_TRIALS or _at_the_volume(best, pressure_GPa, curve) else None
+
+
+def pressure_of(record: CalculationRecord, curve: EnthalpyCurve | None) -> float:
+    """Return the pressure (GPa) of a structure without the Pulay stress that its phase's curve knows of."""
+    raw = record.pressure_GPa or 0.0
+    if curve is None or record.volume_A3_per_atom is None:
+        return raw
+    return raw - curve.pulay_pressure(record.volume_A3_per_atom)[0]
+
+
+def _at_the_volume(record: CalculationRecord, pressure_GPa: float, curve: EnthalpyCurve | None) -> bool:
+    """Return whether a structure has the volume of the curve at a pressure, so that another trial would be the same."""
+    if curve is None or record.volume_A3_per_atom is None:
+        return False
+    volume = float(np.asarray(curve.volume(pressure_GPa)))
+    return bool(np.isfinite(volume) and abs(np.log(record.volume_A3_per_atom / volume)) < STEP / FINEST)
 
 
 def trial(
@@ -64,7 +83,3 @@ def trial(
         return None
     starts = tuple(done[each].key for each in chain_parents(index, done)) if ladder.relaxation else ()
     return Rung(ladder.phase, index, ladder.calculation(method, index, starts).key, starts, "structure")
-
-
-def _off(record: CalculationRecord, pressure_GPa: float) -> float:
-    return abs((record.pressure_GPa or 0.0) - pressure_GPa)
