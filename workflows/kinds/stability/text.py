@@ -114,7 +114,7 @@ def _hot_lines(hull: dict[str, Any]) -> list[str]:
     if not rows:
         lines.append("  no transition" if hull["stable"] else "  no hull: phonons of an element are missing")
     lines += [f"  without {phase}: {why}" for phase, why in hull["absent"].items()]
-    lines += [f"  {phase}: {why}; it may be stable there" for phase, why in hull["partly"].items()]
+    lines += [f"  {phase}: {why}; it may be stable there" for phase, why in hull.get("partly", {}).items()]
     if rows and hull.get("error_not_included"):
         lines.append(f"  not included in ±: {', '.join(hull['error_not_included'])}")
     return lines

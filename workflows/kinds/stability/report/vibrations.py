@@ -12,7 +12,10 @@ Imaginary = tuple[str, float, float, tuple[float, float, float]]
 
 @dataclass(frozen=True)
 class VibrationRow:
-    """Volumes of a phase with phonons, its zero-point energies there; why: it takes no part, empty where it does."""
+    """Volumes of a phase with phonons, its zero-point energies there.
+
+    why: it takes no part, or not everywhere; empty where it does.
+    """
 
     phase: str
     volumes: str
@@ -31,7 +34,9 @@ def vibration_rows(answer: StabilityAnswer) -> list[VibrationRow]:
         energies = [1000 * each.zero_point_eV_per_atom for each in spectra]
         volumes = f"{len(energies)}" + (f" (+{len(own.unstable)} not stable)" if own.unstable else "")
         told = f"{measured(min(energies))} – {measured(max(energies))}" if energies else "–"
-        rows.append(VibrationRow(phase, volumes, told, "no: " + "; ".join(absent) if absent else ""))
+        partly = dict.fromkeys(each.partly[phase] for each in answer.hot if phase in each.partly)
+        why = "no: " + "; ".join(absent) if absent else "partly: " + "; ".join(partly) if partly else ""
+        rows.append(VibrationRow(phase, volumes, told, why))
     return rows
 
 
