@@ -64,6 +64,7 @@ def found(played: Played) -> PhononAnswer:
         (GOOD.replace("Al-fcc", "Al-fc"), 2, ("Al-fc", "did you mean Al-fcc")),
         (GOOD.replace("Al-fcc", "[Al-fcc, Al-fcc]"), 2, ("two phases have the name 'Al-fcc'",)),
         (GOOD + "temperatures: [-5]\n", 5, ("-5 K is not possible",)),
+        (GOOD + "temperatures: {from: 0, to: 300}\n", 5, ("a number, a list, or `{from: , to: , step: }`",)),
         (GOOD + "masses: {H: 2.014}\n", 5, ("no H in Al-fcc",)),
         (GOOD + "masses: {Al: 2}\n", 5, ("no isotope of Al",)),
         (GOOD + "supercell: {length_A: 8, repeats: [2, 2, 2]}\n", 5, ("give one of them",)),
@@ -99,6 +100,11 @@ def test_a_plan_comes_back_from_the_database(tmp_path: Path) -> None:
     assert again.supercells == plan.supercells
     with pytest.raises(TypeError):
         PhononPlan.from_dict({**plan.to_dict(), "new": 1})
+
+
+def test_temperatures_may_be_a_range(tmp_path: Path) -> None:
+    plan = planned(tmp_path, GOOD + "temperatures: {from: 100, to: 300, step: 100}\n")
+    assert plan.temperatures_K == (100, 200, 300)
 
 
 def test_temperatures_add_volumes_below_the_pressures_asked_for(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from megabar.structures.errors import InputError
-from megabar.workflows.parts.lattice.choice import SupercellChoice, ascending_temperatures, check_masses
+from megabar.workflows.parts.lattice.choice import (
+    SupercellChoice,
+    ascending_temperatures,
+    check_masses,
+    temperature_list,
+)
 from megabar.workflows.question import (
     MethodChoice,
     PhaseFile,
@@ -40,7 +45,7 @@ class PhononStudy(PressureStudy):
         default=(0.0,), description="`{from: , to: , step: }`, a list, or one number (GPa)"
     )
     method: MethodChoice = Field(description="code, protocol and functional")
-    temperatures: Annotated[tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+    temperatures: Annotated[tuple[float, ...], BeforeValidator(temperature_list)] = Field(
         default=(),
         description="temperatures (K) of the quasi-harmonic free energies, one or several; volumes are added so that "
         "the phases can expand",

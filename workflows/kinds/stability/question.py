@@ -11,7 +11,12 @@ from megabar.structures.composition import parse_system
 from megabar.structures.errors import InputError
 from megabar.structures.library import phases_of
 from megabar.structures.phase import Phase
-from megabar.workflows.parts.lattice.choice import SupercellChoice, ascending_temperatures, check_masses
+from megabar.workflows.parts.lattice.choice import (
+    SupercellChoice,
+    ascending_temperatures,
+    check_masses,
+    temperature_list,
+)
 from megabar.workflows.question import (
     MethodChoice,
     Model,
@@ -19,7 +24,6 @@ from megabar.workflows.question import (
     PressureStudy,
     StudyFile,
     named_phase,
-    one_or_more,
 )
 from megabar.workflows.yaml_input import validated
 
@@ -64,7 +68,7 @@ class StabilityStudy(PressureStudy):
     zero_point: bool = Field(
         default=False, description="whether the hull is told with zero-point motion too: phonons of what can matter"
     )
-    temperatures: Annotated[tuple[float, ...], BeforeValidator(one_or_more)] = Field(
+    temperatures: Annotated[tuple[float, ...], BeforeValidator(temperature_list)] = Field(
         default=(),
         description="temperatures (K) at which the hull is told too, by quasi-harmonic free energies, and P–T diagrams",
     )

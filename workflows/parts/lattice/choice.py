@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from megabar.structures.errors import InputError
 from megabar.structures.isotopes import check_isotope
 from megabar.structures.phase import Phase
 from megabar.workflows.parts.lattice.supercell import LatticeAsked
-from megabar.workflows.question import Model
+from megabar.workflows.question import Model, one_or_more
 
 MOST_TEMPERATURES = 200
 HIGHEST_K = 20000.0
@@ -48,6 +48,18 @@ class SupercellChoice(Model):
     def asked(self) -> LatticeAsked:
         """The same as the part has it."""
         return LatticeAsked(self.length_A, self.displacement_A, self.displacements, self.repeats)
+
+
+def temperature_list(value: Any) -> Any:
+    """Return temperatures given as a number, a list, or ``{from: , to: , step: }`` as a list; all else as it is."""
+    if not isinstance(value, Mapping):
+        return one_or_more(value)
+    if set(value) != {"from", "to", "step"} or not all(isinstance(each, int | float) for each in value.values()):
+        raise ValueError("temperatures (K) are a number, a list, or `{from: , to: , step: }`")
+    first, last, step = (float(value[name]) for name in ("from", "to", "step"))
+    if step <= 0 or last < first or (last - first) / step > MOST_TEMPERATURES:
+        raise ValueError(f"from {first:g} to {last:g} K by {step:g} K makes no list of up to {MOST_TEMPERATURES}")
+    return [first + step * number for number in range(int((last - first) / step + 1e-9) + 1)]
 
 
 def ascending_temperatures(values: tuple[float, ...]) -> tuple[float, ...]:
