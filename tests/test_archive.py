@@ -41,6 +41,7 @@ from megabar.workflows.calculation import Calculation
 from megabar.workflows.config import Config
 from megabar.workflows.kinds.registry import KINDS, load_study, plan_of
 from megabar.workflows.kinds.stability.plan import resolve
+from megabar.workflows.parts.lattice.supercell import Supercell
 from megabar.workflows.parts.volumes.plan import VolumesPlan
 from megabar.workflows.publishing import without_places
 from megabar.workflows.store import CalculationRecord, ResultStore, StudyRecord
@@ -716,8 +717,32 @@ def local_superconductivity(study: StudyRecord) -> StudyRecord:
     )
 
 
-LOCAL = {"stability": local_stability, "superconductivity": local_superconductivity}
-PUBLISHED = {"stability": ("Al-PBE.upf", "Al-LDA.upf", "Al-PBEsol.upf"), "superconductivity": ("Al-PBE.upf",)}
+def local_phonons(study: StudyRecord) -> StudyRecord:
+    own = {name: study.resolved[name] for name in VolumesPlan.__dataclass_fields__}
+    supercell = Supercell("Al-fcc", ((2, 0, 0), (0, 2, 0), (0, 0, 2)), ((1.0, 0.0, 0.0),) * 3, 0.03, {}, False)
+    plan = {
+        "volumes": {**own, "method": method("PBE"), "judge": None},
+        "supercells": [supercell.to_dict()],
+        "pressures_GPa": [0.0],
+        "expanded_GPa": {},
+        "temperatures_K": [],
+        "masses": {},
+        "check": True,
+        "responses": [],
+        "born": False,
+        "elastic": False,
+        "follow": False,
+    }
+    files = ["/home/alice/a.cif", {"file": "~/b.cif", "name": "x", "pressure": None}]
+    return study.model_copy(update={"kind": "phonons", "resolved": plan, "definition": {"phases": files}})
+
+
+LOCAL = {"stability": local_stability, "superconductivity": local_superconductivity, "phonons": local_phonons}
+PUBLISHED = {
+    "stability": ("Al-PBE.upf", "Al-LDA.upf", "Al-PBEsol.upf"),
+    "superconductivity": ("Al-PBE.upf",),
+    "phonons": ("Al-PBE.upf",),
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
