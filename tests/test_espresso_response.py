@@ -237,6 +237,8 @@ class Played:
         return self.site.calculation(rung)
 
 
+@pytest.mark.slow
+@pytest.mark.thorough
 def test_silicon_by_perturbation_and_by_displacement(tmp_path: Path) -> None:
     """The same crystal by ph.x on q 2×2×2 and by one displaced atom in the supercell of these q.
 

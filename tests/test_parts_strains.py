@@ -231,6 +231,7 @@ def test_self_consistency_is_sharpened_never_dulled() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="Quantum ESPRESSO is not installed")
 def test_silicon_by_quantum_espresso_has_published_constants_its_atoms_relaxed(tmp_path: Path) -> None:
     """Measured: 165.6, 63.9 and 79.5 GPa (McSkimin & Andreatch, J. Appl. Phys. 35, 2161 (1964))."""

@@ -180,7 +180,10 @@ def _cell(element: str) -> Atoms:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("element", ["Al", "Ca", "Li", "Na"])
+@pytest.mark.parametrize(
+    "element",
+    ["Al", pytest.param("Ca", marks=pytest.mark.thorough), pytest.param("Li", marks=pytest.mark.thorough), "Na"],
+)
 def test_equation_of_state_is_the_all_electron_one(element, tmp_path):
     """V0 within 0.6 % and B0 within 8 % of WIEN2k for the smallest spheres that 900 eV serve.
 

@@ -295,10 +295,17 @@ KPOINTS = {
 }
 
 
+FURTHER = ("Ca", "K", "Mg", "Na")
+"""Ultrasoft with semicore like lithium, and minutes each."""
+
+
 @needs_ld1
 @pytest.mark.skipif(shutil.which("pw.x") is None, reason="pw.x of Quantum ESPRESSO is not installed")
 @pytest.mark.slow
-@pytest.mark.parametrize("element", sorted(KPOINTS))
+@pytest.mark.parametrize(
+    "element",
+    [pytest.param(each, marks=pytest.mark.thorough if each in FURTHER else ()) for each in sorted(KPOINTS)],
+)
 def test_equation_of_state_against_all_electron(tmp_path: Path, element: str) -> None:
     """Energies and pressures within 6% of the equilibrium volume against WIEN2k.
 
