@@ -182,7 +182,12 @@ def _cell(element: str) -> Atoms:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "element",
-    ["Al", pytest.param("Ca", marks=pytest.mark.thorough), pytest.param("Li", marks=pytest.mark.thorough), "Na"],
+    [
+        "Al",
+        pytest.param("Ca", marks=pytest.mark.thorough),
+        pytest.param("Li", marks=pytest.mark.thorough),
+        pytest.param("Na", marks=pytest.mark.thorough),
+    ],
 )
 def test_equation_of_state_is_the_all_electron_one(element, tmp_path):
     """V0 within 0.6 % and B0 within 8 % of WIEN2k for the smallest spheres that 900 eV serve.

@@ -295,8 +295,8 @@ KPOINTS = {
 }
 
 
-FURTHER = ("Ca", "K", "Mg", "Na")
-"""Ultrasoft with semicore like lithium, and minutes each."""
+FURTHER = ("C", "Ca", "K", "Mg", "Na", "S")
+"""Made like those of lithium, aluminium and silicon, and minutes each."""
 
 
 @needs_ld1
