@@ -298,7 +298,9 @@ def _skewed():  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow
-def test_imaginary_modes_are_followed_to_lower_structures(tmp_path: Path) -> None:
+def test_imaginary_modes_are_followed_to_lower_structures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Nothing holds a simple cubic metal under shear.
     write(tmp_path / "sc.cif", bulk("Cu", "sc", a=2.4))
     phase = "{file: sc.cif, name: Cu-sc, pressure: 0}"
@@ -314,3 +316,8 @@ def test_imaginary_modes_are_followed_to_lower_structures(tmp_path: Path) -> Non
     assert "Where imaginary modes lead to" in study_text(answer)
     asked = [rung for rung in played.rungs if rung["kind"] == "followed"]
     assert len(asked) == 2 * len(answer["followed"])
+    # What is not followed is told, with why.
+    monkeypatch.setattr("megabar.workflows.kinds.phonons.follow.MOST_ATOMS", 0)
+    left = [row["missing"] for row in played.answer().json()["followed"] if "missing" in row]
+    assert left
+    assert all(each.startswith("not followed: its cell has") for each in left)

@@ -270,3 +270,17 @@ def test_python_has_the_transitions_over_temperature(found: StabilityAnswer) -> 
     assert "transitions_over_temperature" in view.frames()
     assert {"diagram", "diagram-Al"} <= set(view.figure_names())
     assert len(view.figure("diagram-Al").axes) == 1
+
+
+def test_one_imaginary_mode_that_was_computed_is_enough() -> None:
+    from ase.build import bulk
+
+    from megabar.workflows.parts.lattice.free_energy import Vibrations
+
+    fcc = Vibrations(with_forces(bulk("Cu", a=3.6), 5.0))
+    assert fcc.stable
+    shaken = Vibrations(with_forces(bulk("Cu", "sc", a=2.4), 4.5))
+    assert shaken.spectrum.imaginary > 0
+    # A mesh that has next to none of its imaginary modes, as where they lie about one q alone.
+    shaken.__dict__["spectrum"] = fcc.spectrum
+    assert not shaken.stable

@@ -83,12 +83,12 @@ class ModeSeries:
     def error_eV(self, volume_A3: float, temperature_K: float) -> float:
         """Return what the interpolation over volumes leaves uncertain of the free energy (eV/atom).
 
-        The most that leaving out one of the volumes moves it by; of a single volume, what its Grüneisen parameter does.
+        What leaving out the nearest volume moves it by, zero at a volume itself; of two volumes at least what Grüneisen
+        parameters that change between them would do; of a single one, what its Grüneisen parameter does.
         """
         own = self.free_energy_eV(volume_A3, temperature_K)
         if len(self.volumes_A3) == 1:
             return abs(self.free_energy_eV(volume_A3, temperature_K, GRUNEISEN + GRUNEISEN_ERROR) - own)
-        # Leaving out the nearest volume tells what this one is good for; the others matter less, and bound it.
         nearest = int(np.argmin(np.abs(np.log(self.volumes_A3 / volume_A3))))
         distance = abs(float(np.log(self.volumes_A3[nearest] / volume_A3)))
         if distance < STEP:

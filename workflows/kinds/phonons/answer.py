@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from megabar.analysis.phonons.report import Asked, phonon_document
 from megabar.workflows.kinds.phonons.crystals import CrystalAt, crystals_of
 from megabar.workflows.kinds.phonons.elastic import ElasticAt, elastic_of, hot_elastic
-from megabar.workflows.kinds.phonons.follow import Followed, followed_of
+from megabar.workflows.kinds.phonons.follow import Followed, followed_of, not_followed
 from megabar.workflows.kinds.phonons.plan import PhononPlan
 from megabar.workflows.kinds.phonons.thermo import PhaseThermo, thermo_of
 from megabar.workflows.kinds.phonons.wants import Records, Rungs, phase_curve
@@ -135,14 +135,8 @@ def answer(plan: PhononPlan, rungs: Rungs, records: Records, histories: Historie
             static = elastic_of(plan, ladder, phase_curve(ladder, rungs, records), rungs, records, histories)
             elastic += [*static, *hot_elastic(static, thermo[-1].gibbs if plan.temperatures_K else None)]
     notes = [] if plan.toy else ["phonons are harmonic at each volume; electrons stay in their ground state"]
-    return PhononAnswer(
-        plan, tuple(crystals), tuple(thermo), tuple(elastic), tuple(followed_of(rungs, records)), failures, tuple(notes)
-    )
-
-
-def at_temperatures(asked: Asked, temperatures_K: Sequence[float]) -> Asked:
-    """Return the same request with a study's temperatures (K) where it names none."""
-    return asked if asked.temperatures_K else replace(asked, temperatures_K=tuple(temperatures_K))
+    followed = [*followed_of(rungs, records), *(not_followed(crystals) if plan.follow else [])]
+    return PhononAnswer(plan, tuple(crystals), tuple(thermo), tuple(elastic), tuple(followed), failures, tuple(notes))
 
 
 def _what(rung: Mapping[str, Any]) -> str:

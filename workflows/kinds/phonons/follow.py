@@ -10,6 +10,11 @@ from megabar.workflows.kinds.phonons.mode_cells import FOLLOWED
 from megabar.workflows.structure import Structure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+
+    from megabar.analysis.phonons.imaginary import ImaginaryMode
     from megabar.workflows.kinds.phonons.crystals import CrystalAt
     from megabar.workflows.kinds.phonons.plan import PhononPlan
     from megabar.workflows.kinds.phonons.wants import Records, Rungs
@@ -61,30 +66,49 @@ class Followed:
         }
 
 
-def followed_wanted(plan: PhononPlan, crystals: list[CrystalAt], rungs: Rungs) -> list[dict[str, Any]]:
-    """Return the cells of imaginary modes that were not asked for yet, at the pressures asked for."""
+def cells_of_modes(each: CrystalAt) -> list[tuple[ImaginaryMode, tuple[Atoms, ...], str]]:
+    """Return the imaginary modes of a crystal that are followed, each with its cells, or none and why.
+
+    The lowest ones at the supercell's own q; of degenerate ones the first, as the others lead to structures of the same
+    kind.
+    """
     from megabar.analysis.phonons.imaginary import imaginary_modes
     from megabar.analysis.phonons.modulation import modulated
-    from megabar.analysis.phonons.spectrum import spectrum
 
+    if each.constants is None or not each.asked:
+        return []
+    modes = [m for m in imaginary_modes(each.crystal, each.constants.vibrations.spectrum) if m.commensurate]
+    chosen = {round(mode.frequency_THz, 3): mode for mode in reversed(modes)}
+    found: list[tuple[ImaginaryMode, tuple[Atoms, ...], str]] = []
+    for mode in sorted(chosen.values(), key=lambda mode: mode.frequency_THz)[:MOST_MODES]:
+        try:
+            cells = modulated(each.crystal, mode, AMPLITUDE_A)
+        except InputError as error:
+            found.append((mode, (), str(error)))
+            continue
+        atoms = len(cells[0])
+        large = f"its cell has {atoms} atoms, more than {MOST_ATOMS}"
+        found.append((mode, cells, "") if atoms <= MOST_ATOMS else (mode, (), large))
+    return found
+
+
+def not_followed(crystals: Sequence[CrystalAt]) -> list[Followed]:
+    """Return the imaginary modes that no cell is made for, with why."""
+    return [
+        Followed(each.phase, each.pressure_GPa, mode.q, mode.frequency_THz, None, "", None, f"not followed: {why}")
+        for each in crystals
+        for mode, _, why in cells_of_modes(each)
+        if why
+    ]
+
+
+def followed_wanted(plan: PhononPlan, crystals: list[CrystalAt], rungs: Rungs) -> list[dict[str, Any]]:
+    """Return the cells of imaginary modes that were not asked for yet, at the pressures asked for."""
     asked = {(rung["phase"], int(rung["index"])) for rung in rungs if rung.get("kind") == FOLLOWED}
     found: list[dict[str, Any]] = []
     for each in crystals:
-        if each.constants is None or not each.asked:
-            continue
-        modes = [m for m in imaginary_modes(each.crystal, spectrum(each.crystal)) if m.commensurate]
-        seen: set[float] = set()
-        for mode in modes:
-            if round(mode.frequency_THz, 3) in seen or len(seen) >= MOST_MODES:
-                continue  # of degenerate modes the first: the others lead to structures of the same kind
-            seen.add(round(mode.frequency_THz, 3))
-            try:
-                cells = modulated(each.crystal, mode, AMPLITUDE_A)
-            except InputError:
-                continue
-            if len(cells[0]) > MOST_ATOMS:
-                continue
-            name = f"{plan.place(each.phase, each.pressure_GPa)}, mode {len(seen)}"
+        for place, (mode, cells, _) in enumerate(cells_of_modes(each), 1):
+            name = f"{plan.place(each.phase, each.pressure_GPa)}, mode {place}"
             for number, atoms in enumerate(cells):
                 if (name, number) in asked:
                     continue

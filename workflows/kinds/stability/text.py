@@ -123,6 +123,8 @@ def _hot_lines(hull: dict[str, Any]) -> list[str]:
 def _imaginary_lines(answer: dict[str, Any]) -> list[str]:
     lines = []
     for each in answer.get("vibrations", []):
+        if each["missing"] and each["volumes_A3_per_atom"]:
+            lines.append(f"{each['phase']}: some of its phonons are missing: {each['missing']}")
         for mode in each["imaginary"]:
             where = ", ".join(f"{value:.3g}" for value in mode["q"])
             lines.append(

@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from megabar.analysis.phonons.errors import Alternatives, alternatives
 from megabar.analysis.phonons.harmonic import Harmonic
-from megabar.analysis.phonons.spectrum import Spectrum, spectrum
+from megabar.analysis.phonons.imaginary import commensurate_points
+from megabar.analysis.phonons.spectrum import ZERO_THZ, Spectrum, spectrum
 from megabar.analysis.thermo.table import HelmholtzTable, helmholtz_table
 
 Array = NDArray[np.float64]
 IMAGINARY_SHARE = 1e-3
-"""Share of imaginary modes from which on a harmonic free energy is none: what interpolation leaves near Γ is less."""
+"""Share of interpolated imaginary modes from which on a harmonic free energy is none: near Γ there may be fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,13 @@ class Vibrations:
         """The frequencies on a mesh."""
         return spectrum(self.crystal)
 
-    @property
+    @cached_property
     def stable(self) -> bool:
-        """Whether there are no imaginary modes that count."""
-        return self.spectrum.imaginary < IMAGINARY_SHARE
+        """Whether there are no imaginary modes: at the supercell's own q none at all, between them next to none."""
+        if self.spectrum.imaginary >= IMAGINARY_SHARE:
+            return False
+        own = self.crystal.modes(commensurate_points(self.crystal)).frequencies_THz
+        return bool(own.min() >= -ZERO_THZ)
 
     @cached_property
     def otherwise(self) -> Alternatives:
