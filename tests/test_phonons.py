@@ -104,7 +104,7 @@ def test_thermodynamics_are_phonopys(copper: Harmonic) -> None:
 
 
 def test_einstein_crystal_in_closed_form() -> None:
-    found = thermal(np.full((1, 3), 5.0), np.ones((1, 1)), 1, [0.0, 200.0])
+    found = thermal(np.full((1, 3), 5.0), np.ones(1), 1, [0.0, 200.0])
     x = THZ * 5.0 / (units.kB * 200.0)
     assert found.free_energy_eV[0] == pytest.approx(1.5 * 0.0206783, rel=1e-4)  # 1.5 h × 5 THz
     assert found.free_energy_eV[1] == pytest.approx(3 * units.kB * 200 * np.log(2 * np.sinh(x / 2)), rel=1e-10)

@@ -67,7 +67,7 @@ def test_phonopys_examples_give_what_it_prints(name: str) -> None:
         rows = np.array(expected["thermal"])
         # Its constants of nature are those of 1986 and 2006: a mode at T has them as one of ν h'/h at T k'/k.
         scale, kelvin = OLD.THzToEv / THZ, OLD.KB / units.kB
-        values = thermal(found.frequencies_THz * scale, found.weights[:, None], 1, rows[:, 0] * kelvin)
+        values = thermal(found.frequencies_THz * scale, found.weights, 1, rows[:, 0] * kelvin)
         assert values.free_energy_eV * OLD.EvTokJmol == pytest.approx(rows[:, 1], abs=1.5e-6)
         assert values.entropy_eV_K * kelvin * OLD.EvTokJmol * 1000 == pytest.approx(rows[:, 2], abs=3e-6)
         assert values.heat_capacity_eV_K * kelvin * OLD.EvTokJmol * 1000 == pytest.approx(rows[:, 3], abs=3e-6)

@@ -298,9 +298,7 @@ def _skewed():  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow
-def test_imaginary_modes_are_followed_to_lower_structures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_imaginary_modes_are_followed_to_lower_structures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nothing holds a simple cubic metal under shear.
     write(tmp_path / "sc.cif", bulk("Cu", "sc", a=2.4))
     phase = "{file: sc.cif, name: Cu-sc, pressure: 0}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from ase import units
-from ase.units import _hplanck
 from numpy.typing import ArrayLike
 
 from megabar.analysis.phonons.harmonic import Array, Harmonic
+from megabar.analysis.thermo.harmonic import EV_PER_THZ, harmonic
 
-THZ = 1e12 * _hplanck / units._e
+THZ = EV_PER_THZ
 """hν (eV) of one THz."""
 LENGTH_A = 60.0
 """Mesh: as many points along an axis as cells have this length together."""
@@ -52,7 +51,7 @@ class Spectrum:
 
     def thermal(self, temperatures_K: ArrayLike) -> Thermal:
         """Return the harmonic thermodynamics at some temperatures (K, 0 allowed)."""
-        return thermal(self.frequencies_THz, self.weights[:, None], self.atoms, temperatures_K)
+        return thermal(self.frequencies_THz, self.weights, self.atoms, temperatures_K)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,24 +86,14 @@ def spectrum(
 def thermal(frequencies_THz: Array, weights: Array, atoms: int, temperatures_K: ArrayLike) -> Thermal:
     """Return the thermodynamics of harmonic modes an atom.
 
-    weights: of the frequencies, broadcast with them; those of all modes of a cell of ``atoms`` sum to 3 × atoms.
-    F = Σ [hν/2 + k_B T ln(1 − e^{−hν/k_B T})] (Wallace, Thermodynamics of Crystals, 1972); modes below ZERO_THZ carry
-    nothing.
+    frequencies_THz: (q, modes) of a cell of ``atoms``; weights: of the q, shape (q,). Modes below ZERO_THZ carry none.
     """
     temperatures = np.atleast_1d(np.asarray(temperatures_K, float))
-    real = frequencies_THz > ZERO_THZ
-    energy = THZ * frequencies_THz[real]
-    share = np.broadcast_to(weights, frequencies_THz.shape)[real] / atoms
-    free, entropy, capacity = (np.zeros(len(temperatures)) for _ in range(3))
-    for place, temperature in enumerate(temperatures):
-        free[place] = 0.5 * (share * energy).sum()
-        if temperature <= 0:
-            continue
-        kT = units.kB * temperature
-        x = energy / kT
-        occupied = np.exp(-x)
-        free[place] += kT * (share * np.log1p(-occupied)).sum()
-        number = occupied / -np.expm1(-x)
-        entropy[place] = units.kB * (share * (x * number - np.log1p(-occupied))).sum()
-        capacity[place] = units.kB * (share * x**2 * number * (1 + number)).sum()
-    return Thermal(temperatures, free, entropy, capacity)
+    real = np.where(frequencies_THz > ZERO_THZ, frequencies_THz, 0.0)
+    cell = harmonic(real[None], weights, temperatures)
+    return Thermal(
+        temperatures,
+        cell.free_energy_eV[:, 0] / atoms,
+        cell.entropy_eV_per_K[:, 0] / atoms,
+        cell.heat_capacity_eV_per_K[:, 0] / atoms,
+    )

@@ -100,13 +100,13 @@ class ModeSeries:
         """Return by how much ∂F/∂ln V would change if all Grüneisen parameters were off by half their usual error."""
         high = self.spectra[0].thermal([temperature_K]).free_energy_eV[0]
         scaled = self.spectra[0].frequencies_THz * np.exp(GRUNEISEN_ERROR * STEP)
-        other = thermal(scaled, self.spectra[0].weights[:, None], self.spectra[0].atoms, [temperature_K])
+        other = thermal(scaled, self.spectra[0].weights, self.spectra[0].atoms, [temperature_K])
         return abs(float(other.free_energy_eV[0] - high)) / STEP * 0.5
 
     def _thermal(self, volume_A3: float, temperature_K: ArrayLike, gruneisen: float) -> Thermal:
         first = self.spectra[0]
         modes = self.frequencies_THz(volume_A3, gruneisen)
-        return thermal(modes, first.weights[:, None], first.atoms, temperature_K)
+        return thermal(modes, first.weights, first.atoms, temperature_K)
 
 
 def _lagrange(x: Array, at: float) -> tuple[Array, Array]:

@@ -19,6 +19,7 @@ def harmonic(frequencies_THz: ArrayLike, weights: ArrayLike, temperatures_K: Arr
 
     frequencies_THz: shape (n, q, modes), n volumes. weights: shape (q,), need not sum to one. temperatures_K: (m,).
     Frequencies at or below zero have no part: judge before which of them may (the three at Γ).
+    F = Σ [hν/2 + k_B T ln(1 − e^{−hν/k_B T})]: D. C. Wallace, Thermodynamics of Crystals (1972).
     Raises InputError for weights that are none.
     """
     nu, w = np.asarray(frequencies_THz, dtype=float), np.asarray(weights, dtype=float)
