@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.parts.method import Method
-from megabar.workflows.parts.rung import NumberedRung, rungs_of
+from megabar.workflows.parts.rung import NumberedRung, NumberedState, rungs_of
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Histories
@@ -102,27 +101,8 @@ class ForceSet:
 
 
 @dataclass(frozen=True, eq=False)
-class ForceSetState:
-    """How a force set stands. keys: by the supercell's number, of those asked for."""
-
-    plan: ForceSet
-    keys: Mapping[int, str]
-    records: Records
-
-    @cached_property
-    def done(self) -> list[int]:
-        """The numbers of the supercells whose forces are there, ascending."""
-        return sorted(n for n, key in self.keys.items() if key in self.records and self.records[key].done)
-
-    @cached_property
-    def failed(self) -> list[int]:
-        """The numbers of those without forces that are not computed any more, ascending."""
-        return sorted(n for n, key in self.keys.items() if key in self.records and not self.records[key].done)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all forces are there."""
-        return len(self.done) == len(self.plan.numbers)
+class ForceSetState(NumberedState[ForceSet]):
+    """How a force set stands."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,14 @@
-"""One calculation that a study asks for, as parts other than the ladder of volumes name it."""
+"""Numbered calculations that a study asks for, as parts other than the ladder of volumes name them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from megabar.workflows.store import CalculationRecord
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,38 @@ class NumberedRung:
 def rungs_of(rungs: Iterable[Mapping[str, Any]], phase: str, kind: str) -> dict[int, str]:
     """Return the keys of the rungs of a phase and a kind among those stored with a study, by their numbers."""
     return {int(each["index"]): each["key"] for each in rungs if each["phase"] == phase and each.get("kind") == kind}
+
+
+class Numbered(Protocol):
+    """A part's plan of numbered calculations, none of which waits for another."""
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of all of them."""
+
+
+PlanT = TypeVar("PlanT", bound=Numbered)
+
+
+@dataclass(frozen=True, eq=False)
+class NumberedState(Generic[PlanT]):
+    """How numbered calculations stand. keys: by number, of those asked for; records: by key, of those that ended."""
+
+    plan: PlanT
+    keys: Mapping[int, str]
+    records: Mapping[str, CalculationRecord]
+
+    @cached_property
+    def done(self) -> list[int]:
+        """The numbers of those whose results are there, ascending."""
+        return sorted(n for n, key in self.keys.items() if key in self.records and self.records[key].done)
+
+    @cached_property
+    def failed(self) -> list[int]:
+        """The numbers of those without results that are not computed any more, ascending."""
+        return sorted(n for n, key in self.keys.items() if key in self.records and not self.records[key].done)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all results are there."""
+        return len(self.done) == len(self.plan.numbers)

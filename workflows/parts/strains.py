@@ -20,7 +20,7 @@ from megabar.structures.errors import InputError
 from megabar.structures.symmetry import degrees_of_freedom, symmetrised
 from megabar.workflows.calculation import Calculation
 from megabar.workflows.parts.method import Method
-from megabar.workflows.parts.rung import NumberedRung, rungs_of
+from megabar.workflows.parts.rung import NumberedRung, NumberedState, rungs_of
 from megabar.workflows.store import CalculationRecord
 from megabar.workflows.structure import Structure
 from megabar.workflows.tasks.interface import Histories, Task
@@ -110,27 +110,8 @@ class StrainSet:
 
 
 @dataclass(frozen=True, eq=False)
-class StrainSetState:
-    """How the strained cells stand. keys: by number, of those asked for."""
-
-    plan: StrainSet
-    keys: Mapping[int, str]
-    records: Records
-
-    @cached_property
-    def done(self) -> list[int]:
-        """The numbers of the cells whose stress is there, ascending."""
-        return sorted(n for n, key in self.keys.items() if key in self.records and self.records[key].done)
-
-    @cached_property
-    def failed(self) -> list[int]:
-        """The numbers of those without stress that are not computed any more, ascending."""
-        return sorted(n for n, key in self.keys.items() if key in self.records and not self.records[key].done)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all stresses are there."""
-        return len(self.done) == len(self.plan.numbers)
+class StrainSetState(NumberedState[StrainSet]):
+    """How the strained cells stand."""
 
 
 @dataclass(frozen=True, eq=False)
